@@ -1,0 +1,60 @@
+// Who may import whom (docs/ARCHITECTURE.md, "Rooms"). `npm test` runs this.
+const ROOMS = {
+  membership: [],
+  api: [],
+  configs: [],
+  kv: [],
+  raft: ['membership'],
+  persistence: ['raft', 'membership', 'kv'],
+  server: ['raft', 'membership', 'kv', 'api', 'configs', 'persistence'],
+  client: ['api'],
+  cli: ['client', 'api', 'configs'],
+};
+
+const roomRules = Object.entries(ROOMS).map(([room, allowed]) => ({
+  name: `room-${room}`,
+  severity: 'error',
+  comment: `${room}/ imports ${allowed.length === 0 ? 'no other room' : allowed.join(', ') + ' only'}`,
+  from: { path: `^${room}/`, pathNot: '/dist/' },
+  to: { path: '^[^/]+/.+\\.ts$', pathNot: [`^${room}/`, 'node_modules', ...allowed.map((name) => `^${name}/`)] },
+}));
+
+module.exports = {
+  forbidden: [
+    ...roomRules,
+    { name: 'no-circular', severity: 'error', from: { pathNot: 'node_modules' }, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
+    {
+      name: 'one-file-imports-rocksdb',
+      severity: 'error',
+      from: { pathNot: '^persistence/rocksdb/database\\.ts$' },
+      to: { path: '(^|/)node_modules/(rocksdb|abstract-leveldown)/' },
+    },
+    {
+      name: 'one-folder-imports-koa',
+      severity: 'error',
+      from: { pathNot: '^server/http/' },
+      to: { path: '(^|/)node_modules/(koa|@koa)/' },
+    },
+    {
+      name: 'pure-core',
+      severity: 'error',
+      comment: 'The core, the quorum arithmetic and the meaning of commands do no I/O.',
+      from: { path: '^(raft|membership|kv)/' },
+      to: { dependencyTypes: ['core', 'npm'], pathNot: '^(node:)?buffer$' },
+    },
+    {
+      name: 'only-main-wires',
+      severity: 'error',
+      from: { path: '^server/', pathNot: '^server/(main|start)\\.ts$' },
+      to: { path: '^persistence/(rocksdb|memory)/' },
+    },
+    { name: 'not-to-test', severity: 'error', from: { pathNot: '^test/' }, to: { path: '^test/' } },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: '(^|/)dist/' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'require', 'node', 'default', 'types'] },
+  },
+};

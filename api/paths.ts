@@ -1,0 +1,18 @@
+/** Every path of the HTTP interface, shared by the server's router and the clients. */
+export const PATHS = Object.freeze({
+  get: '/get',
+  set: '/set',
+  delete: '/delete',
+  kv: '/kv',
+  status: '/status',
+  clusterStatus: '/cluster/status',
+  health: '/health',
+  livez: '/livez',
+  readyz: '/readyz',
+  rpc: '/rpc',
+});
+
+/** `/kv/<key>`: every byte but the unreserved ones of RFC 3986 is percent-escaped; slashes are kept readable. */
+export function keyPath(key: string): string {
+  return `${PATHS.kv}/${key.split('/').map(encodeURIComponent).join('/')}`;
+}

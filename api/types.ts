@@ -1,0 +1,102 @@
+/** Bodies of requests and answers, as they are on the wire. Revisions are decimal strings of a 64-bit integer. */
+
+import type { LeaderHint } from './errors.js';
+
+/** How fresh a read must be; see the README, "Consistency". Default: `linearizable`. */
+export type Consistency = 'linearizable' | 'lease' | 'stale';
+
+export const CONSISTENCIES: readonly Consistency[] = ['linearizable', 'lease', 'stale'];
+
+/** A value: `value` when its bytes are UTF-8, else `valueBase64`. Exactly one of the two is present. */
+export type WireValue =
+  | { readonly value: string; readonly valueBase64?: never }
+  | { readonly valueBase64: string; readonly value?: never };
+
+export type GetResponse = { readonly key: string; readonly revision: string; readonly ttlMs?: number } & WireValue;
+
+export interface SetRequest {
+  readonly key: string;
+  readonly value?: string;
+  readonly valueBase64?: string;
+  readonly ttlMs?: number;
+  readonly ifRevision?: string;
+  readonly ifAbsent?: boolean;
+}
+
+export interface SetResponse {
+  readonly success: true;
+  readonly key: string;
+  readonly revision: string;
+}
+
+export interface DeleteResponse {
+  readonly success: true;
+  readonly key: string;
+  readonly status: 'deleted' | 'not-found';
+  readonly deleted: boolean;
+  readonly revision: string;
+}
+
+/** One entry of a listing; without a value when `keysOnly` was asked for. */
+export type ListEntry = GetResponse | { readonly key: string; readonly revision: string };
+
+export interface ListResponse {
+  readonly entries: readonly ListEntry[];
+  /** Continue with this; null at the end. */
+  readonly cursor: string | null;
+  readonly revision: string;
+}
+
+export type Role = 'leader' | 'follower' | 'candidate' | 'pre-candidate';
+
+export interface StatusResponse {
+  readonly id: string;
+  readonly state: 'LEADER' | 'FOLLOWER' | 'CANDIDATE' | 'PRE-CANDIDATE';
+  readonly role: Role;
+  readonly term: number;
+  readonly currentTerm: number;
+  readonly leader: LeaderHint | null;
+  readonly leaderId: string | null;
+  readonly isLeader: boolean;
+  readonly commitIndex: number;
+  readonly lastApplied: number;
+  readonly lastLogIndex: number;
+  readonly firstLogIndex: number;
+  readonly cluster: string;
+  readonly clusterId: string | null;
+  readonly version: string;
+  readonly uptimeMs: number;
+}
+
+export interface MemberStatus {
+  readonly id: string;
+  readonly raft: string;
+  readonly rpc: string;
+  readonly http: string;
+  readonly voter: boolean;
+  readonly role: Role | 'unknown';
+  /** Known to the leader only; null elsewhere. */
+  readonly matchIndex: number | null;
+  readonly lagEntries: number | null;
+  readonly lastContactMs: number | null;
+  readonly reachable: boolean | null;
+}
+
+export interface ClusterStatusResponse extends StatusResponse {
+  readonly members: readonly MemberStatus[];
+}
+
+export interface HealthResponse {
+  readonly status: 'healthy' | 'unhealthy';
+  readonly keys: number;
+  readonly role: Role;
+  readonly leader: string | null;
+  readonly reason?: string;
+}
+
+/** Response headers. `KV-Leader` is `<id> <host:port>`, absent while no leader is known. */
+export const HEADERS = Object.freeze({
+  revision: 'KV-Revision',
+  leader: 'KV-Leader',
+  requestId: 'KV-Request-Id',
+});

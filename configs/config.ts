@@ -1,0 +1,68 @@
+/** The validated, frozen configuration of one node. Durations are in milliseconds and sizes in bytes unless named otherwise. */
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
+
+export interface Peer {
+  readonly id: string;
+  readonly raft: string;
+  readonly rpc: string;
+  readonly http: string;
+}
+
+export interface Config {
+  /** Where it came from, for messages: the file's path, or `command line`. */
+  readonly source: string;
+  readonly rpcAddr: string;
+  readonly httpAddr: string;
+  readonly advertisedRpcAddr: string;
+  readonly advertisedHttpAddr: string;
+  readonly raft: {
+    readonly nodeID: string;
+    readonly bindAddr: string;
+    readonly advertisedAddr: string;
+    readonly dataDir: string;
+    readonly logLevel: LogLevel;
+    readonly snapshotIntervalSeconds: number;
+    readonly snapshotThresholdBytes: number;
+    readonly maxSnapshots: number;
+    readonly trailingLogBytes: number;
+    /** The shortest and the longest election timeout; each wait is drawn between the two. */
+    readonly electionTimeoutMs: readonly [min: number, max: number];
+    readonly heartbeatIntervalMs: number;
+    /** Recent entries kept in memory. */
+    readonly entryCacheBytes: number;
+    /** One AppendEntries call carries at most so many bytes of entries (or one entry). */
+    readonly appendBytesMax: number;
+    /** AppendEntries calls sent to one follower and not answered yet, at most. */
+    readonly inflightAppendsMax: number;
+    /** The same, in bytes of entries. */
+    readonly inflightBytesMax: number;
+    /** Bytes of entries that a leader holds uncommitted; further writes are answered `overloaded`. */
+    readonly uncommittedBytesMax: number;
+  };
+  readonly cluster: {
+    readonly name: string;
+    /** Empty: a cluster of one. */
+    readonly peers: readonly Peer[];
+    readonly join: readonly string[];
+  };
+  readonly http: {
+    readonly requestTimeoutMs: number;
+    readonly onFollower: 'forward' | 'redirect';
+    /** Origins whose pages may call this node. */
+    readonly cors: readonly string[];
+    readonly connectionsMax: number;
+    /** Time a client has to send its request's headers. */
+    readonly headersTimeoutMs: number;
+    /** An idle keep-alive connection is closed after this. */
+    readonly keepAliveTimeoutMs: number;
+  };
+  readonly limits: {
+    readonly valueBytes: number;
+    /** Requests that wait for consensus in this node, at most; further ones are answered `overloaded`. */
+    readonly pendingRequests: number;
+  };
+  readonly storage: {
+    readonly engine: 'rocksdb';
+  };
+}

@@ -1,0 +1,66 @@
+/**
+ * The port to the state machine's data: an ordered map of bytes with atomic batches. Writes are *not* synced: what a
+ * crash takes away is applied again from the log, because the applied position is in the same batch as the data.
+ * Errors as in `log-store.ts`: final, reported once through `fatal`.
+ */
+
+import type { Configuration } from '../membership/configuration.js';
+import type { Index, Position } from '../raft/entry.js';
+
+/** How far the state has come; part of every batch, so that nothing is ever applied twice. */
+export interface Applied extends Position {
+  /** The last configuration at or before `index`, and the index of its entry. */
+  readonly configuration: Configuration | undefined;
+  readonly configurationIndex: Index;
+}
+
+export interface StateBatch {
+  readonly applied: Applied;
+  readonly puts: ReadonlyArray<readonly [key: Buffer, value: Buffer]>;
+  readonly deletes: readonly Buffer[];
+}
+
+/** Half-open or not, in byte order of the keys. */
+export interface Range {
+  readonly gte?: Buffer;
+  readonly gt?: Buffer;
+  readonly lt?: Buffer;
+  readonly lte?: Buffer;
+  readonly reverse?: boolean;
+  /** At most so many entries; the answer ends as well once it holds `bytesMax` bytes (one entry at least). */
+  readonly limit: number;
+  readonly bytesMax: number;
+}
+
+export interface Scan {
+  readonly entries: ReadonlyArray<readonly [key: Buffer, value: Buffer]>;
+  /** True when the range holds more than was given. */
+  readonly more: boolean;
+  /** The applied position of the view that was read: exactly the entries up to it are reflected. */
+  readonly applied: Position;
+}
+
+export interface StateStore {
+  /** As of opening. Not kept up to date: the node keeps its own. */
+  readonly recovered: Applied;
+
+  /** One value a key, in order; undefined where there is none. */
+  getMany(keys: readonly Buffer[], done: (values: ReadonlyArray<Buffer | undefined>) => void): void;
+
+  /** Atomically. Not to be called again before `done`. Later `getMany` and `scan` calls see it once `done` was called. */
+  write(batch: StateBatch, done: () => void): void;
+
+  /** One consistent view, however long it takes and whatever is written meanwhile. */
+  scan(range: Range, done: (scan: Scan) => void): void;
+
+  /** Ends after what is in flight; nothing may be called afterwards. */
+  close(): Promise<void>;
+}
+
+/** A store that nothing was ever applied to. */
+export const NOTHING_APPLIED: Applied = Object.freeze({
+  index: 0,
+  term: 0,
+  configuration: undefined,
+  configurationIndex: 0,
+});

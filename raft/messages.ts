@@ -1,0 +1,96 @@
+/** What nodes say to each other. Every message carries its sender's term, but for pre-votes (see there). */
+
+import type { NodeId } from '../membership/configuration.js';
+import type { Entry, Index, Term } from './entry.js';
+
+interface Envelope {
+  readonly from: NodeId;
+  readonly to: NodeId;
+  readonly term: Term;
+  /**
+   * The transport's handle for the call that a request came in by. The core copies it from a request to its
+   * response and never looks at it.
+   */
+  readonly call?: number;
+}
+
+/** "Could I win?" (thesis §9.6). `term` is the one the sender *would* campaign in; nobody's term changes by it. */
+export interface PreVote extends Envelope {
+  readonly type: 'preVote';
+  readonly lastIndex: Index;
+  readonly lastTerm: Term;
+}
+
+/** `term`: the asked-for term when granted, else the sender's own. */
+export interface PreVoteResponse extends Envelope {
+  readonly type: 'preVoteResponse';
+  readonly granted: boolean;
+}
+
+/** §5.2, §5.4.1. */
+export interface RequestVote extends Envelope {
+  readonly type: 'requestVote';
+  readonly lastIndex: Index;
+  readonly lastTerm: Term;
+  /** Set when the old leader asked for this election: then it may not be put off (thesis §4.2.3). */
+  readonly transfer: boolean;
+}
+
+export interface RequestVoteResponse extends Envelope {
+  readonly type: 'requestVoteResponse';
+  readonly granted: boolean;
+}
+
+/** §5.3. Without entries it still checks the log at `prevIndex`. */
+export interface AppendEntries extends Envelope {
+  readonly type: 'appendEntries';
+  readonly prevIndex: Index;
+  readonly prevTerm: Term;
+  readonly entries: readonly Entry[];
+  readonly commit: Index;
+}
+
+export interface AppendEntriesResponse extends Envelope {
+  readonly type: 'appendEntriesResponse';
+  readonly success: boolean;
+  /** On success: the log matches the leader's up to here, durably. On refusal: the `prevIndex` that was refused. */
+  readonly index: Index;
+  /** On refusal: the largest index at which the logs may still agree, and the term of the entry there. */
+  readonly hintIndex: Index;
+  readonly hintTerm: Term;
+}
+
+/**
+ * Keeps followers from campaigning, carries the commit index, and asks "am I still the leader?" for the reads that
+ * wait for `round` (thesis §6.4). It says nothing about the log beyond what the follower has acknowledged.
+ */
+export interface Heartbeat extends Envelope {
+  readonly type: 'heartbeat';
+  readonly commit: Index;
+  /** A fresh number for every attempt, never used twice in a term. */
+  readonly round: number;
+}
+
+export interface HeartbeatResponse extends Envelope {
+  readonly type: 'heartbeatResponse';
+  readonly round: number;
+}
+
+/** "Campaign at once" (thesis §3.10). */
+export interface TimeoutNow extends Envelope {
+  readonly type: 'timeoutNow';
+}
+
+export type Request = PreVote | RequestVote | AppendEntries | Heartbeat | TimeoutNow;
+
+export type Response =
+  | PreVoteResponse
+  | RequestVoteResponse
+  | AppendEntriesResponse
+  | HeartbeatResponse;
+
+export type Message = Request | Response;
+
+export function isResponse(message: Message): message is Response {
+  return message.type.endsWith('Response');
+}
