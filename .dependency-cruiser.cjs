@@ -16,13 +16,21 @@ const roomRules = Object.entries(ROOMS).map(([room, allowed]) => ({
   severity: 'error',
   comment: `${room}/ imports ${allowed.length === 0 ? 'no other room' : allowed.join(', ') + ' only'}`,
   from: { path: `^${room}/`, pathNot: '/dist/' },
-  to: { path: '^[^/]+/.+\\.ts$', pathNot: [`^${room}/`, 'node_modules', ...allowed.map((name) => `^${name}/`)] },
+  to: {
+    path: '^[^/]+/.+\\.ts$',
+    pathNot: [`^${room}/`, 'node_modules', ...allowed.map((name) => `^${name}/`)],
+  },
 }));
 
 module.exports = {
   forbidden: [
     ...roomRules,
-    { name: 'no-circular', severity: 'error', from: { pathNot: 'node_modules' }, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
+    {
+      name: 'no-circular',
+      severity: 'error',
+      from: { pathNot: 'node_modules' },
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
     {
       name: 'one-file-imports-rocksdb',
       severity: 'error',
@@ -55,6 +63,9 @@ module.exports = {
     exclude: { path: '(^|/)dist/' },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'require', 'node', 'default', 'types'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'require', 'node', 'default', 'types'],
+    },
   },
 };

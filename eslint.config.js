@@ -9,8 +9,14 @@ export default tseslint.config(
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {
       '@typescript-eslint/no-floating-promises': 'error',
-      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
-      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true },
+      ],
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
       '@typescript-eslint/consistent-type-imports': 'error',
       'no-restricted-exports': ['error', { restrictDefaultExports: { direct: true } }],
@@ -23,13 +29,27 @@ export default tseslint.config(
     // The core is pure: same inputs, same outputs, on every machine.
     files: ['raft/**/*.ts', 'membership/**/*.ts', 'kv/**/*.ts'],
     rules: {
-      'no-restricted-globals': ['error', 'setTimeout', 'setInterval', 'setImmediate', 'queueMicrotask', 'process', 'fetch', 'performance'],
+      'no-restricted-globals': [
+        'error',
+        'setTimeout',
+        'setInterval',
+        'setImmediate',
+        'queueMicrotask',
+        'process',
+        'fetch',
+        'performance',
+      ],
       'no-restricted-properties': [
         'error',
         { object: 'Math', property: 'random', message: 'Randomness is an input of the core.' },
         { object: 'Date', property: 'now', message: 'Time is an input of the core.' },
       ],
-      'no-restricted-syntax': ['error', 'AwaitExpression', 'FunctionDeclaration[async=true]', 'ArrowFunctionExpression[async=true]'],
+      'no-restricted-syntax': [
+        'error',
+        'AwaitExpression',
+        'FunctionDeclaration[async=true]',
+        'ArrowFunctionExpression[async=true]',
+      ],
     },
   },
   {

@@ -12,7 +12,11 @@ export type WireValue =
   | { readonly value: string; readonly valueBase64?: never }
   | { readonly valueBase64: string; readonly value?: never };
 
-export type GetResponse = { readonly key: string; readonly revision: string; readonly ttlMs?: number } & WireValue;
+export type GetResponse = {
+  readonly key: string;
+  readonly revision: string;
+  readonly ttlMs?: number;
+} & WireValue;
 
 export interface SetRequest {
   readonly key: string;

@@ -83,11 +83,7 @@ export interface TimeoutNow extends Envelope {
 
 export type Request = PreVote | RequestVote | AppendEntries | Heartbeat | TimeoutNow;
 
-export type Response =
-  | PreVoteResponse
-  | RequestVoteResponse
-  | AppendEntriesResponse
-  | HeartbeatResponse;
+export type Response = PreVoteResponse | RequestVoteResponse | AppendEntriesResponse | HeartbeatResponse;
 
 export type Message = Request | Response;
 

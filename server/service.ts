@@ -1,0 +1,77 @@
+/**
+ * The small port that every request reaches the store by, wherever it came in: from HTTP on the leader, from HTTP on
+ * a follower (forwarded), or from another node's control plane.
+ */
+
+import type { ErrorCode, LeaderHint, Outcome } from '../api/errors.js';
+import { ERRORS } from '../api/errors.js';
+import type { ClusterStatusResponse, Consistency, HealthResponse, StatusResponse } from '../api/types.js';
+import type { Command, CommandResult } from '../kv/command.js';
+
+export interface StoredEntry {
+  readonly key: string;
+  readonly value: Buffer;
+  readonly revision: number;
+}
+
+export interface ReadResult {
+  /** One a key, in order; undefined where there is none. */
+  readonly entries: ReadonlyArray<StoredEntry | undefined>;
+  /** The applied index that the answer reflects. */
+  readonly revision: number;
+}
+
+export interface ListQuery {
+  readonly prefix?: string;
+  /** Inclusive. */
+  readonly start?: string;
+  /** Exclusive. */
+  readonly end?: string;
+  readonly limit: number;
+  readonly reverse: boolean;
+  readonly keysOnly: boolean;
+  /** Continue behind this key (exclusive, in the direction of the listing). */
+  readonly after?: string;
+}
+
+export interface ListResult {
+  readonly entries: readonly StoredEntry[];
+  readonly more: boolean;
+  readonly revision: number;
+}
+
+export interface Service {
+  /** Resolves once the command is committed and applied. Rejects with a `ServiceError`, within the request timeout. */
+  propose(command: Command): Promise<CommandResult>;
+  read(keys: readonly string[], consistency: Consistency): Promise<ReadResult>;
+  list(query: ListQuery, consistency: Consistency): Promise<ListResult>;
+  status(): StatusResponse;
+  clusterStatus(): ClusterStatusResponse;
+  health(): HealthResponse;
+  /** Undefined when this node can serve; else why it can't, in one line. */
+  notReady(): string | undefined;
+  leader(): LeaderHint | undefined;
+  isLeader(): boolean;
+  /** The applied index now. */
+  revision(): number;
+}
+
+/** An expected failure, with its code of the wire. */
+export class ServiceError extends Error {
+  override readonly name = 'ServiceError';
+  readonly code: ErrorCode;
+  readonly outcome: Outcome;
+  /** Seconds, for `Retry-After`. */
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { outcome?: Outcome; retryAfterSeconds?: number; cause?: unknown } = {},
+  ) {
+    super(message, { cause: options.cause });
+    this.code = code;
+    this.outcome = options.outcome ?? ERRORS[code].outcome;
+    this.retryAfterSeconds = options.retryAfterSeconds;
+  }
+}
