@@ -22,7 +22,9 @@ export function sendAppends(state: RaftState, lead: Leadership, fetches: Fetch[]
       const entries = state.log.entries(progress.next, state.log.lastIndex, bytesMax);
       if (entries === undefined) {
         progress.fetching = progress.next;
-        fetches.push({ to, term: state.term, from: progress.next, through: state.log.lastIndex, bytesMax });
+        // Not beyond what is surely on disk; the rest is in memory.
+        const { next: from } = progress;
+        fetches.push({ to, term: state.term, from, through: state.log.durable, bytesMax });
         break;
       }
       sendAppend(state, to, progress, entries);
