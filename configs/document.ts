@@ -1,6 +1,17 @@
 /** A configuration file's text as a tree, with the place of every key in it. JSON is read as the YAML that it is. */
 
-import { isAlias, isMap, isPair, isScalar, isSeq, LineCounter, parseDocument, type YAMLError } from 'yaml';
+import {
+  isAlias,
+  isMap,
+  isPair,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  Parser,
+  type CST,
+  type YAMLError,
+} from 'yaml';
 import { interpolate } from './interpolate.js';
 import { formatPath, type Path, type Problem, type TextProblem } from './problem.js';
 
@@ -22,9 +33,6 @@ export interface ConfigDocument {
   /** Where the setting stands, or the nearest one around it that is there. */
   readonly locate: (problem: Problem | TextProblem) => Position;
 }
-
-/** Deeper than any key: what lies below is refused by the schema, and need not be known. */
-const DEPTH_MAX = 8;
 
 interface Walk {
   readonly env: NodeJS.ProcessEnv;
@@ -48,7 +56,6 @@ function note(walk: Walk, path: Path, node: unknown): void {
 }
 
 function visit(walk: Walk, path: Path, node: unknown): void {
-  if (path.length > DEPTH_MAX) return;
   if (isMap(node)) {
     for (const pair of node.items) {
       if (!isPair(pair) || !isScalar(pair.key)) continue;
@@ -73,6 +80,27 @@ function visit(walk: Walk, path: Path, node: unknown): void {
   }
 }
 
+/** Deeper than any key; the library recurses, and what exhausts the stack there can abort the process. */
+const DEPTH_MAX = 16;
+
+function within(token: CST.Token): CST.Token[] {
+  if (token.type === 'document') return token.value === undefined ? [] : [token.value];
+  if (!('items' in token)) return [];
+  return token.items.flatMap(({ key, value }) =>
+    [key, value].filter((inner) => inner !== undefined && inner !== null),
+  );
+}
+
+/** The offset at which the text is nested deeper than any configuration; found level by level, without recursion. */
+function excessiveDepthAt(text: string, lines: LineCounter): number | undefined {
+  let level = [...new Parser(lines.addNewLine).parse(text)];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > DEPTH_MAX) return level[0]?.offset;
+    level = level.flatMap(within);
+  }
+  return undefined;
+}
+
 function oneLine(text: string): string {
   return text.replace(/\s+/g, ' ').trim();
 }
@@ -83,8 +111,6 @@ function faultMessage(error: YAMLError): string {
       return 'stands here a second time; keep one of the two';
     case 'MULTIPLE_DOCS':
       return 'a second document begins here; keep one to a file';
-    case 'RESOURCE_EXHAUSTION':
-      return 'is nested too deeply; a configuration has four levels';
     default:
       return `not valid YAML: ${oneLine(error.message)}; correct it here, or put the text in quotes`;
   }
@@ -105,12 +131,21 @@ function textProblems(faults: readonly YAMLError[], pathAt: ReadonlyMap<number, 
 type Parsed = Omit<ConfigDocument, 'locate'>;
 
 function parse(text: string, lines: LineCounter, walk: Walk): Parsed {
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true });
+  const tooDeepAt = excessiveDepthAt(text, lines);
+  if (tooDeepAt !== undefined) {
+    const message = 'is nested too deeply; a configuration has four levels';
+    return {
+      tree: undefined,
+      problems: [{ path: [], message, offset: tooDeepAt }],
+      interpolated: [],
+      unfilled: [],
+    };
+  }
+  const document = parseDocument(text, { prettyErrors: false, stringKeys: true });
   visit(walk, [], document.contents);
   const { interpolated, unfilled } = walk;
   const faults: YAMLError[] = [...document.errors, ...document.warnings];
-  const exhausted = faults.find(({ code }) => code === 'RESOURCE_EXHAUSTION');
-  const problems = textProblems(exhausted === undefined ? faults : [exhausted], walk.pathAt);
+  const problems = textProblems(faults, walk.pathAt);
   // What a broken text means is guesswork: its keys are not judged.
   if (faults.some(({ code }) => code !== 'DUPLICATE_KEY')) {
     return { tree: undefined, problems, interpolated, unfilled };

@@ -95,7 +95,7 @@ function judge(inputs: Inputs, layerProblems: readonly Located[]): { config: Con
   const { document, overrides, peerUrls } = inputs;
   const filled = document.unfilled.reduce<unknown>(
     (rest, { path }) => withoutFaulty(rest, path),
-    document.tree,
+    document.tree ?? {},
   );
   const tree = overrides.reduce((current, { path, value }) => withValueAt(current, path, value), filled);
   const { settings, problems: own } = validate(tree, document.interpolated);
@@ -123,7 +123,7 @@ function judge(inputs: Inputs, layerProblems: readonly Located[]): { config: Con
 export function loadConfig(path: string | undefined, env: NodeJS.ProcessEnv, flags: Flags = {}): Config {
   const source = sourceName(path, flags);
   const document = readDocument(path === undefined ? '' : readText(path), env);
-  const fromEnvironment = environmentOverrides(env, document.tree);
+  const fromEnvironment = environmentOverrides(env, document.tree ?? {});
   const fromFlags = flagOverrides(flags);
   const inputs: Inputs = {
     path,
