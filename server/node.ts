@@ -66,6 +66,7 @@ export class Node implements Inbox {
   readonly #proposals = new ProposalWaiters();
   readonly #appliedWaiters = new AppliedWaiters();
   readonly #reads = new Map<number, (outcome: ReadIndexOutcome) => void>();
+  readonly #watchers = new Set<(standing: Standing) => void>();
   #lastReadId = 0;
   #standing: Standing;
   #turnDue = false;
@@ -100,6 +101,35 @@ export class Node implements Inbox {
     this.#proposals.abandon();
     for (const settle of this.#reads.values()) settle({ status: 'lost' });
     this.#reads.clear();
+  }
+
+  get isStopped(): boolean {
+    return this.#stopped;
+  }
+
+  /** `reached` resolves once the standing is as wanted (true), after `timeoutMs`, or when cancelled (false). */
+  watchStanding(
+    wanted: (standing: Standing) => boolean,
+    timeoutMs: number,
+  ): { readonly reached: Promise<boolean>; readonly cancel: () => void } {
+    let done: (reached: boolean) => void = () => undefined;
+    const reached = new Promise<boolean>((resolve) => (done = resolve));
+    const stopTimer = this.#ports.clock.after(timeoutMs, () => finish(false));
+    const watcher = (standing: Standing): void => {
+      if (wanted(standing)) finish(true);
+    };
+    const finish = (result: boolean): void => {
+      stopTimer();
+      this.#watchers.delete(watcher);
+      done(result);
+    };
+    this.#watchers.add(watcher);
+    watcher(this.#standing);
+    return { reached, cancel: () => finish(false) };
+  }
+
+  whenStanding(wanted: (standing: Standing) => boolean, timeoutMs: number): Promise<boolean> {
+    return this.watchStanding(wanted, timeoutMs).reached;
   }
 
   get standing(): Standing {
@@ -253,6 +283,7 @@ export class Node implements Inbox {
     if (now.term === before.term && now.role === before.role && now.leader === before.leader) return;
     this.#standing = now;
     this.#events.changed(now, before);
+    for (const watcher of [...this.#watchers]) watcher(now);
   }
 
   #currentStanding(): Standing {
