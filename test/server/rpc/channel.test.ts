@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import { connect, createServer as createTcpServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { crc32 } from 'node:zlib';
 import test from 'ava';
 import type { Channel } from '../../../server/rpc/channel.js';
 import { createDispatcher } from '../../../server/rpc/dispatch.js';
@@ -228,8 +229,9 @@ test('what is no JSON-RPC is answered as such, and the connection goes on', asyn
   socket.write('GET /rpc HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: quorumkv-rpc\r\n\r\n');
   const frame = (text: string | Buffer): void => {
     const bytes = Buffer.from(text);
-    const header = Buffer.alloc(4);
+    const header = Buffer.alloc(8);
     header.writeUInt32BE(bytes.length);
+    header.writeUInt32BE(crc32(bytes), 4);
     socket.write(Buffer.concat([header, bytes]));
   };
   let heard = '';
@@ -280,6 +282,9 @@ test('why no connection came about is said', async (t) => {
   const mute = await rejection(t, open(`127.0.0.1:${port}`, { connectTimeoutMs: 30 }));
   t.true(mute instanceof ChannelError && mute.fault === 'never-sent');
   t.regex(String(mute), /no connection within 30 ms/);
+  const nobody = await serve({});
+  await nobody.close();
+  t.regex(String(await rejection(t, open(`localhost:${nobody.port}`))), /ECONNREFUSED/);
   t.regex(String(await rejection(t, open('nowhere'))), /is not host:port/);
   t.regex(String(await rejection(t, open('127.0.0.1:99999'))), /is not host:port/);
   const http = createServer((_request, response) => response.writeHead(404).end());

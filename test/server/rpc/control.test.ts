@@ -92,7 +92,12 @@ test('a call whose connection breaks is lost; the next one connects anew', async
 });
 
 test('a call that is not answered in time has an unknown outcome', async (t) => {
-  const { client } = await node(t, { 'kv.propose': () => new Promise(() => undefined) });
+  const { client } = await node(t, {
+    'kv.propose': () => new Promise(() => undefined),
+    'cluster.status': () => 'here',
+  });
+  // The connection stands before the time is short: else nothing would have been sent.
+  t.is(await client.call('n1', 'cluster.status', {}, 1000), 'here');
   const error = await rejection(t, client.call('n1', 'kv.propose', {}, 30));
   t.true(error instanceof ChannelError && error.fault === 'timed-out');
   t.is(outcomeOf(error), 'unknown');

@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { createFrameParser, encodeFrames, FrameTooLarge } from '../../../server/rpc/frames.js';
+import { createFrameParser, encodeFrames, FrameError } from '../../../server/rpc/frames.js';
 
 function framed(texts: readonly string[]): Buffer {
   const lengths = texts.map((text) => Buffer.byteLength(text));
@@ -57,8 +57,8 @@ test('a frame over the bound is refused by its header, one at the bound is not',
   const fits = parsing(10);
   fits.push(framed(['0123456789']));
   t.deepEqual(fits.texts, ['0123456789']);
-  t.throws(() => fits.push(Buffer.from([0, 0, 0, 11])), { instanceOf: FrameTooLarge });
-  t.throws(() => parsing(10).push(Buffer.from('GET / HTTP/1.1\r\n')), { instanceOf: FrameTooLarge });
+  t.throws(() => fits.push(Buffer.from([0, 0, 0, 11, 0, 0, 0, 0])), { instanceOf: FrameError });
+  t.throws(() => parsing(10).push(Buffer.from('GET / HTTP/1.1\r\n')), { instanceOf: FrameError });
 });
 
 test('a frame in many small pieces is joined once', (t) => {
@@ -70,4 +70,15 @@ test('a frame in many small pieces is joined once', (t) => {
   for (let at = 0; at < bytes.length; at += 1024) parser.push(bytes.subarray(at, at + 1024));
   t.deepEqual(lengths, [16 * 1024 * 1024]);
   t.true(performance.now() - began < 5000);
+});
+
+test('a flipped bit anywhere in a payload or its checksum is found', (t) => {
+  const bytes = framed(['{"term":7}']);
+  for (let at = 4 * 8; at < bytes.length * 8; at += 1) {
+    const damaged = Buffer.from(bytes);
+    damaged.writeUInt8(damaged.readUInt8(at >> 3) ^ (1 << (at & 7)), at >> 3);
+    const parser = parsing();
+    t.throws(() => parser.push(damaged), { instanceOf: FrameError, message: /damaged/ });
+    t.deepEqual(parser.texts, []);
+  }
 });

@@ -299,3 +299,13 @@ test('a message to nobody known is dropped; a closed transport sends and takes n
   t.is(n2!.inbox.received.length, 1);
   t.deepEqual(warnings(n1!), []);
 });
+
+test('what was sent just before the transport closes still arrives', async (t) => {
+  const [n1, n2] = await nodes(t, { react: yes }, { react: yes });
+  n1!.transport.send([heartbeat('n1', 'n2', 1)]);
+  await until(() => n1!.inbox.received.length === 1, 'an answer');
+  n1!.transport.send([{ type: 'timeoutNow', from: 'n1', to: 'n2', term: 1 }]);
+  n1!.transport.close();
+  await until(() => n2!.inbox.received.length === 2, 'it arrives');
+  t.is(n2!.inbox.received[1]?.type, 'timeoutNow');
+});
