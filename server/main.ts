@@ -111,7 +111,14 @@ async function serve(config: Config, version: string): Promise<void> {
 
   const { signal } = abort;
   try {
-    running = await startServer({ config, version, logger, signal, fatal: (error) => end(error, logger) });
+    running = await startServer({
+      config,
+      version,
+      logger,
+      signal,
+      fatal: (error) => end(error, logger),
+      broken: (error) => end(error, logger),
+    });
     const { httpAddr, rpcAddr, raft } = config;
     logger.info(
       { http: httpAddr, rpc: rpcAddr, raft: raft.bindAddr, pid: process.pid },

@@ -40,6 +40,8 @@ export interface NodeEvents {
   changed(now: Standing, before: Standing): void;
   /** A message came that no correct peer sends; it changed nothing. */
   refused(what: string): void;
+  /** An invariant of the core is broken: the process must end, whoever the caller was. */
+  broken(error: unknown): void;
 }
 
 export interface Standing {
@@ -164,7 +166,7 @@ export class Node implements Inbox {
     if (this.#proposals.size >= this.#options.pendingMax) {
       return Promise.resolve({ status: 'refused', why: 'overloaded' });
     }
-    const proposed = this.#core.propose([command]);
+    const proposed = this.#guard(() => this.#core.propose([command]));
     if (typeof proposed === 'string') return Promise.resolve({ status: 'refused', why: proposed });
     this.#wake();
     return new Promise((settle) => this.#proposals.add(proposed.firstIndex, proposed.term, settle));
@@ -175,7 +177,7 @@ export class Node implements Inbox {
     if (this.#stopped) return Promise.resolve({ status: 'refused', why: 'stopping' });
     this.#lastReadId += 1;
     const id = this.#lastReadId;
-    const taken = this.#core.readIndex(id);
+    const taken = this.#guard(() => this.#core.readIndex(id));
     if (taken !== 'taken') return Promise.resolve({ status: 'refused', why: taken });
     this.#wake();
     return new Promise((settle) => this.#reads.set(id, settle));
@@ -189,21 +191,31 @@ export class Node implements Inbox {
 
   /** See `Raft.transfer`. */
   transfer(to: NodeId): ReturnType<Raft['transfer']> {
-    const taken = this.#core.transfer(to);
+    const taken = this.#guard(() => this.#core.transfer(to));
     this.#wake();
     return taken;
   }
 
   receive(message: Message): void {
     if (this.#stopped) return;
-    this.#core.step(message);
+    this.#guard(() => this.#core.step(message));
     this.#wake();
   }
 
   unreachable(peer: NodeId): void {
     if (this.#stopped) return;
-    this.#core.unreachable(peer);
+    this.#guard(() => this.#core.unreachable(peer));
     this.#wake();
+  }
+
+  /** Callers may catch errors, to answer a request with them; a broken invariant gets past none of them. */
+  #guard<T>(decide: () => T): T {
+    try {
+      return decide();
+    } catch (error) {
+      this.#events.broken(error);
+      throw error;
+    }
   }
 
   /** What arrives within one turn of the event loop shares one turn of this loop: group commit falls out of that. */

@@ -48,6 +48,8 @@ export interface StartOptions {
   readonly logger: Logger;
   /** The disk failed, or gave back what was not written: the process must end. */
   readonly fatal: Fatal;
+  /** An invariant is broken: likewise. */
+  readonly broken: (error: unknown) => void;
   /** Ends the waiting for peers at a first start. */
   readonly signal: AbortSignal;
 }
@@ -215,6 +217,7 @@ async function run(base: Base, seed: RaftSeed, listeners: Listeners): Promise<Ru
     },
     refused: (what: string): void =>
       logger.error({ what }, 'a message that no correct node sends was refused'),
+    broken: options.broken,
   };
   const node = new Node(
     { clock, transport, logStore: log.store, stateStore: state },
