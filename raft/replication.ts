@@ -22,7 +22,8 @@ export function sendAppends(state: RaftState, lead: Leadership, fetches: Fetch[]
       const entries = state.log.entries(progress.next, state.log.lastIndex, bytesMax);
       if (entries === undefined) {
         progress.fetching = progress.next;
-        fetches.push({ to, term: state.term, from: progress.next, through: state.log.lastIndex, bytesMax });
+        // What is not in memory is durable; what lies behind that may not be on disk yet.
+        fetches.push({ to, term: state.term, from: progress.next, through: state.log.durable, bytesMax });
         break;
       }
       sendAppend(state, to, progress, entries);
