@@ -7,7 +7,7 @@
 import type { NodeId } from '../../membership/configuration.js';
 import { configuration } from '../../membership/configuration.js';
 import { invariant } from '../../raft/assert.js';
-import type { Entry, HardState, Index, Position, Term } from '../../raft/entry.js';
+import type { Entry, HardState, Index, Term } from '../../raft/entry.js';
 import { ORIGIN, entryBytes } from '../../raft/entry.js';
 import type { Observed } from '../../raft/invariants.js';
 import { ClusterInvariants } from '../../raft/invariants.js';
@@ -16,44 +16,7 @@ import type { Proposed } from '../../raft/raft.js';
 import { Raft } from '../../raft/raft.js';
 import type { Append, Committed, Fetch, Ready } from '../../raft/ready.js';
 import type { RaftOptions } from '../../raft/state.js';
-
-/** A seeded source of chance (mulberry32): the same seed, the same numbers. */
-export function prng(seed: number): () => number {
-  let a = seed | 0;
-  return () => {
-    a = (a + 0x6d2b79f5) | 0;
-    let t = Math.imul(a ^ (a >>> 15), 1 | a);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-export const OPTIONS: Omit<RaftOptions, 'id' | 'random'> = {
-  electionTicks: [10, 20],
-  heartbeatTicks: 2,
-  appendBytesMax: 1024,
-  window: { appendsMax: 8, bytesMax: 8192 },
-  uncommittedBytesMax: 65536,
-  entryCacheBytes: 65536,
-  applyBytesMax: 4096,
-  pendingReadsMax: 16,
-};
-
-export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
-export const text = (entry: Entry | undefined): string => new TextDecoder().decode(entry?.data);
-
-/** Entries with the given terms, from index `first` on; two of the same index and term are equal, as in a real log. */
-export function entriesOf(terms: readonly Term[], first: Index = 1): Entry[] {
-  return terms.map((term, at) => {
-    const index = first + at;
-    return { index, term, type: 'command', data: bytes(`${index}/${term}`) };
-  });
-}
-
-/** The starts of the runs of equal terms. */
-export function runsOf(entries: readonly Entry[]): Position[] {
-  return entries.filter((entry, at) => entry.term !== entries[at - 1]?.term).map(({ index, term }) => ({ index, term }));
-}
+import { OPTIONS, bytes, entriesOf, prng, runsOf } from './tools.js';
 
 export interface Read {
   readonly node: NodeId;
@@ -126,7 +89,14 @@ export class Cluster {
       const entries = entriesOf(setup.logs?.[id] ?? []);
       const term = setup.terms?.[id] ?? entries.at(-1)?.term ?? 0;
       const disk = { hardState: { term, vote: undefined, commit: setup.commits?.[id] ?? 0 }, entries };
-      const rest = { writing: undefined, diskHeld: false, fetches: [], applied: [], refusals: [], luck: undefined };
+      const rest = {
+        writing: undefined,
+        diskHeld: false,
+        fetches: [],
+        applied: [],
+        refusals: [],
+        luck: undefined,
+      };
       const partial = { id, up: true, disk, waiting: new Map<Index, Term>(), ...rest };
       this.nodes.set(id, Object.assign(partial, { raft: this.#boot(partial, Infinity) }));
     }
@@ -161,7 +131,7 @@ export class Cluster {
   /** Carries out what the core wants done, in the order of `raft/ready.ts`, until it wants nothing more. */
   pump(node: Node): void {
     if (this.#inTurn) this.observe();
-    for (let again = !this.#inTurn; again; ) {
+    for (let again = !this.#inTurn; again;) {
       const ready = node.raft.ready();
       for (const message of ready.messages) this.#send(node, message);
       if (ready.append !== undefined) {
@@ -345,7 +315,8 @@ export class Cluster {
       invariant(term > message.term || (term === message.term && vote === message.to), why);
     if (message.type === 'requestVote')
       invariant(term > message.term || (term === message.term && vote === message.from), why);
-    if (message.type !== 'appendEntriesResponse' || !message.success || message.term !== raft.state.term) return;
+    if (message.type !== 'appendEntriesResponse' || !message.success || message.term !== raft.state.term)
+      return;
     invariant(term === message.term, why);
     const held = disk.entries[message.index - 1]?.term ?? 0;
     invariant(message.index <= disk.entries.length && held === raft.state.log.termAt(message.index), why);
@@ -374,7 +345,10 @@ export class Cluster {
   }
 
   #apply(node: Node, { from, to, entries }: Committed): void {
-    invariant(from === node.applied.length + 1, `node ${node.id} applies ${from} after ${node.applied.length}`);
+    invariant(
+      from === node.applied.length + 1,
+      `node ${node.id} applies ${from} after ${node.applied.length}`,
+    );
     // What is only on disk is read and applied a few entries at a time.
     const batch = entries ?? node.disk.entries.slice(from - 1, Math.min(to, from + 3));
     for (const [at, entry] of batch.entries()) {

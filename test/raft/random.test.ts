@@ -7,7 +7,8 @@
 import test from 'ava';
 import type { NodeId } from '../../membership/configuration.js';
 import type { Setup } from './cluster.js';
-import { Cluster, prng, text } from './cluster.js';
+import { Cluster } from './cluster.js';
+import { prng, text } from './tools.js';
 
 const SEEDS = 250;
 const STEPS = 400;
@@ -31,7 +32,11 @@ function setupOf(seed: number, random: () => number): Setup {
 }
 
 /** What may happen next, each with its weight. */
-function deedsOf(cluster: Cluster, random: () => number, lossy: number): readonly (readonly [number, () => void])[] {
+function deedsOf(
+  cluster: Cluster,
+  random: () => number,
+  lossy: number,
+): readonly (readonly [number, () => void])[] {
   const ids = [...cluster.nodes.keys()];
   const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)]!;
   const any = (): NodeId => pick(ids);
@@ -49,7 +54,14 @@ function deedsOf(cluster: Cluster, random: () => number, lossy: number): readonl
         else cluster.deliver(at, random() < lossy);
       },
     ],
-    [10, () => cluster.propose(someone(), ...Array.from({ length: 1 + Math.floor(random() * 2) }, () => `c${(commands += 1)}`))],
+    [
+      10,
+      () =>
+        cluster.propose(
+          someone(),
+          ...Array.from({ length: 1 + Math.floor(random() * 2) }, () => `c${(commands += 1)}`),
+        ),
+    ],
     [6, () => cluster.read(someone())],
     [12, () => cluster.sync(any())],
     [2, () => cluster.holdDisk(any(), random() < 0.6)],
@@ -108,11 +120,13 @@ function healed(cluster: Cluster): void {
   if (typeof last === 'string') throw new Error(`a healthy leader refuses: ${last}`);
   const read = cluster.read(lead.id);
   cluster.run(10);
-  if (typeof read === 'string' || cluster.reads.get(read)?.state !== 'answered') throw new Error('a read hangs');
+  if (typeof read === 'string' || cluster.reads.get(read)?.state !== 'answered')
+    throw new Error('a read hangs');
   for (const asked of cluster.reads.values())
     if (asked.state === 'asked' || asked.state === 'confirmed') throw new Error('an old read hangs');
   for (const node of cluster.nodes.values()) {
-    if (node.applied.length !== last.firstIndex) throw new Error(`${node.id} applied ${node.applied.length} only`);
+    if (node.applied.length !== last.firstIndex)
+      throw new Error(`${node.id} applied ${node.applied.length} only`);
     for (const entry of cluster.acknowledged) {
       const there = node.applied[entry.index - 1];
       if (there?.term !== entry.term || text(there) !== text(entry))
