@@ -8,7 +8,7 @@ import type { NodeId } from '../membership/configuration.js';
 import { voters } from '../membership/configuration.js';
 import { majority } from '../membership/quorum.js';
 import { invariant } from './assert.js';
-import type { Entry, Index, Term } from './entry.js';
+import type { Entry, Index, Position, Term } from './entry.js';
 import type { RaftState } from './state.js';
 
 /** What must hold in one node at any moment. */
@@ -23,8 +23,10 @@ export function checkNode(state: Readonly<RaftState>): void {
   invariant(state.term >= log.lastTerm, `${where}: the last entry is of a later term`);
   invariant(log.uncommittedBytes >= 0, `${where}: uncommitted bytes below zero`);
   log.termRuns.forEach((run, at) => {
-    const before = log.termRuns[at - 1] ?? log.base;
-    invariant(run.index > before.index && run.term > before.term, `${where}: terms are out of order`);
+    const before = log.termRuns[at - 1];
+    // Behind a snapshot the first run may go on in the term that the snapshot ended in.
+    const rises = before === undefined ? run.term >= log.base.term : run.term > before.term;
+    invariant(rises && run.index > (before ?? log.base).index, `${where}: terms are out of order`);
   });
   const { current } = state;
   if (current.role === 'candidate') invariant(state.vote === id, `${where}: a candidate voted for another`);
@@ -54,19 +56,31 @@ export interface Observed {
   };
 }
 
+interface Seen {
+  readonly diskTerm: Term;
+  readonly term: Term;
+  readonly commit: Index;
+  readonly applied: Index;
+  /** The end of the log of a leader. */
+  readonly ledTo: Position | undefined;
+}
+
 /** Watches a whole cluster; call `observe` after every step, and `applied` for every entry that a node applies. */
 export class ClusterInvariants {
   readonly #leaders = new Map<Term, NodeId>();
   readonly #votes = new Map<string, NodeId>();
   readonly #committed: (Entry | undefined)[] = [];
-  readonly #seen = new Map<NodeId, { term: Term; commit: Index; applied: Index }>();
+  readonly #seen = new Map<NodeId, Seen>();
 
-  /** `restarted`: nodes that lost their volatile state in this step; commit and applied may start over, terms not. */
+  /**
+   * `restarted`: nodes that lost their volatile state in this step; commit, applied and a term that was not durable
+   * yet may go back there, what is on disk may not.
+   */
   observe(nodes: readonly Observed[], restarted: ReadonlySet<NodeId> = new Set()): void {
     for (const node of nodes) {
       checkNode(node.state);
       this.#checkElection(node);
-      this.#checkProgress(node, restarted.has(node.state.id));
+      this.#checkAdvance(node, restarted.has(node.state.id));
       this.#checkCommitted(node, nodes);
     }
     this.#checkLogMatching(nodes);
@@ -116,16 +130,23 @@ export class ClusterInvariants {
     });
   }
 
-  #checkProgress({ state }: Observed, restarted: boolean): void {
-    const seen = this.#seen.get(state.id);
-    const { term } = state;
-    const { commit, applied } = state.log;
-    if (seen !== undefined && !restarted) {
-      invariant(term >= seen.term, `node ${state.id}: the term went back`);
-      invariant(commit >= seen.commit, `node ${state.id}: the commit index went back`);
-      invariant(applied >= seen.applied, `node ${state.id}: applied went back`);
+  /** Nothing goes back; a leader never overwrites or removes its own entries (Leader Append-Only, §5.3). */
+  #checkAdvance({ state, disk }: Observed, restarted: boolean): void {
+    const { id, term, log, current } = state;
+    const seen = this.#seen.get(id);
+    if (seen !== undefined) {
+      invariant(disk.term >= seen.diskTerm, `node ${id}: the term on disk went back`);
+      if (!restarted) {
+        invariant(term >= seen.term, `node ${id}: the term went back`);
+        invariant(log.commit >= seen.commit, `node ${id}: the commit index went back`);
+        invariant(log.applied >= seen.applied, `node ${id}: applied went back`);
+        const stillLeads = seen.ledTo !== undefined && current.role === 'leader' && term === seen.term;
+        // By Log Matching the last entry stands for all before it.
+        invariant(!stillLeads || log.holds(seen.ledTo), `leader ${id} of term ${term} changed its own log`);
+      }
     }
-    this.#seen.set(state.id, { term, commit, applied });
+    const ledTo = current.role === 'leader' ? { index: log.lastIndex, term: log.lastTerm } : undefined;
+    this.#seen.set(id, { diskTerm: disk.term, term, commit: log.commit, applied: log.applied, ledTo });
   }
 
   /** Committed means durable on a majority: on their disks, not in their memories. */
@@ -134,11 +155,10 @@ export class ClusterInvariants {
     const term = state.log.termAt(commit);
     if (commit === 0 || term === undefined) return;
     const ids = voters(state.configuration);
-    const holders = nodes.filter((node) => ids.includes(node.state.id) && node.disk.termAt(commit) === term);
-    invariant(
-      holders.length >= majority(ids.length),
-      `entry ${commit} is committed on ${holders.length} disks only`,
-    );
+    let holders = 0;
+    for (const { state: other, disk } of nodes)
+      if (disk.termAt(commit) === term && ids.includes(other.id)) holders += 1;
+    invariant(holders >= majority(ids.length), `entry ${commit} is committed on ${holders} disks only`);
   }
 
   /** Log Matching (§5.3): logs that agree on one entry agree on all before it. */
@@ -151,10 +171,16 @@ export class ClusterInvariants {
 
 function checkMatching(a: Readonly<RaftState>, b: Readonly<RaftState>): void {
   const first = Math.max(a.log.base.index, b.log.base.index);
+  const starts = [...a.log.termRuns, ...b.log.termRuns].map((run) => run.index).sort((x, y) => y - x);
   let agree = false;
-  for (let index = Math.min(a.log.lastIndex, b.log.lastIndex); index >= first; index -= 1) {
-    const same = a.log.termAt(index) === b.log.termAt(index);
-    invariant(same || !agree, `logs of ${a.id} and ${b.id} agree behind ${index} but not there`);
+  let end = Math.min(a.log.lastIndex, b.log.lastIndex);
+  // Between the starts of two runs neither log changes its term, so one look at each stretch will do.
+  for (const start of [...starts, first]) {
+    if (end < first) return;
+    if (start > end) continue;
+    const same = a.log.termAt(end) === b.log.termAt(end);
+    invariant(same || !agree, `logs of ${a.id} and ${b.id} agree behind ${end} but not there`);
     agree ||= same;
+    end = start - 1;
   }
 }

@@ -16,6 +16,7 @@ import {
   onTimeoutNow,
   ownVoteDurable,
 } from './election.js';
+import { invariant } from './assert.js';
 import type { Entry, HardState, Index, Position, Term } from './entry.js';
 import type { Message } from './messages.js';
 import { isResponse } from './messages.js';
@@ -230,6 +231,8 @@ export class Raft {
     if (writing === undefined) return;
     state.writing = undefined;
     state.log.durableTo(writing.last);
+    // Entries that were removed and came back while they were written are on disk already (the ABA case).
+    state.handedOut = Math.max(state.handedOut, state.log.durable);
     if (writing.hardState !== undefined) ownVoteDurable(state, writing.hardState);
     advanceCommit(state);
   }
@@ -281,7 +284,8 @@ export class Raft {
     const state = this.#state;
     const { log, written } = state;
     if (state.writing !== undefined) return undefined;
-    const entries = log.entries(state.handedOut + 1, log.lastIndex, Infinity) ?? [];
+    const entries = log.entries(state.handedOut + 1, log.lastIndex, Infinity);
+    invariant(entries !== undefined, 'what was not handed to the disk is in memory');
     const mustWrite = state.term !== written.term || state.vote !== written.vote;
     if (entries.length === 0 && !mustWrite) return undefined;
     const hardState: HardState | undefined =

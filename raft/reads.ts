@@ -32,6 +32,7 @@ export interface LeaderReads {
   readonly answered: Map<NodeId, number>;
   /** Invariant: grows with every attempt, so that a late answer to an earlier one proves nothing about a later one. */
   lastRound: number;
+  /** Not handed out yet. */
   readonly confirmed: ConfirmedRead[];
   /** Takes everything that waits, because it can't be answered here any more. */
   drain(): number[];
@@ -45,7 +46,8 @@ export function newReads(): LeaderReads {
     lastRound: 0,
     confirmed: [],
     drain() {
-      const ids = [...this.rounds.flatMap((round) => round.ids), ...this.waiting];
+      const confirmed = this.confirmed.splice(0).map((read) => read.id);
+      const ids = [...confirmed, ...this.rounds.flatMap((round) => round.ids), ...this.waiting];
       this.rounds.length = 0;
       this.waiting = [];
       return ids;

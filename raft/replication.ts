@@ -22,9 +22,8 @@ export function sendAppends(state: RaftState, lead: Leadership, fetches: Fetch[]
       const entries = state.log.entries(progress.next, state.log.lastIndex, bytesMax);
       if (entries === undefined) {
         progress.fetching = progress.next;
-        // Not beyond what is surely on disk; the rest is in memory.
-        const { next: from } = progress;
-        fetches.push({ to, term: state.term, from, through: state.log.durable, bytesMax });
+        // What is not in memory is durable; what lies behind that may not be on disk yet.
+        fetches.push({ to, term: state.term, from: progress.next, through: state.log.durable, bytesMax });
         break;
       }
       sendAppend(state, to, progress, entries);
