@@ -75,7 +75,7 @@ function decodeRow(key: Buffer, record: Buffer): Buffer {
 
 function stateStore(database: Database, recovered: Applied): StateStore {
   /** That of the last write that is done, or in flight when `writing`. */
-  let applied: Position = recovered;
+  let applied: Position = { index: recovered.index, term: recovered.term };
   let writing = false;
 
   return {
