@@ -10,7 +10,7 @@ export type ProposalOutcome =
   | { readonly status: 'refused'; readonly why: Refusal | 'stopping' }
   /** Another leader's entry was committed in its place: it is certainly not applied, and never will be. */
   | { readonly status: 'displaced' }
-  /** The node stops before it is decided. */
+  /** This node can't tell: it stops before it is decided, or has lost sight of the entry. */
   | { readonly status: 'unresolved' };
 
 interface Waiting {
@@ -27,8 +27,9 @@ export class ProposalWaiters {
   }
 
   add(index: Index, term: Term, settle: (outcome: ProposalOutcome) => void): void {
-    // This node led earlier, lost an entry at this index, and leads again.
-    this.#waiting.get(index)?.settle({ status: 'displaced' });
+    // This node led earlier, lost an entry at this index, and leads again. Another log may still hold the lost one, and its
+    // node may be elected next and commit it (§5.4.2, Figure 8): nothing is certain before an entry at this index is committed.
+    this.#waiting.get(index)?.settle({ status: 'unresolved' });
     this.#waiting.set(index, { term, settle });
   }
 
