@@ -1,6 +1,7 @@
 /** Puts a node together from its configuration, and takes it apart again. With `main.ts`, the only place that wires. */
 
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Config } from '../configs/config.js';
 import type { Configuration } from '../membership/configuration.js';
@@ -41,6 +42,10 @@ import { StoreService } from './store-service.js';
 
 /** A request waits for an election for so many of the longest election timeouts before it is told `no-leader`. */
 const LEADER_WAIT_TIMEOUTS = 4;
+
+/** A node that catches up for longer asks anew how far it has to come. */
+const CATCH_UP_MS = 10_000;
+const CATCH_UP_RETRY_MS = 100;
 
 export interface StartOptions {
   readonly config: Config;
@@ -233,7 +238,7 @@ async function run(base: Base, seed: RaftSeed, listeners: Listeners): Promise<Ru
   const link = createLeaderLink(control, clock);
   const { requestTimeoutMs } = config.http;
   const readIndexes = new ReadIndexes(node, clock, leadership, link, requestTimeoutMs);
-  const reader = new Reader(state, clock, () => node.appliedIndex);
+  const reader = new Reader(state, clock, node);
   const report = new StatusReport(node, clock, {
     addresses: addressesOf(config),
     cluster: config.cluster.name,
@@ -287,12 +292,14 @@ async function catchUp(
   while (!node.isStopped) {
     try {
       const index = await readIndexes.get();
-      await node.whenApplied(index);
+      if (!(await node.whenApplied(index, CATCH_UP_MS))) continue;
       report.caughtUp();
       logger.info({ index, keys: node.keyCount }, 'ready');
       return;
     } catch (error) {
       logger.debug({ err: error }, 'not caught up yet');
+      // A refusal (`overloaded`) may come at once; asking again in the same turn would leave no turn to anybody else.
+      await delay(CATCH_UP_RETRY_MS);
     }
   }
 }

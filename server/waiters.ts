@@ -50,16 +50,29 @@ export class ProposalWaiters {
 
 /** Reads that wait until the state machine has come far enough. */
 export class AppliedWaiters {
-  #waiting: { readonly index: Index; readonly resolve: () => void }[] = [];
+  readonly #waiting = new Set<{ readonly index: Index; readonly settle: (reached: boolean) => void }>();
 
-  add(index: Index, resolve: () => void): void {
-    this.#waiting.push({ index, resolve });
+  get size(): number {
+    return this.#waiting.size;
+  }
+
+  /** The result takes it back: who stops waiting must not be remembered until the index comes. */
+  add(index: Index, settle: (reached: boolean) => void): () => void {
+    const waiter = { index, settle };
+    this.#waiting.add(waiter);
+    return () => void this.#waiting.delete(waiter);
   }
 
   applied(index: Index): void {
-    if (this.#waiting.length === 0) return;
-    const due = this.#waiting.filter((waiter) => waiter.index <= index);
-    this.#waiting = this.#waiting.filter((waiter) => waiter.index > index);
-    for (const { resolve } of due) resolve();
+    for (const waiter of this.#waiting) {
+      if (waiter.index > index) continue;
+      this.#waiting.delete(waiter);
+      waiter.settle(true);
+    }
+  }
+
+  abandon(): void {
+    for (const { settle } of this.#waiting) settle(false);
+    this.#waiting.clear();
   }
 }
