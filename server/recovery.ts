@@ -4,6 +4,7 @@ import path from 'node:path';
 import type { Configuration } from '../membership/configuration.js';
 import { decodeConfiguration } from '../membership/configuration.js';
 import { StorageError } from '../persistence/errors.js';
+import type { Identity } from '../persistence/identity.js';
 import type { LogStore, RecoveredLog } from '../persistence/log-store.js';
 import type { Applied } from '../persistence/state-store.js';
 import type { Entry } from '../raft/entry.js';
@@ -12,6 +13,17 @@ import type { RaftSeed } from '../raft/state.js';
 /** True when nothing was ever stored: neither a promise nor data. */
 export function isFresh(log: RecoveredLog, applied: Applied): boolean {
   return log.hardState === undefined && log.lastIndex === 0 && applied.index === 0;
+}
+
+/**
+ * For a directory without a log: the cluster's id is written down only once the log holds the first entry. A node that went on
+ * from nothing under its old incarnation would have forgotten its votes and acknowledgements, and nobody would notice.
+ *
+ * @throws StorageError `damaged`
+ */
+export function refuseLostLog(dataDir: string, identity: Pick<Identity, 'clusterId'>): void {
+  if (identity.clusterId === null) return;
+  throw contradiction(dataDir, `it belongs to the cluster ${identity.clusterId}, but its log is gone`);
 }
 
 /** @throws StorageError `damaged` when log and state contradict each other. */
