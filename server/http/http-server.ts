@@ -127,6 +127,14 @@ function refusalOf(code: string | undefined): RequestError {
       return new RequestError('too-large', 'the extensions of the chunks are too long');
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return new RequestError('request-timeout', 'the request was not complete in time');
+    case 'HPE_INVALID_URL':
+      return new RequestError(
+        'bad-request',
+        'the path may hold ASCII only; the rest must be percent-escaped',
+        {
+          field: 'path',
+        },
+      );
     default:
       return new RequestError('bad-request', `this is not valid HTTP (${code ?? 'unknown'})`);
   }

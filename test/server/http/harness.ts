@@ -5,7 +5,7 @@ import { type AddressInfo, type Socket, connect } from 'node:net';
 import type { ExecutionContext } from 'ava';
 import { pino } from 'pino';
 
-import type { Problem } from '../../../api/errors.js';
+import type { ErrorCode, Problem } from '../../../api/errors.js';
 import { type HttpConfig, createHttpApp } from '../../../server/http/app.js';
 import {
   type HttpServerOptions,
@@ -78,7 +78,7 @@ export async function assertProblem(
   t: ExecutionContext,
   response: Response,
   status: number,
-  code: string,
+  code: ErrorCode,
   field?: string,
 ): Promise<Problem> {
   const problem = await problemOf(response);
@@ -87,7 +87,7 @@ export async function assertProblem(
   t.is(problem.code, code, problem.detail);
   t.is(problem.status, status);
   t.is(problem.type, `urn:quorumkv:${code}`);
-  t.is(problem.requestId, response.headers.get('kv-request-id'));
+  t.is(response.headers.get('kv-request-id'), problem.requestId);
   if (field !== undefined) t.is(problem.field, field, problem.detail);
   return problem;
 }
@@ -113,7 +113,7 @@ export async function rawConnection(t: ExecutionContext, port: number): Promise<
   socket.on('data', (chunk: string) => (text += chunk));
   // A reset ends the connection like any other close.
   socket.on('error', () => undefined);
-  const all = once(socket, 'close').then(() => text);
+  const all = new Promise<string>((resolve) => socket.on('close', () => resolve(text)));
   await once(socket, 'connect');
   return {
     socket,
