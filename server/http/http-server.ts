@@ -20,6 +20,7 @@ import { PROBLEM_TYPE, problemOf } from './problem.js';
 import { RequestError } from './request-error.js';
 import { requestIds } from './request-id.js';
 
+/** What a server is made of. */
 export interface HttpServerOptions {
   readonly listener: RequestListener;
   readonly limits: Pick<

@@ -2,6 +2,7 @@
 
 import { type RequestError, badField } from './request-error.js';
 
+/** Path and query, as the client wrote them. */
 export interface Target {
   /** Still percent-escaped. */
   readonly path: string;
@@ -31,6 +32,7 @@ export function percentDecode(text: string, field: string): string {
   }
 }
 
+/** Parameters of a query by name, decoded. */
 export type Params = ReadonlyMap<string, string>;
 
 const NO_PARAMS: Params = new Map();
