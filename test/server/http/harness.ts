@@ -8,9 +8,9 @@ import { pino } from 'pino';
 import type { ErrorCode, Problem } from '../../../api/errors.js';
 import { type HttpConfig, createHttpApp } from '../../../server/http/app.js';
 import {
+  type HttpServer,
   type HttpServerOptions,
   createHttpServer,
-  stopHttpServer,
 } from '../../../server/http/http-server.js';
 import type { RpcRouteOptions } from '../../../server/http/rpc-route.js';
 import { type MemoryService, memoryService } from './memory-service.js';
@@ -29,6 +29,7 @@ export const CONFIG: HttpConfig = {
 export interface Node {
   readonly service: MemoryService;
   readonly server: Server;
+  readonly stop: HttpServer['stop'];
   readonly port: number;
   readonly url: string;
   /** What the node has logged, one JSON line each. */
@@ -50,7 +51,7 @@ export async function startNode(t: ExecutionContext, options: NodeOptions = {}):
   const logger = pino({ level: 'debug' }, { write: (line) => void logged.push(line) });
   const config = { ...CONFIG, http: { ...CONFIG.http, ...options.http } };
   const rpc = options.rpc === undefined ? {} : { rpc: options.rpc };
-  const server = createHttpServer({
+  const { server, stop } = createHttpServer({
     listener: options.listener ?? createHttpApp({ service, config, logger, ...rpc }),
     limits: {
       requestTimeoutMs: 5000,
@@ -64,9 +65,9 @@ export async function startNode(t: ExecutionContext, options: NodeOptions = {}):
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  t.teardown(() => stopHttpServer(server, 0));
+  t.teardown(() => stop(0));
   const { port } = server.address() as AddressInfo;
-  return { service, server, port, url: `http://127.0.0.1:${port}`, logged };
+  return { service, server, stop, port, url: `http://127.0.0.1:${port}`, logged };
 }
 
 export async function problemOf(response: Response): Promise<Problem> {

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
+import { Agent, get } from 'node:http';
 
 import test from 'ava';
 import { pino } from 'pino';
 
 import { createRpcApp } from '../../../server/http/app.js';
-import { stopHttpServer } from '../../../server/http/http-server.js';
 import { CONFIG, assertProblem, rawConnection, startNode } from './harness.js';
 import { memoryService } from './memory-service.js';
 
@@ -22,7 +22,7 @@ test('an address of JSON-RPC alone serves nothing else', async (t) => {
 });
 
 test('stopping answers what is in flight, then closes', async (t) => {
-  const { server, service, port } = await startNode(t);
+  const { server, stop, service, port } = await startNode(t);
   let open = (): void => undefined;
   service.gate = new Promise((resolve) => (open = resolve));
   const body = '{"key":"k","value":"v"}';
@@ -34,21 +34,49 @@ test('stopping answers what is in flight, then closes', async (t) => {
   busy.socket.write(`POST /set HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
   await arrived;
 
-  const stopped = stopHttpServer(server, 60_000);
+  const stopped = stop(60_000);
   await idle.all;
   open();
-  t.regex(await busy.all, /"success":true/);
+  t.regex(await busy.all, /\r\nConnection: close\r\n[^]*"success":true/);
   await stopped;
 });
 
 test('what is in flight longer than the grace is broken', async (t) => {
-  const { server, service, port } = await startNode(t);
+  const { server, stop, service, port } = await startNode(t);
   service.gate = new Promise(() => undefined);
   const body = '{"key":"k","value":"v"}';
   const busy = await rawConnection(t, port);
   const arrived = once(server, 'request');
   busy.socket.write(`POST /set HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
   await arrived;
-  await stopHttpServer(server, 20);
+  await stop(20);
   t.is(await busy.all, '');
+});
+
+test('clients that never pause meet no error while the server stops', async (t) => {
+  const { stop, port } = await startNode(t);
+  const agent = new Agent({ keepAlive: true, maxSockets: 8 });
+  t.teardown(() => agent.destroy());
+  let answered = 0;
+  const ask = (): Promise<number | undefined> =>
+    new Promise((resolve, reject) => {
+      const request = get({ port, host: '127.0.0.1', path: '/livez', agent }, (response) => {
+        answered += 1;
+        response.resume().on('end', () => resolve(response.statusCode));
+      });
+      request.on('error', reject);
+    });
+  const askUntilRefused = async (): Promise<string | undefined> => {
+    for (;;) {
+      try {
+        t.is(await ask(), 200);
+      } catch (error) {
+        return (error as NodeJS.ErrnoException).code;
+      }
+    }
+  };
+  const clients = Promise.all(Array.from({ length: 8 }, askUntilRefused));
+  while (answered < 50) await ask();
+  await stop(60_000);
+  t.deepEqual(new Set(await clients), new Set(['ECONNREFUSED']));
 });
