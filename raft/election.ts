@@ -1,0 +1,141 @@
+/** Elections: pre-votes (thesis §9.6), votes (§5.2, §5.4.1), and who is left in peace (thesis §4.2.3). */
+
+import type { NodeId } from '../membership/configuration.js';
+import { memberOf, voters } from '../membership/configuration.js';
+import { voteResult } from '../membership/quorum.js';
+import type { HardState } from './entry.js';
+import type { PreVote, PreVoteResponse, RequestVote, RequestVoteResponse, TimeoutNow } from './messages.js';
+import type { RaftState } from './state.js';
+import {
+  becomeCandidate,
+  becomeFollower,
+  becomeLeader,
+  becomePreCandidate,
+  giveVote,
+  leaderOf,
+  resetElectionTimer,
+} from './state.js';
+
+/** The time is over without word of a leader. */
+export function electionTimeout(state: RaftState): void {
+  resetElectionTimer(state);
+  if (memberOf(state.configuration, state.id)?.voter !== true) return;
+  becomePreCandidate(state);
+  askForVotes(state, false);
+}
+
+function campaign(state: RaftState, transfer: boolean): void {
+  becomeCandidate(state);
+  askForVotes(state, transfer);
+}
+
+/** Sends the requests of the current (pre-)candidacy, and counts the own vote. */
+function askForVotes(state: RaftState, transfer: boolean): void {
+  const { log } = state;
+  const last = { lastIndex: log.lastIndex, lastTerm: log.lastTerm };
+  const preVote = state.current.role === 'pre-candidate';
+  for (const to of voters(state.configuration)) {
+    if (to === state.id) continue;
+    if (preVote) state.outbox.push({ type: 'preVote', from: state.id, to, term: state.term + 1, ...last });
+    // The candidate's own vote and term are durable before anybody can count on them.
+    else
+      state.afterAppend.push({
+        type: 'requestVote',
+        from: state.id,
+        to,
+        term: state.term,
+        ...last,
+        transfer,
+      });
+  }
+  if (preVote) countVote(state, state.id, true);
+}
+
+/** The vote for itself counts, like any other, once it is durable. */
+export function ownVoteDurable(state: RaftState, hardState: HardState): void {
+  if (state.current.role !== 'candidate') return;
+  if (hardState.term === state.term && hardState.vote === state.id) countVote(state, state.id, true);
+}
+
+function countVote(state: RaftState, from: NodeId, granted: boolean): void {
+  const { current } = state;
+  if (current.role !== 'candidate' && current.role !== 'pre-candidate') return;
+  if (memberOf(state.configuration, from)?.voter !== true) return;
+  // The first answer of each voter counts; a repeated message changes nothing.
+  if (!current.votes.has(from)) current.votes.set(from, granted);
+  const result = voteResult(voters(state.configuration), (id) => current.votes.get(id));
+  if (result === 'pending') return;
+  if (result === 'lost') becomeFollower(state, state.term, undefined);
+  else if (current.role === 'pre-candidate') campaign(state, false);
+  else becomeLeader(state);
+}
+
+/**
+ * True while this node owes its leader loyalty: it heard of it within the shortest election timeout, or is the leader
+ * itself. Then elections are ignored, so that a node which was away disturbs nobody (thesis §4.2.3).
+ */
+export function isLoyal(state: RaftState): boolean {
+  if (state.now < state.graceTick) return true;
+  if (leaderOf(state) === undefined) return false;
+  if (state.current.role === 'leader') return true;
+  const [min] = state.options.electionTicks;
+  return state.leaderTick !== undefined && state.now - state.leaderTick < min;
+}
+
+/** Any term; changes nothing. */
+export function onPreVote(state: RaftState, message: PreVote): void {
+  const granted =
+    message.term > state.term && !isLoyal(state) && state.log.isUpToDate(message.lastIndex, message.lastTerm);
+  state.outbox.push({
+    type: 'preVoteResponse',
+    from: state.id,
+    to: message.from,
+    term: granted ? message.term : state.term,
+    granted,
+    ...echo(message),
+  });
+}
+
+export function onPreVoteResponse(state: RaftState, message: PreVoteResponse): void {
+  if (state.current.role !== 'pre-candidate') return;
+  // A grant names the term that was asked for; one for another attempt counts for nothing.
+  if (message.granted && message.term !== state.term + 1) return;
+  countVote(state, message.from, message.granted);
+}
+
+/** The message's term is the current one by now (see `Raft.step`), or is older, or is ignored out of loyalty. */
+export function onRequestVote(state: RaftState, message: RequestVote): void {
+  const granted =
+    message.term === state.term &&
+    state.now >= state.graceTick &&
+    (state.vote === message.from || (state.vote === undefined && leaderOf(state) === undefined)) &&
+    state.log.isUpToDate(message.lastIndex, message.lastTerm);
+  if (granted) {
+    giveVote(state, message.from);
+    resetElectionTimer(state);
+  }
+  state.afterAppend.push({
+    type: 'requestVoteResponse',
+    from: state.id,
+    to: message.from,
+    term: state.term,
+    granted,
+    ...echo(message),
+  });
+}
+
+export function onRequestVoteResponse(state: RaftState, message: RequestVoteResponse): void {
+  if (state.current.role === 'candidate') countVote(state, message.from, message.granted);
+}
+
+/** The leader asks this node to take over, without delay and without a pre-vote (thesis §3.10). */
+export function onTimeoutNow(state: RaftState, message: TimeoutNow): void {
+  if (state.current.role !== 'follower' || state.current.leader !== message.from) return;
+  if (memberOf(state.configuration, state.id)?.voter !== true) return;
+  campaign(state, true);
+}
+
+/** The call a response belongs to. */
+export function echo(request: { readonly call?: number }): { readonly call?: number } {
+  return request.call === undefined ? {} : { call: request.call };
+}

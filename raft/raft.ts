@@ -1,0 +1,307 @@
+/**
+ * The core: decides, and does nothing. Inputs are method calls; what they lead to is collected by `ready()`. It is
+ * synchronous, reads no clock and draws no chance of its own, so the same inputs give the same outputs everywhere.
+ */
+
+import type { Configuration, NodeId } from '../membership/configuration.js';
+import { memberOf } from '../membership/configuration.js';
+import {
+  electionTimeout,
+  echo,
+  isLoyal,
+  onPreVote,
+  onPreVoteResponse,
+  onRequestVote,
+  onRequestVoteResponse,
+  onTimeoutNow,
+  ownVoteDurable,
+} from './election.js';
+import type { Entry, HardState, Index, Position, Term } from './entry.js';
+import type { Message } from './messages.js';
+import { isResponse } from './messages.js';
+import { hearsQuorum, pendingReads } from './reads.js';
+import type { Append, Committed, Fetch, Ready } from './ready.js';
+import {
+  advanceCommit,
+  askAgain,
+  maybeHandOver,
+  onAppendEntries,
+  onAppendResponse,
+  onFetched,
+  onHeartbeat,
+  onHeartbeatResponse,
+  sendAppends,
+  sendHeartbeats,
+} from './replication.js';
+import type { RaftOptions, RaftSeed, RaftState } from './state.js';
+import { becomeFollower, leaderOf, newState, refuse } from './state.js';
+
+/** Why a proposal or a read was not taken; nothing of it happened. */
+export type Refusal = 'not-leader' | 'overloaded' | 'transferring';
+
+export type Proposed = { readonly term: Term; readonly firstIndex: Index } | Refusal;
+
+export class Raft {
+  /** For checks and status; only the functions of this folder change it. */
+  readonly state: Readonly<RaftState>;
+  readonly #state: RaftState;
+
+  constructor(options: RaftOptions, seed: RaftSeed) {
+    this.#state = newState(options, seed);
+    this.state = this.#state;
+  }
+
+  get configuration(): Configuration {
+    return this.#state.configuration;
+  }
+
+  get leader(): NodeId | undefined {
+    return leaderOf(this.#state);
+  }
+
+  /** Time has passed: one tick of `electionTicks` and `heartbeatTicks`. */
+  tick(): void {
+    const state = this.#state;
+    state.now += 1;
+    const { current } = state;
+    if (current.role !== 'leader') {
+      if (state.now >= state.electionTick) electionTimeout(state);
+      return;
+    }
+    if (!hearsQuorum(state, current)) {
+      becomeFollower(state, state.term, undefined);
+      return;
+    }
+    if (current.transfer !== undefined && state.now >= current.transfer.untilTick)
+      current.transfer = undefined;
+    const due = state.now >= state.heartbeatTick;
+    if (due) {
+      state.heartbeatTick = state.now + state.options.heartbeatTicks;
+      askAgain(state, current);
+    }
+    // When writes pause, followers learn of the last commit at the next tick rather than at the next heartbeat.
+    if (due || current.announcedCommit < state.log.commit) sendHeartbeats(state, current, true);
+  }
+
+  /** A message came in. The transport has checked that its sender speaks for this cluster. */
+  step(message: Message): void {
+    const state = this.#state;
+    if (message.to !== state.id || message.from === state.id) {
+      refuse(state, message, `it is from ${message.from} to ${message.to}`);
+      return;
+    }
+    // Pre-votes ask and answer about a term that nobody is in yet; all else is about the sender's own.
+    if (message.type === 'preVote') onPreVote(state, message);
+    else if (message.type === 'preVoteResponse' && message.granted) onPreVoteResponse(state, message);
+    else if (message.term < state.term) this.#stepStale(message);
+    else if (this.#enterTerm(message)) this.#stepCurrent(message);
+  }
+
+  /** Terms change here, once, before any role looks at the message (§5.1). False: the message is not to be handled. */
+  #enterTerm(message: Message): boolean {
+    const state = this.#state;
+    const ofLeader = message.type === 'appendEntries' || message.type === 'heartbeat';
+    if (message.type === 'requestVote' && message.term > state.term && !message.transfer && isLoyal(state)) {
+      this.#refuseVote(message);
+      return false;
+    }
+    if (message.term > state.term) {
+      becomeFollower(state, message.term, ofLeader ? message.from : undefined);
+    } else if (ofLeader) {
+      const known = leaderOf(state);
+      if (known !== undefined && known !== message.from) {
+        refuse(state, message, `${known} leads this term`);
+        return false;
+      }
+      if (known === undefined) becomeFollower(state, state.term, message.from);
+    }
+    return true;
+  }
+
+  #stepCurrent(message: Message): void {
+    const state = this.#state;
+    const lead = state.current.role === 'leader' ? state.current : undefined;
+    switch (message.type) {
+      case 'preVote':
+        break;
+      case 'preVoteResponse':
+        onPreVoteResponse(state, message);
+        break;
+      case 'requestVote':
+        onRequestVote(state, message);
+        break;
+      case 'requestVoteResponse':
+        onRequestVoteResponse(state, message);
+        break;
+      case 'appendEntries':
+        onAppendEntries(state, message);
+        break;
+      case 'heartbeat':
+        onHeartbeat(state, message);
+        break;
+      case 'timeoutNow':
+        onTimeoutNow(state, message);
+        break;
+      case 'appendEntriesResponse':
+        if (lead !== undefined) onAppendResponse(state, lead, message);
+        break;
+      case 'heartbeatResponse':
+        if (lead !== undefined) onHeartbeatResponse(state, lead, message);
+        break;
+    }
+  }
+
+  /** The answer to a request of an earlier term carries the later one; that is how its sender learns of it (§5.1). */
+  #stepStale(message: Message): void {
+    const state = this.#state;
+    if (isResponse(message) || message.type === 'timeoutNow') return;
+    const reply = { from: state.id, to: message.from, term: state.term, ...echo(message) };
+    switch (message.type) {
+      case 'appendEntries': {
+        const { prevIndex: index } = message;
+        state.afterAppend.push({
+          type: 'appendEntriesResponse',
+          success: false,
+          index,
+          hintIndex: 0,
+          hintTerm: 0,
+          ...reply,
+        });
+        return;
+      }
+      case 'heartbeat':
+        state.afterAppend.push({ type: 'heartbeatResponse', round: message.round, ...reply });
+        return;
+      case 'requestVote':
+        state.afterAppend.push({ type: 'requestVoteResponse', granted: false, ...reply });
+        return;
+      case 'preVote':
+        return;
+    }
+  }
+
+  #refuseVote(message: Message): void {
+    const { id, term, afterAppend } = this.#state;
+    afterAppend.push({
+      type: 'requestVoteResponse',
+      from: id,
+      to: message.from,
+      term,
+      granted: false,
+      ...echo(message),
+    });
+  }
+
+  /** Appends commands, all or none. They are committed once `Ready.committed` holds them, under the same term. */
+  propose(commands: readonly Uint8Array[]): Proposed {
+    const state = this.#state;
+    const { current, log, term } = state;
+    if (current.role !== 'leader') return 'not-leader';
+    if (current.transfer !== undefined) return 'transferring';
+    if (log.uncommittedBytes >= state.options.uncommittedBytesMax) return 'overloaded';
+    const firstIndex = log.lastIndex + 1;
+    log.append(commands.map((data, offset) => ({ index: firstIndex + offset, term, type: 'command', data })));
+    return { term, firstIndex };
+  }
+
+  /** Asks for an index at which a linearizable read may be answered; it comes back under `id`, or `id` fails. */
+  readIndex(id: number): 'taken' | Refusal {
+    const { current, options } = this.#state;
+    if (current.role !== 'leader') return 'not-leader';
+    if (pendingReads(current.reads) >= options.pendingReadsMax) return 'overloaded';
+    current.reads.waiting.push(id);
+    return 'taken';
+  }
+
+  /** Hands leadership to `to`, within one maximum election timeout or not at all; no proposal is taken meanwhile. */
+  transfer(to: NodeId): 'taken' | 'not-leader' | 'not-a-voter' {
+    const { current, configuration, now, options, id } = this.#state;
+    if (current.role !== 'leader') return 'not-leader';
+    if (to === id || memberOf(configuration, to)?.voter !== true) return 'not-a-voter';
+    current.transfer = { to, untilTick: now + options.electionTicks[1], asked: false };
+    maybeHandOver(this.#state, current);
+    return 'taken';
+  }
+
+  /** The append that `ready()` handed out is on disk. Its messages may leave now. */
+  durable(): void {
+    const state = this.#state;
+    const { writing } = state;
+    if (writing === undefined) return;
+    state.writing = undefined;
+    state.log.durableTo(writing.last);
+    if (writing.hardState !== undefined) ownVoteDurable(state, writing.hardState);
+    advanceCommit(state);
+  }
+
+  /** What `ready()` handed out as committed is applied up to `index`. */
+  applied(index: Index): void {
+    this.#state.applying = undefined;
+    this.#state.log.appliedTo(index);
+  }
+
+  fetched(fetch: Fetch, entries: readonly Entry[]): void {
+    onFetched(this.#state, fetch, entries);
+  }
+
+  /** What was sent to `peer` and not answered may be lost. */
+  unreachable(peer: NodeId): void {
+    const { current } = this.#state;
+    if (current.role !== 'leader') return;
+    const progress = current.progress.get(peer);
+    if (progress?.mode === 'replicate') progress.lost();
+  }
+
+  /** See `ready.ts`. Cheap when there is nothing to do. */
+  ready(): Ready {
+    const state = this.#state;
+    const { current } = state;
+    const fetches: Fetch[] = [];
+    if (current.role === 'leader') {
+      sendAppends(state, current, fetches);
+      sendHeartbeats(state, current, false);
+    }
+    const append = this.#nextAppend();
+    return {
+      append,
+      // With nothing to write, nothing has to be waited for.
+      messages: [
+        ...state.outbox.splice(0),
+        ...(state.writing === undefined ? state.afterAppend.splice(0) : []),
+      ],
+      committed: this.#nextCommitted(),
+      reads: current.role === 'leader' ? current.reads.confirmed.splice(0) : [],
+      failedReads: state.failedReads.splice(0),
+      fetches,
+      refusals: state.refusals.splice(0),
+    };
+  }
+
+  #nextAppend(): Append | undefined {
+    const state = this.#state;
+    const { log, written } = state;
+    if (state.writing !== undefined) return undefined;
+    const entries = log.entries(state.handedOut + 1, log.lastIndex, Infinity) ?? [];
+    const mustWrite = state.term !== written.term || state.vote !== written.vote;
+    if (entries.length === 0 && !mustWrite) return undefined;
+    const hardState: HardState | undefined =
+      mustWrite || log.commit !== written.commit
+        ? { term: state.term, vote: state.vote, commit: log.commit }
+        : undefined;
+    if (hardState !== undefined) state.written = hardState;
+    const last: Position = { index: log.lastIndex, term: log.lastTerm };
+    state.handedOut = last.index;
+    state.writing = { last, hardState };
+    return { entries, hardState, messages: state.afterAppend.splice(0) };
+  }
+
+  #nextCommitted(): Committed | undefined {
+    const { log, applying, options } = this.#state;
+    if (applying !== undefined || log.applicable <= log.applied) return undefined;
+    const from = log.applied + 1;
+    const entries = log.entries(from, log.applicable, options.applyBytesMax);
+    const to = entries?.at(-1)?.index ?? log.applicable;
+    this.#state.applying = to;
+    return { from, to, entries };
+  }
+}

@@ -1,0 +1,214 @@
+/** Replication (§5.3), the commit rule (§5.4.2), and heartbeats. */
+
+import { voters } from '../membership/configuration.js';
+import { agreed } from '../membership/quorum.js';
+import { echo } from './election.js';
+import type { Entry, Index } from './entry.js';
+import { entryBytes } from './entry.js';
+import type { AppendEntries, AppendEntriesResponse, Heartbeat, HeartbeatResponse } from './messages.js';
+import type { Progress } from './progress.js';
+import type { Fetch } from './ready.js';
+import { heartbeatAnswered, startRound } from './reads.js';
+import type { Leadership, RaftState } from './state.js';
+import { refuse, resetElectionTimer } from './state.js';
+
+// ---- the leader
+
+/** Sends whatever the windows of the followers have room for. Entries that are only on disk are asked for instead. */
+export function sendAppends(state: RaftState, lead: Leadership, fetches: Fetch[]): void {
+  for (const [to, progress] of lead.progress) {
+    while (progress.next <= state.log.lastIndex && !progress.paused) {
+      const { appendBytesMax: bytesMax } = state.options;
+      const entries = state.log.entries(progress.next, state.log.lastIndex, bytesMax);
+      if (entries === undefined) {
+        progress.fetching = progress.next;
+        // Not beyond what is surely on disk; the rest is in memory.
+        const { next: from } = progress;
+        fetches.push({ to, term: state.term, from, through: state.log.durable, bytesMax });
+        break;
+      }
+      sendAppend(state, to, progress, entries);
+    }
+  }
+}
+
+function sendAppend(state: RaftState, to: string, progress: Progress, entries: readonly Entry[]): void {
+  const prevIndex = progress.next - 1;
+  const prevTerm = state.log.termAt(prevIndex);
+  if (prevTerm === undefined) return;
+  state.outbox.push({
+    type: 'appendEntries',
+    from: state.id,
+    to,
+    term: state.term,
+    prevIndex,
+    prevTerm,
+    entries,
+    commit: Math.min(state.log.commit, prevIndex + entries.length),
+  });
+  progress.sent(
+    prevIndex + entries.length,
+    entries.reduce((sum, entry) => sum + entryBytes(entry), 0),
+  );
+}
+
+/** Entries came back from disk; they are sent if the follower still waits for them and the log still holds them. */
+export function onFetched(state: RaftState, fetch: Fetch, entries: readonly Entry[]): void {
+  if (state.current.role !== 'leader' || state.term !== fetch.term) return;
+  const progress = state.current.progress.get(fetch.to);
+  if (progress === undefined || progress.fetching !== fetch.from) return;
+  progress.fetching = undefined;
+  if (progress.next === fetch.from && !progress.paused) sendAppend(state, fetch.to, progress, entries);
+}
+
+/** Heartbeats go to everyone, in every mode; a fresh round that the waiting reads join (see `reads.ts`). */
+export function sendHeartbeats(state: RaftState, lead: Leadership, again: boolean): void {
+  const round = startRound(state, lead, again);
+  if (round === undefined) return;
+  lead.announcedCommit = state.log.commit;
+  for (const [to, progress] of lead.progress) {
+    // Not beyond what it acknowledged: the rest of its log may be another one.
+    const commit = Math.min(progress.match, state.log.commit);
+    state.outbox.push({ type: 'heartbeat', from: state.id, to, term: state.term, commit, round });
+  }
+}
+
+/**
+ * An append that no answer came to within a heartbeat interval may be lost, and the follower then waits for nothing:
+ * an empty one behind it asks. The refusal that comes back tells where to go on (§5.3).
+ */
+export function askAgain(state: RaftState, lead: Leadership): void {
+  for (const [to, progress] of lead.progress) {
+    if (progress.mode === 'probe') progress.probeSent = false;
+    else if (progress.inflightAppends > 0 && !progress.answered) sendAppend(state, to, progress, []);
+    progress.answered = false;
+  }
+}
+
+export function onAppendResponse(state: RaftState, lead: Leadership, message: AppendEntriesResponse): void {
+  const progress = lead.progress.get(message.from);
+  if (progress === undefined) return;
+  progress.contactTick = state.now;
+  if (message.index > state.log.lastIndex) {
+    refuse(state, message, `it answers for index ${message.index}, the log ends at ${state.log.lastIndex}`);
+    return;
+  }
+  if (!message.success) {
+    progress.refused(message.index, state.log.lastIndexOfTermAtMost(message.hintIndex, message.hintTerm));
+    return;
+  }
+  if (progress.acknowledged(message.index)) advanceCommit(state);
+  maybeHandOver(state, lead);
+}
+
+export function onHeartbeatResponse(state: RaftState, lead: Leadership, message: HeartbeatResponse): void {
+  const progress = lead.progress.get(message.from);
+  if (progress === undefined || message.round > lead.reads.lastRound) return;
+  progress.contactTick = state.now;
+  heartbeatAnswered(state, lead, message);
+}
+
+/**
+ * The commit rule: what a majority holds durably, this node's own disk included, and only up to an entry of the
+ * current term; what earlier terms left commits with it (§5.4.2).
+ */
+export function advanceCommit(state: RaftState): void {
+  const { current, log } = state;
+  if (current.role !== 'leader') return;
+  const index = agreed(voters(state.configuration), (id): Index =>
+    id === state.id ? log.durable : (current.progress.get(id)?.match ?? 0),
+  );
+  if (log.termAt(index) === state.term) log.commitTo(index);
+}
+
+/** The transfer's target has the whole log: it may campaign now (thesis §3.10). */
+export function maybeHandOver(state: RaftState, lead: Leadership): void {
+  const { transfer } = lead;
+  if (transfer === undefined || transfer.asked) return;
+  if (lead.progress.get(transfer.to)?.match !== state.log.lastIndex) return;
+  transfer.asked = true;
+  state.outbox.push({ type: 'timeoutNow', from: state.id, to: transfer.to, term: state.term });
+}
+
+// ---- the follower; `Raft.step` has made the sender its leader in this term
+
+export function onAppendEntries(state: RaftState, message: AppendEntries): void {
+  const { log } = state;
+  heardOfLeader(state);
+  const fault = appendFault(state, message);
+  if (fault !== undefined) {
+    refuse(state, message, fault);
+    return;
+  }
+  // Up to the commit index the logs match anyway (Leader Completeness, §5.4.3), compacted entries included.
+  if (message.prevIndex > log.commit && !log.holds({ index: message.prevIndex, term: message.prevTerm })) {
+    answerAppend(state, message, false, message.prevIndex);
+    return;
+  }
+  const fresh = message.entries.findIndex((entry) => entry.index > log.commit && !log.holds(entry));
+  if (fresh >= 0) {
+    const added = message.entries.slice(fresh);
+    const from = added[0]?.index ?? 0;
+    if (from <= log.lastIndex) {
+      log.truncateFrom(from);
+      state.handedOut = Math.min(state.handedOut, log.lastIndex);
+    }
+    log.append(added);
+  }
+  const last = message.prevIndex + message.entries.length;
+  log.commitTo(Math.min(message.commit, last));
+  answerAppend(state, message, true, Math.max(last, log.commit));
+}
+
+/** What no correct leader sends; undefined when there is nothing of that. */
+function appendFault(state: RaftState, message: AppendEntries): string | undefined {
+  const { log } = state;
+  let { prevIndex: index, prevTerm: term } = message;
+  for (const entry of message.entries) {
+    if (entry.index !== index + 1) return `entry ${entry.index} does not follow ${index}`;
+    if (entry.term < term || entry.term > message.term) return `entry ${entry.index} has term ${entry.term}`;
+    const known = index < log.commit ? log.termAt(entry.index) : undefined;
+    if (known !== undefined && known !== entry.term)
+      return `it conflicts with entry ${entry.index}, which is committed`;
+    ({ index, term } = entry);
+  }
+  return undefined;
+}
+
+function answerAppend(state: RaftState, message: AppendEntries, success: boolean, index: Index): void {
+  const { log } = state;
+  const hintIndex = success ? index : log.lastIndexOfTermAtMost(index, message.prevTerm);
+  state.afterAppend.push({
+    type: 'appendEntriesResponse',
+    from: state.id,
+    to: message.from,
+    term: state.term,
+    success,
+    index,
+    hintIndex,
+    hintTerm: log.termAt(hintIndex) ?? 0,
+    ...echo(message),
+  });
+}
+
+export function onHeartbeat(state: RaftState, message: Heartbeat): void {
+  heardOfLeader(state);
+  if (message.commit > state.log.lastIndex) {
+    refuse(state, message, `it commits up to ${message.commit}, the log ends at ${state.log.lastIndex}`);
+    return;
+  }
+  state.log.commitTo(message.commit);
+  state.outbox.push({
+    type: 'heartbeatResponse',
+    from: state.id,
+    to: message.from,
+    term: state.term,
+    round: message.round,
+    ...echo(message),
+  });
+}
+
+function heardOfLeader(state: RaftState): void {
+  state.leaderTick = state.now;
+  resetElectionTimer(state);
+}

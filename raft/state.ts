@@ -1,0 +1,231 @@
+/**
+ * The whole state of the core (Figure 2), and the few functions that change its term, vote, role and commit index:
+ * each of these changes here and nowhere else.
+ */
+
+import type { Configuration, NodeId } from '../membership/configuration.js';
+import { voters } from '../membership/configuration.js';
+import { invariant } from './assert.js';
+import type { HardState, Index, Position, Term } from './entry.js';
+import type { LogSeed } from './log.js';
+import { RaftLog } from './log.js';
+import type { Message } from './messages.js';
+import type { Window } from './progress.js';
+import { Progress } from './progress.js';
+import type { LeaderReads } from './reads.js';
+import { newReads } from './reads.js';
+
+export interface RaftOptions {
+  readonly id: NodeId;
+  /** Election timeouts are drawn from this range, in ticks, both ends included. The shortest is above `heartbeatTicks`. */
+  readonly electionTicks: readonly [min: number, max: number];
+  readonly heartbeatTicks: number;
+  /** One AppendEntries carries at most so many bytes of entries, or one entry. */
+  readonly appendBytesMax: number;
+  /** What may be on its way to one follower. */
+  readonly window: Window;
+  /** A leader takes no proposal while so many bytes are uncommitted. */
+  readonly uncommittedBytesMax: number;
+  /** Recent entries in memory. */
+  readonly entryCacheBytes: number;
+  /** One batch for the state machine holds at most so many bytes of entries, or one entry. */
+  readonly applyBytesMax: number;
+  /** Reads that wait for a heartbeat round, at most. */
+  readonly pendingReadsMax: number;
+  /** Uniform in [0, 1): the core's only source of chance. */
+  readonly random: () => number;
+}
+
+/** What a node starts from: what its disk gave back. */
+export interface RaftSeed {
+  readonly hardState: HardState;
+  readonly log: Omit<LogSeed, 'commit'>;
+  readonly configuration: Configuration;
+}
+
+export interface Leadership {
+  readonly role: 'leader';
+  /** One for each other member. */
+  readonly progress: Map<NodeId, Progress>;
+  /** The index of the no-op that opened this term; reads wait until it is committed (§8). */
+  readonly firstIndex: Index;
+  readonly reads: LeaderReads;
+  /** The commit index that the last heartbeats carried. */
+  announcedCommit: Index;
+  /** Invariant: while set, no proposal is taken (thesis §3.10). */
+  transfer: { readonly to: NodeId; readonly untilTick: number; asked: boolean } | undefined;
+}
+
+export type RoleState =
+  | { readonly role: 'follower'; leader: NodeId | undefined }
+  | { readonly role: 'pre-candidate'; readonly votes: Map<NodeId, boolean> }
+  | { readonly role: 'candidate'; readonly votes: Map<NodeId, boolean> }
+  | Leadership;
+
+export type Role = RoleState['role'];
+
+export interface RaftState {
+  readonly options: RaftOptions;
+  readonly id: NodeId;
+  configuration: Configuration;
+  readonly log: RaftLog;
+
+  /** Invariant: never goes back; at least the term of the last entry. */
+  term: Term;
+  /** Invariant: once set, fixed for the rest of the term (§5.2). */
+  vote: NodeId | undefined;
+  /** What of term, vote and commit index the last append carried. */
+  written: HardState;
+  current: RoleState;
+
+  /** Ticks since the start. */
+  now: number;
+  /** The tick at which to campaign, unless a leader is heard of before. */
+  electionTick: number;
+  heartbeatTick: number;
+  /** The last tick at which a leader of this term was heard of; undefined: not in this term. */
+  leaderTick: number | undefined;
+  /**
+   * Until this tick nobody gets a vote: before a restart this node may have promised a leader one more election
+   * timeout of loyalty, which a lease counts on (thesis §6.4.1).
+   */
+  readonly graceTick: number;
+
+  /** Entries up to here were handed to the disk. Invariant: durable <= handedOut <= lastIndex. */
+  handedOut: Index;
+  /** What the disk is writing now; it ends with `last`. */
+  writing: { readonly last: Position; readonly hardState: HardState | undefined } | undefined;
+  /** What the state machine is applying now: its last index. */
+  applying: Index | undefined;
+
+  /** To be sent at once. */
+  readonly outbox: Message[];
+  /** To be sent once everything up to now is durable. */
+  readonly afterAppend: Message[];
+  /** Reads that lost their leader. */
+  readonly failedReads: number[];
+  /** Messages that no correct peer sends, refused: for the log. */
+  readonly refusals: string[];
+}
+
+export function newState(options: RaftOptions, seed: RaftSeed): RaftState {
+  const [min, max] = options.electionTicks;
+  invariant(options.heartbeatTicks < min && min <= max, 'heartbeats come more often than elections');
+  const log = new RaftLog({ ...seed.log, commit: seed.hardState.commit }, options.entryCacheBytes);
+  invariant(seed.hardState.term >= log.lastTerm, 'the term is at least that of the last entry');
+  const alone = voters(seed.configuration).every((id) => id === options.id);
+  const state: RaftState = {
+    options,
+    id: options.id,
+    configuration: seed.configuration,
+    log,
+    term: seed.hardState.term,
+    vote: seed.hardState.vote,
+    written: seed.hardState,
+    current: { role: 'follower', leader: undefined },
+    now: 0,
+    electionTick: 0,
+    heartbeatTick: 0,
+    leaderTick: undefined,
+    graceTick: alone ? 0 : max,
+    handedOut: log.lastIndex,
+    writing: undefined,
+    applying: undefined,
+    outbox: [],
+    afterAppend: [],
+    failedReads: [],
+    refusals: [],
+  };
+  resetElectionTimer(state);
+  return state;
+}
+
+/** A new random time-out from now on (§5.2). */
+export function resetElectionTimer(state: RaftState): void {
+  const [min, max] = state.options.electionTicks;
+  state.electionTick = state.now + min + Math.floor(state.options.random() * (max - min + 1));
+}
+
+/** The only place where the term changes; a new term has no vote yet. */
+function adoptTerm(state: RaftState, term: Term): void {
+  invariant(term >= state.term, `the term goes back from ${state.term} to ${term}`);
+  if (term === state.term) return;
+  state.term = term;
+  state.vote = undefined;
+  state.leaderTick = undefined;
+}
+
+/** The only place where a vote is given. It must be durable before it is told: the answer goes behind the append. */
+export function giveVote(state: RaftState, candidate: NodeId): void {
+  invariant(state.vote === undefined || state.vote === candidate, `a second vote in term ${state.term}`);
+  state.vote = candidate;
+}
+
+/** The only place where the role changes. */
+function changeRole(state: RaftState, next: RoleState): void {
+  const { current } = state;
+  if (current.role === 'leader') state.failedReads.push(...current.reads.drain());
+  state.current = next;
+  resetElectionTimer(state);
+}
+
+export function becomeFollower(state: RaftState, term: Term, leader: NodeId | undefined): void {
+  adoptTerm(state, term);
+  if (state.current.role === 'follower') state.current.leader = leader;
+  else changeRole(state, { role: 'follower', leader });
+}
+
+/** Thesis §9.6: asks whether an election could be won, without touching the term. */
+export function becomePreCandidate(state: RaftState): void {
+  changeRole(state, { role: 'pre-candidate', votes: new Map() });
+  state.leaderTick = undefined;
+}
+
+/** §5.2: a new term, and its own vote. */
+export function becomeCandidate(state: RaftState): void {
+  adoptTerm(state, state.term + 1);
+  changeRole(state, { role: 'candidate', votes: new Map() });
+  giveVote(state, state.id);
+}
+
+/** §5.2; the no-op of §8 makes what earlier terms left commit. */
+export function becomeLeader(state: RaftState): void {
+  invariant(state.current.role === 'candidate', 'only a candidate becomes the leader');
+  invariant(state.vote === state.id, 'a leader voted for itself');
+  const { log } = state;
+  const next = log.lastIndex + 1;
+  const progress = new Map<NodeId, Progress>();
+  for (const { id } of state.configuration.members) {
+    if (id !== state.id) progress.set(id, new Progress(next, state.now, state.options.window));
+  }
+  changeRole(state, {
+    role: 'leader',
+    progress,
+    firstIndex: next,
+    reads: newReads(),
+    announcedCommit: 0,
+    transfer: undefined,
+  });
+  state.heartbeatTick = state.now + state.options.heartbeatTicks;
+  log.append([{ index: next, term: state.term, type: 'noop', data: new Uint8Array(0) }]);
+}
+
+export function leaderOf(state: RaftState): NodeId | undefined {
+  switch (state.current.role) {
+    case 'leader':
+      return state.id;
+    case 'follower':
+      return state.current.leader;
+    case 'candidate':
+    case 'pre-candidate':
+      return undefined;
+  }
+}
+
+/** Refuses a message that no correct peer sends: bad input changes nothing. */
+export function refuse(state: RaftState, message: Message, why: string): void {
+  const REFUSALS_MAX = 16;
+  if (state.refusals.length < REFUSALS_MAX) {
+    state.refusals.push(`${message.type} of ${message.from} in term ${message.term}: ${why}`);
+  }
+}

@@ -1,0 +1,15 @@
+import type { ParameterizedContext } from 'koa';
+
+import type { Target } from './target.js';
+
+/** What one request carries through the middleware. */
+export interface RequestState {
+  requestId: string;
+  target: Target;
+  /** The applied index that the answer reflects; undefined: the one at the time of the answer. */
+  revision: number | undefined;
+}
+
+export type Context = ParameterizedContext<RequestState>;
+
+export type Handler = (ctx: Context) => Promise<void>;
