@@ -5,8 +5,10 @@ import { existsSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Command } from 'commander';
+import { formatAddress, isEveryInterface, parseAddress } from '../configs/address.js';
+import type { Config } from '../configs/config.js';
+import { loadConfig } from '../configs/load.js';
 import { formatLogLine, paint, type Style } from './log-lines.js';
-import { hostPort, readNodeFile, type NodeFileSummary } from './node-file.js';
 import { bindFault, ended, isRunning, onLines, stopChild } from './processes.js';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
@@ -36,8 +38,19 @@ const PER_NODE_VARIABLES = [
   'CLUSTER_NODES',
 ];
 
+/** The environment of every node. */
+const NODE_ENV = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !PER_NODE_VARIABLES.includes(name)),
+);
+
+interface NodeFile {
+  readonly file: string;
+  readonly id: string;
+  readonly config: Config;
+}
+
 interface RunningNode {
-  readonly node: NodeFileSummary;
+  readonly node: NodeFile;
   readonly child: ChildProcess;
 }
 
@@ -58,15 +71,14 @@ async function main(): Promise<void> {
   const { data, fresh } = program.opts<{ data?: string; fresh?: boolean }>();
   const files: readonly string[] = program.args.length === 0 ? FILES : program.args;
 
-  const nodes = files.map(readNodeFile).map((node) => ({
-    ...node,
-    dataDir: path.resolve(data === undefined ? node.dataDir : path.join(data, node.id)),
-  }));
+  const nodes = files.map((file) => readNodeFile(file, data));
   if (!existsSync(SERVER)) throw new Error('dist/server/main.js is missing: run `npm run build` first');
   await refusePortsInUse(nodes);
-  if (fresh === true) for (const node of nodes) rmSync(node.dataDir, { recursive: true, force: true });
+  if (fresh === true) {
+    for (const { config } of nodes) rmSync(config.raft.dataDir, { recursive: true, force: true });
+  }
 
-  const running = nodes.map((node, position) => start(node, data !== undefined, position));
+  const running = nodes.map((node, position) => start(node, position));
   stopOnSignals(running);
   const allGone = Promise.all(running.map(watchExit));
   await Promise.race([allGone, waitUntilReady(running).then(() => introduce(running))]);
@@ -74,18 +86,36 @@ async function main(): Promise<void> {
   if (!stopping) throw new Error('every node is gone');
 }
 
-async function refusePortsInUse(nodes: readonly NodeFileSummary[]): Promise<void> {
+function readNodeFile(file: string, data: string | undefined): NodeFile {
+  const config = loadConfig(file, NODE_ENV);
+  const id = config.raft.nodeID;
+  return data === undefined
+    ? { file, id, config }
+    : { file, id, config: loadConfig(file, NODE_ENV, { dataDir: path.join(data, id) }) };
+}
+
+/** The address as a client on this machine would write it. */
+function reachable(address: string): string {
+  const { host, port } = parseAddress(address);
+  return formatAddress({ host: isEveryInterface(host) ? 'localhost' : host, port });
+}
+
+async function refusePortsInUse(nodes: readonly NodeFile[]): Promise<void> {
   const faults: string[] = [];
   for (const node of nodes) {
+    const { httpAddr, rpcAddr, raft } = node.config;
     // The three addresses of a node may be one and the same.
-    const addresses = new Map(
-      [node.http, node.rpc, node.raft].map((address) => [hostPort(address), address]),
-    );
-    for (const { key, host, port } of addresses.values()) {
+    const addresses = new Map([
+      [raft.bindAddr, 'raft.bindAddr'],
+      [rpcAddr, 'rpcAddr'],
+      [httpAddr, 'httpAddr'],
+    ]);
+    for (const [address, key] of addresses) {
+      const { host, port } = parseAddress(address);
       const fault = await bindFault(host, port);
       if (fault === undefined) continue;
       const why = fault === 'EADDRINUSE' ? 'is in use' : `can't be used (${fault})`;
-      faults.push(`${node.file}: ${key}: port ${port} ${why}`);
+      faults.push(`${node.file}: ${key}: ${address} ${why}`);
     }
   }
   if (faults.length === 0) return;
@@ -93,10 +123,8 @@ async function refusePortsInUse(nodes: readonly NodeFileSummary[]): Promise<void
   throw new Error(faults.join('\n'));
 }
 
-function start(node: NodeFileSummary, ownDataDir: boolean, position: number): RunningNode {
-  const env = { ...process.env };
-  for (const name of PER_NODE_VARIABLES) Reflect.deleteProperty(env, name);
-  if (ownDataDir) env['KV_DATA_DIR'] = node.dataDir;
+function start(node: NodeFile, position: number): RunningNode {
+  const env = { ...NODE_ENV, KV_DATA_DIR: node.config.raft.dataDir };
   const child = spawn(process.execPath, [SERVER, '--config', node.file], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env,
@@ -160,9 +188,9 @@ async function waitUntilReady(running: readonly RunningNode[]): Promise<void> {
 }
 
 /** Undefined when the node answers /readyz with 200; else why not. */
-async function notReady(node: NodeFileSummary): Promise<string | undefined> {
+async function notReady({ config }: NodeFile): Promise<string | undefined> {
   try {
-    const answer = await fetch(`http://${hostPort(node.http)}/readyz`, {
+    const answer = await fetch(`http://${reachable(config.httpAddr)}/readyz`, {
       signal: AbortSignal.timeout(2_000),
     });
     const body = await answer.text();
@@ -176,11 +204,11 @@ async function introduce(running: readonly RunningNode[]): Promise<void> {
   const alive = running.filter(({ child }) => isRunning(child));
   const first = alive[0];
   if (stopping || first === undefined) return;
-  const url = `http://${hostPort(first.node.http)}`;
-  const lines = alive.map(
-    ({ node }) =>
-      `  ${node.id}: http://${hostPort(node.http)}   raft ${hostPort(node.raft)}   rpc ${hostPort(node.rpc)}   data ${path.relative(process.cwd(), node.dataDir) || '.'}`,
-  );
+  const url = `http://${reachable(first.node.config.httpAddr)}`;
+  const lines = alive.map(({ node: { id, config } }) => {
+    const { httpAddr, rpcAddr, raft } = config;
+    return `  ${id}: http://${reachable(httpAddr)}   raft ${raft.bindAddr}   rpc ${rpcAddr}   data ${raft.dataDir}`;
+  });
   const head =
     alive.length === running.length ? 'The cluster is up' : `${alive.length} of ${running.length} are up`;
   say(
