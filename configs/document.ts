@@ -21,6 +21,7 @@ export interface Position {
   readonly column: number;
 }
 
+/** A text, read. */
 export interface ConfigDocument {
   /** The tree, references filled in; undefined when the text has no usable structure. */
   readonly tree: unknown;

@@ -31,5 +31,6 @@ export function interpolate(text: string, env: NodeJS.ProcessEnv): Reading<strin
 
 /** Text that {@link interpolate} leaves as it is. */
 export function withoutReferences(text: string): string {
-  return text.replaceAll('${', '$${');
+  // A function: in a replacement string `$$` would mean one `$`.
+  return text.replaceAll('${', () => '$${');
 }

@@ -2,6 +2,7 @@
 
 import type { Path, Problem } from './problem.js';
 
+/** One setting of them. */
 export interface Override {
   readonly path: Path;
   readonly value: unknown;
@@ -9,6 +10,7 @@ export interface Override {
   readonly from: string;
 }
 
+/** What one source, the environment or the command line, sets. */
 export interface Overrides {
   readonly overrides: readonly Override[];
   /** HTTP addresses of peers whose ids are not known; undefined when these overrides say nothing of peers. */

@@ -3,6 +3,7 @@
 /** The keys and list indexes that lead to a setting. */
 export type Path = readonly (string | number)[];
 
+/** One thing to put right. */
 export interface Problem {
   /** The setting; empty for the file as a whole. */
   readonly path: Path;
@@ -23,6 +24,7 @@ export function formatPath(path: Path): string {
   );
 }
 
+/** Whether the path is the ancestor itself or leads on from it. */
 export function isWithin(path: Path, ancestor: Path): boolean {
   return ancestor.every((step, depth) => path[depth] === step);
 }

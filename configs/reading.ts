@@ -2,10 +2,12 @@
 export type Reading<T> =
   { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: string };
 
+/** A sound value. */
 export function good<T>(value: T): Reading<T> {
   return { ok: true, value };
 }
 
+/** A problem: what is wrong, and the remedy. */
 export function bad(problem: string): { readonly ok: false; readonly problem: string } {
   return { ok: false, problem };
 }

@@ -105,6 +105,7 @@ function section<Shape extends z.ZodRawShape>(shape: Shape) {
 /** A whole file: strict, so that a misspelt key is an error and not a default. */
 export const FILE_SCHEMA = strict(fileShape);
 
+/** A validated file: what it says itself, before defaults; durations in milliseconds, sizes in bytes. */
 export type FileConfig = z.infer<typeof FILE_SCHEMA>;
 
 /** Every key a file may hold, by the section it stands in; `''` is the top. */

@@ -4,6 +4,7 @@ import type { Path } from './problem.js';
 
 export type Tree = Record<string, unknown>;
 
+/** Whether the value is a mapping. */
 export function isTree(value: unknown): value is Tree {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
@@ -13,6 +14,7 @@ function child(parent: unknown, step: string | number): unknown {
   return isTree(parent) && Object.hasOwn(parent, step) ? parent[step] : undefined;
 }
 
+/** The value at a path; undefined when nothing is there. */
 export function getAt(root: unknown, path: Path): unknown {
   return path.reduce<unknown>(child, root);
 }

@@ -6,6 +6,7 @@ import { FILE_SCHEMA, type FileConfig } from './schema.js';
 import { nearestKey } from './suggest.js';
 import { getAt, withoutKeyAt, withValueAt } from './tree.js';
 
+/** What judging a tree gave. */
 export interface Validated {
   /** What is sound in the tree; the rest is left out of it. */
   readonly settings: FileConfig;

@@ -40,6 +40,8 @@ export interface NodeEvents {
   changed(now: Standing, before: Standing): void;
   /** A message came that no correct peer sends; it changed nothing. */
   refused(what: string): void;
+  /** An invariant of the core is broken: the process must end, whoever the caller was. */
+  broken(error: unknown): void;
 }
 
 export interface Standing {
@@ -66,6 +68,7 @@ export class Node implements Inbox {
   readonly #proposals = new ProposalWaiters();
   readonly #appliedWaiters = new AppliedWaiters();
   readonly #reads = new Map<number, (outcome: ReadIndexOutcome) => void>();
+  readonly #watchers = new Set<(standing: Standing) => void>();
   #lastReadId = 0;
   #standing: Standing;
   #turnDue = false;
@@ -102,6 +105,35 @@ export class Node implements Inbox {
     this.#reads.clear();
   }
 
+  get isStopped(): boolean {
+    return this.#stopped;
+  }
+
+  /** `reached` resolves once the standing is as wanted (true), after `timeoutMs`, or when cancelled (false). */
+  watchStanding(
+    wanted: (standing: Standing) => boolean,
+    timeoutMs: number,
+  ): { readonly reached: Promise<boolean>; readonly cancel: () => void } {
+    let done: (reached: boolean) => void = () => undefined;
+    const reached = new Promise<boolean>((resolve) => (done = resolve));
+    const stopTimer = this.#ports.clock.after(timeoutMs, () => finish(false));
+    const watcher = (standing: Standing): void => {
+      if (wanted(standing)) finish(true);
+    };
+    const finish = (result: boolean): void => {
+      stopTimer();
+      this.#watchers.delete(watcher);
+      done(result);
+    };
+    this.#watchers.add(watcher);
+    watcher(this.#standing);
+    return { reached, cancel: () => finish(false) };
+  }
+
+  whenStanding(wanted: (standing: Standing) => boolean, timeoutMs: number): Promise<boolean> {
+    return this.watchStanding(wanted, timeoutMs).reached;
+  }
+
   get standing(): Standing {
     return this.#standing;
   }
@@ -134,7 +166,7 @@ export class Node implements Inbox {
     if (this.#proposals.size >= this.#options.pendingMax) {
       return Promise.resolve({ status: 'refused', why: 'overloaded' });
     }
-    const proposed = this.#core.propose([command]);
+    const proposed = this.#guard(() => this.#core.propose([command]));
     if (typeof proposed === 'string') return Promise.resolve({ status: 'refused', why: proposed });
     this.#wake();
     return new Promise((settle) => this.#proposals.add(proposed.firstIndex, proposed.term, settle));
@@ -145,7 +177,7 @@ export class Node implements Inbox {
     if (this.#stopped) return Promise.resolve({ status: 'refused', why: 'stopping' });
     this.#lastReadId += 1;
     const id = this.#lastReadId;
-    const taken = this.#core.readIndex(id);
+    const taken = this.#guard(() => this.#core.readIndex(id));
     if (taken !== 'taken') return Promise.resolve({ status: 'refused', why: taken });
     this.#wake();
     return new Promise((settle) => this.#reads.set(id, settle));
@@ -159,21 +191,31 @@ export class Node implements Inbox {
 
   /** See `Raft.transfer`. */
   transfer(to: NodeId): ReturnType<Raft['transfer']> {
-    const taken = this.#core.transfer(to);
+    const taken = this.#guard(() => this.#core.transfer(to));
     this.#wake();
     return taken;
   }
 
   receive(message: Message): void {
     if (this.#stopped) return;
-    this.#core.step(message);
+    this.#guard(() => this.#core.step(message));
     this.#wake();
   }
 
   unreachable(peer: NodeId): void {
     if (this.#stopped) return;
-    this.#core.unreachable(peer);
+    this.#guard(() => this.#core.unreachable(peer));
     this.#wake();
+  }
+
+  /** Callers may catch errors, to answer a request with them; a broken invariant gets past none of them. */
+  #guard<T>(decide: () => T): T {
+    try {
+      return decide();
+    } catch (error) {
+      this.#events.broken(error);
+      throw error;
+    }
   }
 
   /** What arrives within one turn of the event loop shares one turn of this loop: group commit falls out of that. */
@@ -253,6 +295,7 @@ export class Node implements Inbox {
     if (now.term === before.term && now.role === before.role && now.leader === before.leader) return;
     this.#standing = now;
     this.#events.changed(now, before);
+    for (const watcher of [...this.#watchers]) watcher(now);
   }
 
   #currentStanding(): Standing {

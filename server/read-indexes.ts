@@ -58,7 +58,7 @@ export class ReadIndexes {
         leader === this.#node.state.id
           ? this.#node.readIndex()
           : this.#link.readIndex(leader, deadline.remainingMs());
-      const outcome = await deadline.race(this.#leadership.whileLeading(leader, asked));
+      const outcome = await this.#leadership.whileLeading(leader, asked, deadline);
       if (outcome?.status === 'confirmed') return outcome.index;
       if (outcome !== undefined) throwIfFinal(outcome);
       await this.#leadership.settle(deadline);

@@ -8,6 +8,7 @@ import type { Node } from './node.js';
 import type { Clock } from './ports.js';
 
 export interface StatusOptions {
+  readonly addresses: StatusResponse['addresses'];
   readonly cluster: string;
   readonly version: string;
   readonly tickMs: number;
@@ -52,6 +53,7 @@ export class StatusReport {
       lastApplied: appliedIndex,
       lastLogIndex: state.log.lastIndex,
       firstLogIndex: state.log.firstIndex,
+      addresses: this.#options.addresses,
       cluster: this.#options.cluster,
       clusterId: configuration.clusterId,
       version: this.#options.version,

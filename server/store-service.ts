@@ -31,15 +31,20 @@ export interface ServiceParts {
 
 export class StoreService implements Service {
   readonly #parts: ServiceParts;
-  #stopping = false;
+  #state: 'serving' | 'leaving' | 'stopped' = 'serving';
 
   constructor(parts: ServiceParts) {
     this.#parts = parts;
   }
 
+  /** Not ready any more, so that nobody new comes; whoever does is still served. */
+  leave(): void {
+    this.#state = 'leaving';
+  }
+
   /** From now on new requests are refused as `shutting-down`. */
   stop(): void {
-    this.#stopping = true;
+    this.#state = 'stopped';
   }
 
   async propose(command: Command): Promise<CommandResult> {
@@ -86,7 +91,7 @@ export class StoreService implements Service {
   }
 
   #begin(clock: Clock, timeoutMs: number): Deadline {
-    if (this.#stopping)
+    if (this.#state === 'stopped')
       throw new ServiceError('shutting-down', 'the node is shutting down', { retryAfterSeconds: 1 });
     return deadlineAfter(clock, timeoutMs);
   }
@@ -104,7 +109,7 @@ export class StoreService implements Service {
   }
 
   notReady(): string | undefined {
-    return this.#stopping ? 'the node is shutting down' : this.#parts.report.notReady();
+    return this.#state === 'serving' ? this.#parts.report.notReady() : 'the node is shutting down';
   }
 
   leader(): LeaderHint | undefined {

@@ -108,6 +108,8 @@ export function createChannel(socket: Socket, head: Buffer, options: ChannelOpti
 
   const serve = createServing(channel, limits, (text) => writer.write(text));
   const parser = createFrameParser(limits.frameBytesMax, (frame) => {
+    // After a close nothing is carried out any more: its answer could not be given.
+    if (!open) return;
     const payload = parse(frame);
     if (payload === undefined)
       writer.write(JSON.stringify(parseError('a frame holds one JSON text in UTF-8')));

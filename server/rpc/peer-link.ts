@@ -75,12 +75,15 @@ async function openLink(
     signal,
   });
   const to = { id, incarnation: target.incarnation };
+  const onAbort = (): void => channel.close('this node is shutting down');
+  signal.addEventListener('abort', onAbort, { once: true });
   try {
     await sayHello(channel, to, roster, electionTimeoutMs, connectTimeoutMs);
-    if (signal.aborted) throw new ChannelError('never-sent', 'this node is shutting down');
   } catch (error) {
     channel.close('the handshake failed');
     throw error;
+  } finally {
+    signal.removeEventListener('abort', onAbort);
   }
   return { channel, to };
 }

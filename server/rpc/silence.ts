@@ -9,28 +9,31 @@ export interface SilenceWatch {
   stop(): void;
 }
 
-/** After a third of `silenceMs` without a byte, `ping` is called, and again after two; after the whole of it, `onSilent`, once. */
-export function watchSilence(silenceMs: number, ping: () => void, onSilent: () => void): SilenceWatch {
-  let heardMs = performance.now();
-  const quietMs = (): number => performance.now() - heardMs;
+/** Looks in one silence. */
+const LOOKS = 3;
 
+/**
+ * Looks three times in `silenceMs`: calls `ping` when nothing was heard since the look before, and `onSilent`, once, at the
+ * third such look in a row. Looks are counted rather than time: after a stall of this process there is one late look, not
+ * three, so that what has arrived meanwhile is read, and a ping answered, before the other side is given up.
+ */
+export function watchSilence(silenceMs: number, ping: () => void, onSilent: () => void): SilenceWatch {
+  let quietLooks = 0;
   const timer = setInterval(() => {
-    if (quietMs() < silenceMs) {
-      if (quietMs() > silenceMs / 4) ping();
+    quietLooks += 1;
+    if (quietLooks < LOOKS) {
+      if (quietLooks > 0) ping();
       return;
     }
-    // It may be this process that was stalled: what has arrived meanwhile is read before the second look.
-    setImmediate(() => {
-      if (quietMs() < silenceMs) return;
-      clearInterval(timer);
-      onSilent();
-    });
-  }, silenceMs / 3);
+    clearInterval(timer);
+    onSilent();
+  }, silenceMs / LOOKS);
   timer.unref();
 
   return {
     heard: () => {
-      heardMs = performance.now();
+      // The look that follows finds that something was heard since the one before.
+      quietLooks = -1;
     },
     stop: () => clearInterval(timer),
   };

@@ -72,14 +72,20 @@ export function connectChannel(address: string, options: ConnectOptions): Promis
       path: PATHS.rpc,
       agent: false,
       headers: { Connection: 'Upgrade', Upgrade: RPC_PROTOCOL },
-      ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
     const timer = setTimeout(
       () => request.destroy(new Error(`no connection within ${options.connectTimeoutMs} ms`)),
       options.connectTimeoutMs,
     );
-    request.on('upgrade', (response, socket, head) => {
+    // Not the request's own option: that would cut the connection later, too, with what it still has to deliver.
+    const onAbort = (): void => void request.destroy(new Error('the attempt was given up'));
+    options.signal?.addEventListener('abort', onAbort, { once: true });
+    const settle = (): void => {
       clearTimeout(timer);
+      options.signal?.removeEventListener('abort', onAbort);
+    };
+    request.on('upgrade', (response, socket, head) => {
+      settle();
       if (response.headers.upgrade?.toLowerCase() !== RPC_PROTOCOL) {
         socket.destroy();
         fail(`agreed to "${response.headers.upgrade ?? ''}" instead of ${RPC_PROTOCOL}`);
@@ -88,13 +94,14 @@ export function connectChannel(address: string, options: ConnectOptions): Promis
       resolve(createChannel(socket, head, options));
     });
     request.on('response', (response) => {
-      clearTimeout(timer);
+      settle();
       request.destroy();
       fail(`does not speak ${RPC_PROTOCOL} (answered ${response.statusCode ?? 0})`);
     });
-    request.on('error', (error) => {
-      clearTimeout(timer);
-      fail(error.message === '' ? error.name : error.message, error);
+    request.on('error', (error: NodeJS.ErrnoException) => {
+      settle();
+      // Where a name has several addresses, the error is a list of errors, and only its code says something.
+      fail(error.message === '' ? (error.code ?? error.name) : error.message, error);
     });
     request.end();
   });
