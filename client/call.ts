@@ -127,8 +127,10 @@ async function attempt<T>(
 }
 
 function note(nodes: Nodes, origin: string, result: Result): void {
-  if ('failure' in result && result.failure.nodeFailed) nodes.failed(origin);
-  else nodes.answered(origin, result.leader);
+  const failure = 'failure' in result ? result.failure : undefined;
+  const nobody = failure?.code === 'no-leader' ? null : undefined;
+  if (failure?.nodeFailed === true) nodes.failed(origin);
+  else nodes.answered(origin, result.leader ?? nobody);
 }
 
 function rejection(failure: Failure, outcome: Outcome, count: number, elapsedMs: number): KVError {

@@ -28,8 +28,8 @@ export interface Nodes {
   pick(wish: Wish): string;
   /** The earliest time at which some node may be asked. */
   earliest(wish: Wish): number;
-  /** An answer came from `origin`, with its word on who leads: `host:port`, undefined when it knows of no leader. */
-  answered(origin: string, leader: string | undefined): void;
+  /** An answer came from `origin`, with its word on who leads: `host:port`, null for nobody, undefined when it said nothing. */
+  answered(origin: string, leader: string | null | undefined): void;
   /** No answer came from `origin`, or it is going away. */
   failed(origin: string): void;
 }
@@ -72,10 +72,10 @@ export function createNodes(endpoints: readonly string[], now: () => number): No
     earliest: ({ route, readyAt }) => Math.min(...known(route).map(readyAt)),
     answered(origin, hint) {
       suspended.delete(origin);
-      const named = hint === undefined ? undefined : originOf(hint);
+      const named = typeof hint === 'string' ? originOf(hint) : undefined;
+      // Others may go on naming a dead leader until they elect the next one.
       if (named !== undefined && usable(named)) leader = named;
-      // Silence on who leads, from the one we took for the leader: it no longer is.
-      else if (named === undefined && leader === origin) leader = undefined;
+      else if (hint === null && leader === origin) leader = undefined;
     },
     failed(origin) {
       if (leader === origin) leader = undefined;

@@ -136,6 +136,7 @@ export function settingsOf<V>(argument: string | readonly string[] | KVClientOpt
   refuseUnknown(options, OPTION_NAMES, '');
   const retry = options.retry ?? {};
   refuseUnknown(retry, RETRY_NAMES, 'retry.');
+  if (options.codec !== undefined) checkCodec(options.codec);
   return {
     endpoints: endpointsOf(options.endpoints),
     timeoutMs: duration('timeoutMs', options.timeoutMs, DEFAULTS.timeoutMs),
@@ -226,13 +227,19 @@ function endpointsOf(value: unknown): readonly string[] {
   return [...new Set(origins)];
 }
 
+function checkCodec(codec: { readonly encode: unknown; readonly decode: unknown }): void {
+  if (typeof codec.encode !== 'function' || typeof codec.decode !== 'function') {
+    throw invalidArgument(
+      'codec',
+      'codec must have the functions encode and decode; codecs.json is one to call first',
+    );
+  }
+}
+
 // Plain JavaScript has no compiler to catch a mistyped option, which would else be ignored in silence.
 function refuseUnknown(options: unknown, known: readonly string[], path: string): void {
   if (typeof options !== 'object' || options === null) {
-    throw invalidArgument(
-      'endpoints',
-      'the client takes endpoints (a string or an array) or an object of options',
-    );
+    throw invalidArgument('options', `the options must be an object of ${known.join(', ')}`);
   }
   const unknown = Object.keys(options).find((name) => !known.includes(name));
   if (unknown !== undefined) {
