@@ -4,6 +4,7 @@ import { PATHS } from '../api/paths.js';
 import type { ClusterStatusResponse, Consistency } from '../api/types.js';
 import { call, type Context, type Limits, type Operation } from './call.js';
 import type { Codec } from './codec.js';
+import type { KVEntry } from './entry.js';
 import type { Answer } from './failure.js';
 import { createNodes } from './nodes.js';
 import {
@@ -28,7 +29,6 @@ import {
   nextPageLimit,
   setRequest,
   textOf,
-  type KVEntry,
 } from './request.js';
 import { createTransport } from './transport.js';
 

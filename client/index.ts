@@ -4,6 +4,7 @@ export type { ErrorCode, LeaderHint, Outcome } from '../api/errors.js';
 export type { ClusterStatusResponse, Consistency, MemberStatus, Role } from '../api/types.js';
 export { KVClient, type Cluster } from './client.js';
 export { codecs, type Codec } from './codec.js';
+export type { KVEntry } from './entry.js';
 export {
   AbortedError,
   ClosedError,
@@ -34,4 +35,3 @@ export type {
   RetryOptions,
   SetOptions,
 } from './options.js';
-export type { KVEntry } from './request.js';

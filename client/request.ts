@@ -3,20 +3,11 @@
 import { keyFault, LIST_LIMIT_MAX } from '../api/limits.js';
 import type { SetRequest } from '../api/types.js';
 import type { Codec } from './codec.js';
+import type { KVEntry } from './entry.js';
 import { invalidArgument, KVError } from './errors.js';
 import type { Answer } from './failure.js';
 import { isRecord } from './json.js';
 import { count, type ListOptions, type SetOptions } from './options.js';
-
-/** An entry as it is stored now. */
-export interface KVEntry<V = string> {
-  readonly key: string;
-  readonly value: V;
-  /** Of the write that set this value: a decimal string, larger for every later write. For `ifRevision`. */
-  readonly revision: string;
-  /** Milliseconds until it expires; absent when it does not. */
-  readonly ttlMs?: number;
-}
 
 /** Throws an `InvalidArgumentError` unless it is a key. */
 export function checkKey(key: unknown): void {
