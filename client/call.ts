@@ -1,6 +1,7 @@
 /** One call of the client: attempts on one node after the other until an answer, a final failure, or the deadline. */
 
 import type { Outcome } from '../api/errors.js';
+import { onAbort } from './abort.js';
 import { createError, type KVError } from './errors.js';
 import { badResponse, interpret, type Answer, type Failure, type Result } from './failure.js';
 import type { Nodes, Route } from './nodes.js';
@@ -38,16 +39,13 @@ const now = () => performance.now();
 /** Carries out the operation. Rejects with a `KVError` only. */
 export async function call<T>(context: Context, operation: Operation<T>, limits: Limits): Promise<T> {
   const stop = new AbortController();
-  const onStop = () => stop.abort();
-  // A signal that is aborted already fires no event any more.
-  if (context.closed.aborted || limits.signal?.aborted === true) onStop();
-  context.closed.addEventListener('abort', onStop);
-  limits.signal?.addEventListener('abort', onStop);
+  const ignored = [context.closed, limits.signal].map((signal) =>
+    signal === undefined ? undefined : onAbort(signal, () => stop.abort()),
+  );
   try {
     return await attempts(context, operation, limits, stop.signal);
   } finally {
-    context.closed.removeEventListener('abort', onStop);
-    limits.signal?.removeEventListener('abort', onStop);
+    for (const ignore of ignored) ignore?.();
   }
 }
 

@@ -104,7 +104,7 @@ function refusal(
   const said = body?.['code'];
   const code = typeof said === 'string' && isErrorCode(said) ? said : codeOfStatus(status);
   const kind = isErrorCode(code) ? ERRORS[code] : undefined;
-  const detail = text(body?.['detail']) ?? kind?.title ?? `it answered with status ${status}`;
+  const detail = text(body?.['detail']) ?? kind?.title ?? 'the answer is not one of a quorumkv node';
   const retryable = body?.['retryable'];
   const currentRevision = body?.['currentRevision'];
   return {

@@ -133,3 +133,18 @@ test('a signal that outlives its calls is left without listeners', async (t) => 
   for (let i = 0; i < 3; i += 1) await kv.get('k', { signal });
   t.is(listeners, 0);
 });
+
+test('many calls at once share a listener: Node.js warns of no leak', async (t) => {
+  const warnings: Error[] = [];
+  const onWarning = (warning: Error) => warnings.push(warning);
+  process.on('warning', onWarning);
+  t.teardown(() => process.off('warning', onWarning));
+  const node = await scripted(t, hung);
+  const stop = new AbortController();
+  const kv = clientOf(t, node.address);
+  const calls = Array.from({ length: 30 }, () => errorOf(t, kv.get('k', { signal: stop.signal })));
+  await node.arrived(30);
+  stop.abort();
+  for (const error of await Promise.all(calls)) t.is(error.code, 'aborted');
+  t.deepEqual(warnings, []);
+});

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
+import type { AbortSignalLike } from 'quorumkv-client';
 
 const run = promisify(execFile);
 
@@ -79,6 +80,6 @@ test('its types compile under lib ES2022 without any others, library checks incl
 });
 
 test('an AbortSignal of Node.js fits the option', (t) => {
-  const signal: import('quorumkv-client').AbortSignalLike = new AbortController().signal;
+  const signal: AbortSignalLike = new AbortController().signal;
   t.false(signal.aborted);
 });
