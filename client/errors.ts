@@ -141,6 +141,7 @@ function classOf(code: KVErrorCode): KVErrorClass {
     case 'revision-mismatch':
       return ConflictError;
     case 'timeout':
+    case 'request-timeout':
       return TimeoutError;
     case 'no-leader':
     case 'no-quorum':

@@ -27,7 +27,8 @@ export async function stopServer(parts: StopParts): Promise<void> {
   service.leave();
   await handOver(parts);
   service.stop();
-  await listeners.drain(DRAIN_MS);
+  // The servers that requests are forwarded to stay until those are decided.
+  await Promise.all([listeners.drain(DRAIN_MS), node.whenDecided(DRAIN_MS)]);
   node.stop();
   control.close();
   transport.close();

@@ -46,7 +46,7 @@ export interface HttpServer {
   readonly server: Server;
   /**
    * Stops taking connections, lets the requests in flight be answered for up to `graceMs`, then breaks what is left.
-   * Resolves when every connection is closed.
+   * Resolves when no client is connected any more; connections that were upgraded are their owner's to close.
    */
   readonly stop: (graceMs: number) => Promise<void>;
 }
@@ -104,21 +104,21 @@ function boundedServer(limits: HttpServerOptions['limits']): Server {
 }
 
 function stop(server: Server, connections: ReadonlyMap<Duplex, Connection>, graceMs: number): Promise<void> {
+  const startMs = performance.now();
+  // Not the http server's own close: it breaks idle connections at once, whose next request may be on its way.
+  NetServer.prototype.close.call(server);
+  for (const { response } of connections.values()) {
+    if (!response.headersSent) response.setHeader('Connection', 'close');
+  }
   return new Promise((resolve) => {
-    const startMs = performance.now();
     const poll = setInterval(() => {
-      if (performance.now() - startMs >= SETTLE_MS) server.closeIdleConnections();
-    }, 20);
-    const deadline = setTimeout(() => server.closeAllConnections(), graceMs);
-    // Not the http server's own close: it breaks idle connections at once, whose next request may be on its way.
-    NetServer.prototype.close.call(server, () => {
+      const elapsedMs = performance.now() - startMs;
+      if (elapsedMs >= SETTLE_MS) server.closeIdleConnections();
+      if (elapsedMs >= graceMs) server.closeAllConnections();
+      if (elapsedMs < Math.min(SETTLE_MS, graceMs) || connections.size > 0) return;
       clearInterval(poll);
-      clearTimeout(deadline);
       resolve();
-    });
-    for (const { response } of connections.values()) {
-      if (!response.headersSent) response.setHeader('Connection', 'close');
-    }
+    }, 20);
   });
 }
 
