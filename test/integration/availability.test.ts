@@ -13,7 +13,7 @@ async function writesAndReads(cluster: Cluster, id: string, key: string): Promis
 }
 
 for (const victim of ['the leader', 'a follower'] as const) {
-  test(`with ${victim} of three down, writes and reads go on through both others`, async (t) => {
+  test.serial(`with ${victim} of three down, writes and reads go on through both others`, async (t) => {
     t.timeout(60_000);
     const cluster = await startCluster(t);
     const leader = await cluster.leader();
@@ -35,41 +35,44 @@ for (const victim of ['the leader', 'a follower'] as const) {
   });
 }
 
-test('with two of three down, requests fail in time, stale reads answer, and all heals by itself', async (t) => {
-  t.timeout(60_000);
-  const cluster = await startCluster(t, { settings: { http: { requestTimeout: '2s' } } });
-  const left = await cluster.leader();
-  const url = cluster.url(left);
-  t.is((await cluster.http.set(url, 'key', 'old')).status, 200);
-  const others = cluster.ids.filter((id) => id !== left);
-  await Promise.all(others.map((id) => cluster.kill9(id)));
+test.serial(
+  'with two of three down, requests fail in time, stale reads answer, and all heals by itself',
+  async (t) => {
+    t.timeout(60_000);
+    const cluster = await startCluster(t, { settings: { http: { requestTimeout: '2s' } } });
+    const left = await cluster.leader();
+    const url = cluster.url(left);
+    t.is((await cluster.http.set(url, 'key', 'old')).status, 200);
+    const others = cluster.ids.filter((id) => id !== left);
+    await Promise.all(others.map((id) => cluster.kill9(id)));
 
-  // A write that came in before the leader noticed may be appended, and is answered 504: unknown.
-  await cluster.waitFor(
-    'the node knows that it has no majority',
-    async () => (await cluster.http.set(url, 'key2', 'new')).status === 503,
-    10_000,
-  );
-  const refused = [
-    await cluster.http.set(url, 'key', 'new'),
-    await cluster.http.call(url, 'DELETE', '/delete?key=key'),
-    await cluster.http.get(url, 'key'),
-  ];
-  for (const { status, body, tookMs } of refused) {
-    t.is(status, 503, JSON.stringify(body));
-    t.true(body['code'] === 'no-leader' || body['code'] === 'no-quorum', JSON.stringify(body));
-    t.is(body['outcome'], 'not-applied');
-    t.true(tookMs < REQUEST_TIMEOUT_MS + SLACK_MS, `took ${tookMs} ms`);
-  }
-  const stale = await cluster.http.get(url, 'key', 'stale');
-  t.is(stale.status, 200);
-  t.is(stale.body['value'], 'old');
+    // A write that came in before the leader noticed may be appended, and is answered 504: unknown.
+    await cluster.waitFor(
+      'the node knows that it has no majority',
+      async () => (await cluster.http.set(url, 'key2', 'new')).status === 503,
+      10_000,
+    );
+    const refused = [
+      await cluster.http.set(url, 'key', 'new'),
+      await cluster.http.call(url, 'DELETE', '/delete?key=key'),
+      await cluster.http.get(url, 'key'),
+    ];
+    for (const { status, body, tookMs } of refused) {
+      t.is(status, 503, JSON.stringify(body));
+      t.true(body['code'] === 'no-leader' || body['code'] === 'no-quorum', JSON.stringify(body));
+      t.is(body['outcome'], 'not-applied');
+      t.true(tookMs < REQUEST_TIMEOUT_MS + SLACK_MS, `took ${tookMs} ms`);
+    }
+    const stale = await cluster.http.get(url, 'key', 'stale');
+    t.is(stale.status, 200);
+    t.is(stale.body['value'], 'old');
 
-  for (const id of others) cluster.start(id);
-  await cluster.ready();
-  for (const id of cluster.ids) {
-    await cluster.waitFor(`${id} serves`, () => writesAndReads(cluster, id, `after/${id}`), 10_000);
-  }
-  // Refused as certainly not applied: so it must not be there.
-  t.is((await cluster.http.get(url, 'key')).body['value'], 'old');
-});
+    for (const id of others) cluster.start(id);
+    await cluster.ready();
+    for (const id of cluster.ids) {
+      await cluster.waitFor(`${id} serves`, () => writesAndReads(cluster, id, `after/${id}`), 10_000);
+    }
+    // Refused as certainly not applied: so it must not be there.
+    t.is((await cluster.http.get(url, 'key')).body['value'], 'old');
+  },
+);

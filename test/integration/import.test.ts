@@ -48,40 +48,46 @@ async function applied(cluster: Cluster, id: string): Promise<number> {
   return cluster.statusNumber(id, 'lastApplied');
 }
 
-test('the whole of mime-db goes in through a kill of the leader, and comes out of every node', async (t) => {
-  t.timeout(90_000);
-  const lines = mimeLines();
-  t.true(lines.length > 2_000);
-  const cluster = await startCluster(t);
-  const endpoints = cluster.urls.join(',');
-  const leader = await cluster.leader();
-  const before = await applied(cluster, leader);
+test.serial(
+  'the whole of mime-db goes in through a kill of the leader, and comes out of every node',
+  async (t) => {
+    t.timeout(90_000);
+    const lines = mimeLines();
+    t.true(lines.length > 2_000);
+    const cluster = await startCluster(t);
+    const endpoints = cluster.urls.join(',');
+    const leader = await cluster.leader();
+    const before = await applied(cluster, leader);
 
-  const half = Math.floor(lines.length / 2);
-  const importing = kv(['--endpoints', endpoints, 'import', '-']);
-  importing.write(lines.slice(0, half));
-  // Killed with writes on their way: the second half comes while the first is not through.
-  await cluster.waitFor(
-    'half of a half is in',
-    async () => (await applied(cluster, leader)) > before + half / 2,
-    20_000,
-  );
-  importing.write(lines.slice(half));
-  importing.end();
-  await cluster.waitFor('half is in', async () => (await applied(cluster, leader)) > before + half, 20_000);
-  await cluster.kill9(leader);
+    const half = Math.floor(lines.length / 2);
+    const importing = kv(['--endpoints', endpoints, 'import', '-']);
+    let over = false;
+    void importing.finished.finally(() => (over = true));
+    importing.write(lines.slice(0, half));
+    // Killed with writes on their way: the second half comes while the first is not through.
+    await cluster.waitFor(
+      'half of a half is in',
+      async () => (await applied(cluster, leader)) > before + half / 2,
+      20_000,
+    );
+    importing.write(lines.slice(half));
+    importing.end();
+    await cluster.waitFor('half is in', async () => (await applied(cluster, leader)) > before + half, 20_000);
+    await cluster.kill9(leader);
+    t.false(over, 'the import ended before the leader was killed');
 
-  const imported = await importing.finished;
-  t.is(imported.code, 0, imported.stderr);
-  t.not(await cluster.leader(), leader);
-  await cluster.restart(leader);
-  await cluster.caughtUp();
+    const imported = await importing.finished;
+    t.is(imported.code, 0, imported.stderr);
+    t.not(await cluster.leader(), leader);
+    await cluster.restart(leader);
+    await cluster.caughtUp();
 
-  for (const id of cluster.ids) {
-    const exporting = kv(['--endpoints', cluster.url(id), 'export', '-', '--stale']);
-    exporting.end();
-    const exported = await exporting.finished;
-    t.is(exported.code, 0, exported.stderr);
-    t.true(exported.stdout === lines.join(''), `${id} gives back other bytes than were imported`);
-  }
-});
+    for (const id of cluster.ids) {
+      const exporting = kv(['--endpoints', cluster.url(id), 'export', '-', '--stale']);
+      exporting.end();
+      const exported = await exporting.finished;
+      t.is(exported.code, 0, exported.stderr);
+      t.true(exported.stdout === lines.join(''), `${id} gives back other bytes than were imported`);
+    }
+  },
+);

@@ -2,7 +2,7 @@ import test from 'ava';
 import { startCluster } from './cluster.js';
 import { loadFaults, startLoad } from './load.js';
 
-test('every acknowledged write survives kill -9 of all nodes under load', async (t) => {
+test.serial('every acknowledged write survives kill -9 of all nodes under load', async (t) => {
   t.timeout(60_000);
   const cluster = await startCluster(t);
   const load = startLoad(cluster, 24);

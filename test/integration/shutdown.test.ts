@@ -5,7 +5,7 @@ import { loadFaults, startLoad } from './load.js';
 const STOP_MS = 5_000;
 
 for (const victim of ['the leader', 'a follower'] as const) {
-  test(`SIGTERM under load ends ${victim} with exit code 0 in time`, async (t) => {
+  test.serial(`SIGTERM under load ends ${victim} with exit code 0 in time`, async (t) => {
     t.timeout(60_000);
     const cluster = await startCluster(t);
     const load = startLoad(cluster, 12);
@@ -24,7 +24,7 @@ for (const victim of ['the leader', 'a follower'] as const) {
   });
 }
 
-test('SIGTERM under load ends all three nodes with exit code 0 in time', async (t) => {
+test.serial('SIGTERM under load ends all three nodes with exit code 0 in time', async (t) => {
   t.timeout(60_000);
   const cluster = await startCluster(t);
   const load = startLoad(cluster, 12);
