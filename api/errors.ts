@@ -45,6 +45,7 @@ export const ERRORS = Object.freeze({
   'key-not-found': refused(404, 'There is no such key'),
   'no-such-route': refused(404, 'There is no such route'),
   'method-not-allowed': refused(405, 'This route does not take this method'),
+  'request-timeout': later(408, 'The request did not arrive in time'),
   'check-failed': refused(409, 'A check of the transaction failed'),
   'session-expired': uncertain(409, 'The session is unknown or has expired'),
   'session-conflict': uncertain(409, 'The sequence number was used for another command'),

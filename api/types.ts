@@ -66,6 +66,8 @@ export interface StatusResponse {
   readonly lastApplied: number;
   readonly lastLogIndex: number;
   readonly firstLogIndex: number;
+  /** `host:port` each: where others reach this node. */
+  readonly addresses: { readonly raft: string; readonly rpc: string; readonly http: string };
   readonly cluster: string;
   readonly clusterId: string | null;
   readonly version: string;

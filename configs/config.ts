@@ -10,7 +10,7 @@ export interface Peer {
 }
 
 export interface Config {
-  /** Where it came from, for messages: the file's path, or `command line`. */
+  /** Where it came from, for messages: the file's path, `command line` or `environment`. */
   readonly source: string;
   readonly rpcAddr: string;
   readonly httpAddr: string;
@@ -44,7 +44,10 @@ export interface Config {
     readonly name: string;
     /** Empty: a cluster of one. */
     readonly peers: readonly Peer[];
+    /** RPC addresses of a running cluster to join; exclusive with `peers`. */
     readonly join: readonly string[];
+    /** HTTP addresses (`http://host:port`) of peers whose ids are not known yet and are to be asked of them; from `PEER_URLS`. */
+    readonly peerUrls: readonly string[];
   };
   readonly http: {
     readonly requestTimeoutMs: number;

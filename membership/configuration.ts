@@ -45,3 +45,38 @@ export function voters(config: Configuration): readonly NodeId[] {
 export function memberOf(config: Configuration, id: NodeId): Member | undefined {
   return config.members.find((member) => member.id === id);
 }
+
+/** A configuration as the payload of a log entry. */
+export function encodeConfiguration(config: Configuration): Buffer {
+  return Buffer.from(JSON.stringify(config));
+}
+
+/** Throws when the bytes are no configuration. */
+export function decodeConfiguration(bytes: Uint8Array): Configuration {
+  const parsed: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'));
+  if (!isRecord(parsed) || typeof parsed['clusterId'] !== 'string' || !Array.isArray(parsed['members'])) {
+    throw new Error('a configuration entry holds no configuration');
+  }
+  return configuration(parsed['clusterId'], parsed['members'].map(memberFrom));
+}
+
+function memberFrom(value: unknown): Member {
+  if (!isRecord(value)) throw new Error('a configuration entry holds no member');
+  const text = (name: string): string => {
+    const field = value[name];
+    if (typeof field !== 'string' || field === '') throw new Error(`a member has no ${name}`);
+    return field;
+  };
+  return {
+    id: text('id'),
+    incarnation: text('incarnation'),
+    raft: text('raft'),
+    rpc: text('rpc'),
+    http: text('http'),
+    voter: value['voter'] === true,
+  };
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}

@@ -1,9 +1,13 @@
 /**
- * Why a store gave up. `write`: the disk failed while writing (exit code 3). `damaged`: what came back is not what
- * was written. `unusable`: the directory is locked, of another node, cluster, engine or format (exit code 2).
+ * Why a store gave up.
+ *
+ * - `write`: the disk failed while writing (exit code 3).
+ * - `damaged`: what came back is not what was written, or did not come back at all.
+ * - `unusable`: the directory is locked, out of reach, or of another node, cluster, engine or format (exit code 2).
  */
 export type StorageFault = 'write' | 'damaged' | 'unusable';
 
+/** The one error of this room. Its message is one line that names the file or record and, where there is one, the remedy. */
 export class StorageError extends Error {
   override readonly name = 'StorageError';
   readonly fault: StorageFault;
@@ -13,5 +17,5 @@ export class StorageError extends Error {
   }
 }
 
-/** Called at most once by a store, when it cannot go on. */
+/** Called at most once by a store, when it cannot go on. No callback of the store is called after it. */
 export type Fatal = (error: StorageError) => void;

@@ -6,29 +6,38 @@
 
 import type { Entry, HardState, Index, Position } from '../raft/entry.js';
 
-/** What must become durable together, or not at all. */
+/**
+ * What must become durable together, or not at all. It may be empty.
+ *
+ * A breach of the following is a fault of the caller: `append` throws, and nothing is written. The term never goes
+ * back, a vote does not change within its term, the term after the batch is not below any entry's (so the first entry comes with a
+ * hard state, or after one), and the commit index is not behind the last entry. A recovered log has been checked for the same.
+ */
 export interface LogBatch {
   /**
-   * Consecutive entries, the first at most one behind the last entry of the log. Entries that the log holds at or
-   * behind the first one's index are replaced, all of them (§5.3).
+   * Consecutive entries, the first at most one behind the last entry of the log, their terms never decreasing. Entries that the
+   * log holds at or behind the first one's index are replaced, all of them (§5.3).
    */
   readonly entries: readonly Entry[];
+  /** Absent: as it was. */
   readonly hardState?: HardState;
 }
 
 export interface LogStore {
   /**
-   * Makes the batch durable, fsync included, then calls `done`. Not to be called again before that.
+   * Makes the batch durable, fsync included, then calls `done`, never within the call. Not to be called again before
+   * that. The batch's buffers are copied before it returns.
    */
   append(batch: LogBatch, done: () => void): void;
 
   /**
-   * Reads entries `from`..`to`, both included and both in the log, in order; it stops before the entry that would make the payloads
-   * exceed `bytesMax`, but always gives the first one.
+   * Reads entries `from`..`to`, both included and both in the durable log (`done` was called for them, or they were
+   * recovered), in order; it stops before the entry that would make the payloads exceed `bytesMax`, but always gives the
+   * first one. The answer is of one view of the log, also when an append replaces entries meanwhile. Throws for entries that are not there.
    */
   read(from: Index, to: Index, bytesMax: number, done: (entries: readonly Entry[]) => void): void;
 
-  /** Ends after what is in flight; nothing may be called afterwards. */
+  /** Ends after what is in flight; nothing may be called afterwards (it throws). */
   close(): Promise<void>;
 }
 

@@ -15,19 +15,24 @@ export interface Applied extends Position {
 }
 
 export interface StateBatch {
+  /** Its index is above that of the batch before, its term not below. `write` throws otherwise. */
   readonly applied: Applied;
+  /** They come after `deletes`; of several on one key the last counts. */
   readonly puts: ReadonlyArray<readonly [key: Buffer, value: Buffer]>;
   readonly deletes: readonly Buffer[];
 }
 
-/** Half-open or not, in byte order of the keys. */
+/** Half-open or not, in byte order of the keys. Of `gte` and `gt` the stricter counts when both are given, likewise above. */
 export interface Range {
   readonly gte?: Buffer;
   readonly gt?: Buffer;
   readonly lt?: Buffer;
   readonly lte?: Buffer;
   readonly reverse?: boolean;
-  /** At most so many entries; the answer ends as well once it holds `bytesMax` bytes (one entry at least). */
+  /**
+   * At most so many entries; the answer ends as well once its keys and values hold `bytesMax` bytes: with the entry that reaches them,
+   * so it exceeds them by less than one entry.
+   */
   readonly limit: number;
   readonly bytesMax: number;
 }
@@ -44,7 +49,7 @@ export interface StateStore {
   /** As of opening. Not kept up to date: the node keeps its own. */
   readonly recovered: Applied;
 
-  /** One value a key, in order; undefined where there is none. */
+  /** One value a key, in order, all of one view; undefined where there is none. As below, `done` is never called within the call. */
   getMany(keys: readonly Buffer[], done: (values: ReadonlyArray<Buffer | undefined>) => void): void;
 
   /** Atomically. Not to be called again before `done`. Later `getMany` and `scan` calls see it once `done` was called. */
@@ -53,7 +58,7 @@ export interface StateStore {
   /** One consistent view, however long it takes and whatever is written meanwhile. */
   scan(range: Range, done: (scan: Scan) => void): void;
 
-  /** Ends after what is in flight; nothing may be called afterwards. */
+  /** Ends after what is in flight; nothing may be called afterwards (it throws). */
   close(): Promise<void>;
 }
 

@@ -32,6 +32,8 @@ export interface ListQuery {
   readonly keysOnly: boolean;
   /** Continue behind this key (exclusive, in the direction of the listing). */
   readonly after?: string;
+  /** The page ends with the entry that brings its keys and values to so many bytes, if `limit` does not end it before. */
+  readonly bytesMax?: number;
 }
 
 export interface ListResult {

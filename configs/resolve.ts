@@ -1,0 +1,78 @@
+/** From the file's keys to the node's configuration: defaults filled in, what can be derived derived. */
+
+import { reachableAddress } from './address.js';
+import type { Config } from './config.js';
+import { DEFAULTS } from './defaults.js';
+import type { FileConfig } from './schema.js';
+
+function raftSection(
+  raft: FileConfig['raft'],
+  addresses: { bindAddr: string; advertisedAddr: string },
+): Config['raft'] {
+  const defaults = DEFAULTS.raft;
+  const nodeID = raft.nodeID ?? '';
+  return {
+    nodeID,
+    ...addresses,
+    dataDir: raft.dataDir ?? `${defaults.dataRoot}/${nodeID}`,
+    logLevel: raft.logLevel ?? defaults.logLevel,
+    snapshotIntervalSeconds:
+      raft.snapshotInterval === undefined ? defaults.snapshotIntervalSeconds : raft.snapshotInterval / 1000,
+    snapshotThresholdBytes: raft.snapshotThreshold ?? defaults.snapshotThresholdBytes,
+    maxSnapshots: raft.maxSnapshots ?? defaults.maxSnapshots,
+    trailingLogBytes: raft.trailingLog ?? defaults.trailingLogBytes,
+    electionTimeoutMs: raft.electionTimeout ?? defaults.electionTimeoutMs,
+    heartbeatIntervalMs: raft.heartbeatInterval ?? defaults.heartbeatIntervalMs,
+    entryCacheBytes: raft.entryCacheBytes ?? defaults.entryCacheBytes,
+    appendBytesMax: raft.appendBytesMax ?? defaults.appendBytesMax,
+    inflightAppendsMax: raft.inflightAppendsMax ?? defaults.inflightAppendsMax,
+    inflightBytesMax: raft.inflightBytesMax ?? defaults.inflightBytesMax,
+    uncommittedBytesMax: raft.uncommittedBytesMax ?? defaults.uncommittedBytesMax,
+  };
+}
+
+function httpSection(http: FileConfig['http']): Config['http'] {
+  const defaults = DEFAULTS.http;
+  return {
+    requestTimeoutMs: http.requestTimeout ?? defaults.requestTimeoutMs,
+    onFollower: http.onFollower ?? defaults.onFollower,
+    cors: http.cors ?? defaults.cors,
+    connectionsMax: http.connectionsMax ?? defaults.connectionsMax,
+    headersTimeoutMs: http.headersTimeout ?? defaults.headersTimeoutMs,
+    keepAliveTimeoutMs: http.keepAliveTimeout ?? defaults.keepAliveTimeoutMs,
+  };
+}
+
+/**
+ * The whole configuration. Whoever is among the peers listens and is advertised, unless told otherwise, where the peers look for it.
+ *
+ * @param source - where the settings come from, for messages
+ */
+export function resolve(file: FileConfig, peerUrls: readonly string[], source: string): Config {
+  const peers = file.cluster.peers ?? DEFAULTS.cluster.peers;
+  const own = peers.find(({ id }) => id === file.raft.nodeID);
+  const rpcAddr = file.rpcAddr ?? own?.rpc ?? DEFAULTS.rpcAddr;
+  const httpAddr = file.httpAddr ?? own?.http ?? DEFAULTS.httpAddr;
+  const bindAddr = file.raft.bindAddr ?? own?.raft ?? DEFAULTS.raft.bindAddr;
+  const advertisedAddr = own?.raft ?? file.raft.advertisedAddr ?? reachableAddress(bindAddr);
+  return {
+    source,
+    rpcAddr,
+    httpAddr,
+    advertisedRpcAddr: own?.rpc ?? file.advertisedRpcAddr ?? reachableAddress(rpcAddr),
+    advertisedHttpAddr: own?.http ?? file.advertisedHttpAddr ?? reachableAddress(httpAddr),
+    raft: raftSection(file.raft, { bindAddr, advertisedAddr }),
+    cluster: {
+      name: file.cluster.name ?? DEFAULTS.cluster.name,
+      peers,
+      join: file.cluster.join ?? DEFAULTS.cluster.join,
+      peerUrls,
+    },
+    http: httpSection(file.http),
+    limits: {
+      valueBytes: file.limits.valueBytes ?? DEFAULTS.limits.valueBytes,
+      pendingRequests: file.limits.pendingRequests ?? DEFAULTS.limits.pendingRequests,
+    },
+    storage: { engine: file.storage.engine ?? DEFAULTS.storage.engine },
+  };
+}

@@ -1,0 +1,49 @@
+/**
+ * The rows that one batch of commands reads and changes. What it reads was fetched beforehand, so that commands are
+ * applied without I/O; what it changes is written afterwards, in one batch.
+ */
+
+import { invariant } from './invariant.js';
+
+export class WorkingSet {
+  /** By row, as latin1 text: one character a byte, so that it is exact and cheap. */
+  readonly #rows = new Map<string, Buffer | undefined>();
+  readonly #changed = new Map<string, Buffer>();
+
+  /** `values` are those of `rows`, in order. */
+  constructor(rows: readonly Buffer[], values: readonly (Buffer | undefined)[]) {
+    rows.forEach((row, at) => this.#rows.set(row.toString('latin1'), values[at]));
+  }
+
+  get(row: Buffer): Buffer | undefined {
+    const id = row.toString('latin1');
+    invariant(this.#rows.has(id), `row ${id} was not fetched before it was read`);
+    return this.#rows.get(id);
+  }
+
+  put(row: Buffer, value: Buffer): void {
+    this.#change(row, value);
+  }
+
+  delete(row: Buffer): void {
+    this.#change(row, undefined);
+  }
+
+  /** What is to be written, each row once. */
+  changes(): { readonly puts: [row: Buffer, value: Buffer][]; readonly deletes: Buffer[] } {
+    const puts: [Buffer, Buffer][] = [];
+    const deletes: Buffer[] = [];
+    for (const [id, row] of this.#changed) {
+      const value = this.#rows.get(id);
+      if (value === undefined) deletes.push(row);
+      else puts.push([row, value]);
+    }
+    return { puts, deletes };
+  }
+
+  #change(row: Buffer, value: Buffer | undefined): void {
+    const id = row.toString('latin1');
+    this.#rows.set(id, value);
+    this.#changed.set(id, row);
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * The log in memory, with the contract of the one on disk. Nothing happens by itself: every completion goes through
+ * the injected `defer`, so that a simulator says when a disk is done, and what a crash takes away. An append is
+ * on the "disk" only once its task has run; a task that never runs is a write that was lost.
+ */
+
+import type { Entry, HardState } from '../../raft/entry.js';
+import { ORIGIN } from '../../raft/entry.js';
+import { inFlightGate } from './gate.js';
+import type { LogShape } from '../log-shape.js';
+import { checkRead, shapeAfter } from '../log-shape.js';
+import type { LogBatch, LogStore, RecoveredLog } from '../log-store.js';
+import { boundedTail } from '../tail.js';
+
+/** What survives a restart. Only the store that is open on it may change it. */
+export interface MemoryLogDisk {
+  /** Invariant: the entry with index i stands at i - 1. */
+  readonly entries: Entry[];
+  hardState: HardState | undefined;
+}
+
+/** A disk that nothing was ever stored on. */
+export function memoryLogDisk(): MemoryLogDisk {
+  return { entries: [], hardState: undefined };
+}
+
+export interface MemoryLogStoreOptions {
+  /** Handed to another store after a restart, it is what that one recovers from. */
+  readonly disk: MemoryLogDisk;
+  /** As in `RocksLogStoreOptions`. */
+  readonly tailBytesMax: number;
+  /** Runs a task later, never within the call, and the tasks of one store in the order they came. */
+  readonly defer: (task: () => void) => void;
+}
+
+/** Opens a log on `disk`. Never fails; for `recovered`, see the port. */
+export function openMemoryLogStore(options: MemoryLogStoreOptions): {
+  store: LogStore;
+  recovered: RecoveredLog;
+} {
+  const { disk, tailBytesMax } = options;
+  const tail = boundedTail(tailBytesMax);
+  for (const entry of disk.entries) tail.push(copyOf(entry));
+  const empty: LogShape = { base: ORIGIN, lastIndex: ORIGIN.index, termRuns: [], hardState: undefined };
+  const found = { entries: disk.entries, ...(disk.hardState && { hardState: disk.hardState }) };
+  const shape = shapeAfter(empty, found);
+  return { store: logStore(options, shape), recovered: { ...shape, tail: tail.entries() } };
+}
+
+function logStore(options: MemoryLogStoreOptions, recovered: LogShape): LogStore {
+  const { disk } = options;
+  const gate = inFlightGate('log', options.defer);
+  let shape = recovered;
+  let appending = false;
+
+  return {
+    append(batch, done) {
+      if (appending) throw new Error('append was called before the last one was done');
+      const after = shapeAfter(shape, batch);
+      const copy: LogBatch = { ...batch, entries: batch.entries.map(copyOf) };
+      gate.run(() => {
+        store(disk, copy);
+        shape = after;
+        appending = false;
+        done();
+      });
+      appending = true;
+    },
+    read(from, to, bytesMax, done) {
+      checkRead(shape, from, to);
+      const entries: Entry[] = [];
+      let bytes = 0;
+      for (const entry of disk.entries.slice(from - 1, to)) {
+        bytes += entry.data.length;
+        if (bytes > bytesMax && entries.length > 0) break;
+        entries.push(copyOf(entry));
+      }
+      gate.run(() => done(entries));
+    },
+    close: () => gate.close(),
+  };
+}
+
+function store(disk: MemoryLogDisk, batch: LogBatch): void {
+  const first = batch.entries[0];
+  if (first !== undefined) disk.entries.length = first.index - 1;
+  for (const entry of batch.entries) disk.entries.push(entry);
+  if (batch.hardState !== undefined) disk.hardState = batch.hardState;
+}
+
+/** What a caller does to its buffers must not reach the "disk", nor the other way round. */
+function copyOf(entry: Entry): Entry {
+  return { ...entry, data: Buffer.from(entry.data) };
+}

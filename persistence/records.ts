@@ -1,0 +1,155 @@
+/**
+ * How records look on disk. Every one of them carries its own checksum, because the engine's are not enough: an
+ * iterator of RocksDB returns what it finds in a damaged block (`docs/decisions/0003`).
+ *
+ * A sealed record is `[crc32: 4 bytes][body]`, the checksum taken over the key's length, the key and the body. So a
+ * record that turns up under another key than it was written to does not check either. Numbers are big-endian.
+ */
+
+import { crc32 } from 'node:zlib';
+import { z } from 'zod';
+import type { Configuration } from '../membership/configuration.js';
+import type { Entry, EntryType, HardState, Index } from '../raft/entry.js';
+import { StorageError } from './errors.js';
+import type { Applied } from './state-store.js';
+
+const CRC_BYTES = 4;
+const UINT64_BYTES = 8;
+/** Term and type. The index stands in the key, which the checksum covers. */
+const ENTRY_HEADER_BYTES = UINT64_BYTES + 1;
+/** Term, commit, and whether there is a vote. */
+const HARD_STATE_HEADER_BYTES = 2 * UINT64_BYTES + 1;
+/** Index, term, index of the configuration. */
+const APPLIED_HEADER_BYTES = 3 * UINT64_BYTES;
+
+/** Stable on disk: a number is never given another meaning. */
+const TYPE_CODES: Readonly<Record<EntryType, number>> = { command: 1, noop: 2, configuration: 3 };
+const TYPES = new Map<number, EntryType>([
+  [TYPE_CODES.command, 'command'],
+  [TYPE_CODES.noop, 'noop'],
+  [TYPE_CODES.configuration, 'configuration'],
+]);
+
+const memberSchema = z.object({
+  id: z.string(),
+  incarnation: z.string(),
+  raft: z.string(),
+  rpc: z.string(),
+  http: z.string(),
+  voter: z.boolean(),
+});
+const configurationSchema = z.object({ clusterId: z.string(), members: z.array(memberSchema) });
+
+/** Seeded with the key's length, so that no byte can move between key and body unseen. */
+function checksum(key: Uint8Array, body: Uint8Array): number {
+  return crc32(body, crc32(key, key.length));
+}
+
+/** Puts the checksum before the parts of a body. The result is a copy. */
+export function seal(key: Uint8Array, ...parts: readonly Uint8Array[]): Buffer {
+  const record = Buffer.concat([Buffer.allocUnsafe(CRC_BYTES), ...parts]);
+  record.writeUInt32BE(checksum(key, record.subarray(CRC_BYTES)), 0);
+  return record;
+}
+
+/**
+ * Checks a sealed record and gives its body, a view into `record`.
+ *
+ * @param what names the record in the error.
+ * @throws StorageError `damaged`
+ */
+export function unseal(what: string, key: Uint8Array, record: Buffer): Buffer {
+  if (record.length < CRC_BYTES) throw damaged(what, `only ${record.length} bytes are left of it`);
+  const body = record.subarray(CRC_BYTES);
+  if (record.readUInt32BE(0) !== checksum(key, body)) throw damaged(what, 'its checksum does not match');
+  return body;
+}
+
+/** An error that says which record is damaged, and how. */
+export function damaged(what: string, how: string, cause?: unknown): StorageError {
+  return new StorageError('damaged', `${what} is damaged: ${how}`, cause);
+}
+
+function readSafeInteger(what: string, body: Buffer, offset: number): number {
+  const number = Number(body.readBigUInt64BE(offset));
+  if (!Number.isSafeInteger(number)) throw damaged(what, `it holds the number ${number}`);
+  return number;
+}
+
+/** `number` must be a safe integer, not negative; anything else throws a RangeError. */
+export function writeSafeInteger(target: Buffer, number: number, offset: number): void {
+  if (!Number.isSafeInteger(number) || number < 0) {
+    throw new RangeError(`${number} is not a whole number that can be stored`);
+  }
+  target.writeBigUInt64BE(BigInt(number), offset);
+}
+
+export function encodeEntry(key: Uint8Array, entry: Entry): Buffer {
+  const header = Buffer.allocUnsafe(ENTRY_HEADER_BYTES);
+  writeSafeInteger(header, entry.term, 0);
+  header.writeUInt8(TYPE_CODES[entry.type], UINT64_BYTES);
+  return seal(key, header, entry.data);
+}
+
+/** @throws StorageError `damaged` */
+export function decodeEntry(index: Index, key: Uint8Array, record: Buffer): Entry {
+  const what = `log entry ${index}`;
+  const body = unseal(what, key, record);
+  if (body.length < ENTRY_HEADER_BYTES) throw damaged(what, 'it is too short');
+  const code = body.readUInt8(UINT64_BYTES);
+  const type = TYPES.get(code);
+  if (type === undefined) throw damaged(what, `its type ${code} is unknown`);
+  return { index, term: readSafeInteger(what, body, 0), type, data: body.subarray(ENTRY_HEADER_BYTES) };
+}
+
+export function encodeHardState(key: Uint8Array, hardState: HardState): Buffer {
+  const header = Buffer.allocUnsafe(HARD_STATE_HEADER_BYTES);
+  writeSafeInteger(header, hardState.term, 0);
+  writeSafeInteger(header, hardState.commit, UINT64_BYTES);
+  header.writeUInt8(hardState.vote === undefined ? 0 : 1, 2 * UINT64_BYTES);
+  return seal(key, header, Buffer.from(hardState.vote ?? '', 'utf8'));
+}
+
+/** @throws StorageError `damaged` */
+export function decodeHardState(key: Uint8Array, record: Buffer): HardState {
+  const what = 'the record of term and vote';
+  const body = unseal(what, key, record);
+  if (body.length < HARD_STATE_HEADER_BYTES) throw damaged(what, 'it is too short');
+  const voted = body.readUInt8(2 * UINT64_BYTES) === 1;
+  return {
+    term: readSafeInteger(what, body, 0),
+    vote: voted ? body.toString('utf8', HARD_STATE_HEADER_BYTES) : undefined,
+    commit: readSafeInteger(what, body, UINT64_BYTES),
+  };
+}
+
+export function encodeApplied(key: Uint8Array, applied: Applied): Buffer {
+  const header = Buffer.allocUnsafe(APPLIED_HEADER_BYTES);
+  writeSafeInteger(header, applied.index, 0);
+  writeSafeInteger(header, applied.term, UINT64_BYTES);
+  writeSafeInteger(header, applied.configurationIndex, 2 * UINT64_BYTES);
+  const json = applied.configuration === undefined ? '' : JSON.stringify(applied.configuration);
+  return seal(key, header, Buffer.from(json, 'utf8'));
+}
+
+/** @throws StorageError `damaged` */
+export function decodeApplied(key: Uint8Array, record: Buffer): Applied {
+  const what = 'the record of the applied position';
+  const body = unseal(what, key, record);
+  if (body.length < APPLIED_HEADER_BYTES) throw damaged(what, 'it is too short');
+  return {
+    index: readSafeInteger(what, body, 0),
+    term: readSafeInteger(what, body, UINT64_BYTES),
+    configuration: decodeConfiguration(what, body.toString('utf8', APPLIED_HEADER_BYTES)),
+    configurationIndex: readSafeInteger(what, body, 2 * UINT64_BYTES),
+  };
+}
+
+function decodeConfiguration(what: string, json: string): Configuration | undefined {
+  if (json === '') return undefined;
+  try {
+    return configurationSchema.parse(JSON.parse(json));
+  } catch (error) {
+    throw damaged(what, 'the configuration in it cannot be read', error);
+  }
+}

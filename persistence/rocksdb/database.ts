@@ -1,0 +1,333 @@
+/**
+ * One RocksDB database, and the only file that knows the engine. What the stores above build on:
+ *
+ * - Callbacks come only on success and never within the call. The first failure is final: it is reported once, and from
+ *   then on nothing is written, read or called back. RocksDB was seen to acknowledge and then lose synced
+ *   writes after a first ENOSPC (`docs/decisions/0003`), so there is no second try.
+ * - Nothing here trusts the engine's own checks: the values are sealed records (`records.ts`), and the rows of an
+ *   iteration must come in order.
+ */
+
+import { readdir } from 'node:fs/promises';
+import rocksdb from 'rocksdb';
+import type { Fatal } from '../errors.js';
+import { StorageError } from '../errors.js';
+import { errorCode, makeDirectory } from '../files.js';
+
+export type Operation = rocksdb.Operation;
+
+/** Of the two bounds at either end only one is to be given. */
+export interface Rows {
+  readonly gte?: Buffer;
+  readonly gt?: Buffer;
+  readonly lte?: Buffer;
+  readonly lt?: Buffer;
+  /** From the last row to the first. To be `settled`. */
+  readonly reverse?: boolean;
+  /** At most so many rows; default: all. */
+  readonly limit?: number;
+  /** How much is read ahead. The first call of the engine reads a single row whatever this says. */
+  readonly readAheadBytes: number;
+  readonly settled?: boolean;
+}
+
+/** Says whether to go on. A StorageError that it throws is final for the database. */
+export type Visit = (key: Buffer, value: Buffer) => boolean;
+
+export interface Database {
+  /** Atomically; with `sync`, `done` means that it is on disk. The Buffers are copied before this returns. */
+  write(operations: readonly Operation[], sync: boolean, done: () => void): void;
+  /** All from one view, that of the call; undefined where there is nothing. */
+  getMany(keys: readonly Buffer[], done: (values: ReadonlyArray<Buffer | undefined>) => void): void;
+  /**
+   * Visits rows in the order of their keys. All are of one view: that of the call or, with `settled`, the one in which the write
+   * that is in flight has just ended, so that the caller knows exactly which writes the view holds.
+   */
+  each(rows: Rows, visit: Visit, done: () => void): void;
+  /** For what the store finds damaged. */
+  fail(error: StorageError): void;
+  /** Waits for what is in flight. */
+  close(): Promise<void>;
+}
+
+export interface DatabaseOptions {
+  readonly directory: string;
+  readonly compression: boolean;
+  /** Blocks of table files kept in memory. */
+  readonly cacheBytes: number;
+  /** What RocksDB gathers in memory, beside its WAL, before it writes a table file. */
+  readonly writeBufferBytes: number;
+  readonly fatal: Fatal;
+}
+
+const INT32_MAX = 2 ** 31 - 1;
+
+/**
+ * Opens a database and lets `recover` read from it what its store starts from. A failure until then rejects, with
+ * the database closed again; a later one goes to `fatal`.
+ *
+ * @throws StorageError
+ */
+export async function openDatabase<R>(
+  options: DatabaseOptions,
+  recover: (database: Database, done: (recovered: R) => void) => void,
+): Promise<{ database: Database; recovered: R }> {
+  const { directory } = options;
+  let onFailure: Fatal = options.fatal;
+  const engine = await openEngine(options);
+  const database = wrap(engine, directory, (error) => onFailure(error));
+  try {
+    const recovered = await new Promise<R>((resolve, reject) => {
+      onFailure = reject;
+      recover(database, (result) => {
+        onFailure = options.fatal;
+        resolve(result);
+      });
+    });
+    return { database, recovered };
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}
+
+async function openEngine(options: DatabaseOptions): Promise<rocksdb.RocksDB> {
+  const { directory } = options;
+  try {
+    await makeDirectory(directory);
+    await checkFiles(directory);
+  } catch (error) {
+    throw error instanceof StorageError ? error : openError(directory, error);
+  }
+  const engine = rocksdb(directory);
+  await new Promise<void>((resolve, reject) => {
+    engine.open(
+      {
+        createIfMissing: true,
+        compression: options.compression,
+        cacheSize: options.cacheBytes,
+        writeBufferSize: options.writeBufferBytes,
+      },
+      (error) => {
+        if (error) reject(openError(directory, error));
+        else resolve();
+      },
+    );
+  });
+  return engine;
+}
+
+/** Without its `CURRENT`, RocksDB takes a database for a new one and deletes what is there. */
+async function checkFiles(directory: string): Promise<void> {
+  const names = await readdir(directory);
+  if (names.includes('CURRENT')) return;
+  const data = names.find((name) => name.endsWith('.sst') || name.endsWith('.log'));
+  if (data !== undefined) {
+    throw new StorageError('damaged', `${directory} is damaged: the file CURRENT is missing beside ${data}`);
+  }
+}
+
+function openError(directory: string, error: unknown): StorageError {
+  const reason = oneLine(error);
+  if (/\block\b/i.test(reason) && !reason.startsWith('Corruption')) {
+    const remedy = 'stop that process, or give this node a raft.dataDir of its own';
+    return new StorageError('unusable', `${directory} is in use by a running process: ${remedy}`, error);
+  }
+  if (reason.startsWith('Corruption')) {
+    return new StorageError('damaged', `${directory} is damaged: ${reason}`, error);
+  }
+  const code = errorCode(error);
+  if (code === 'ENOSPC' || code === 'EIO' || /no space left|input\/output error|quota/i.test(reason)) {
+    return new StorageError('write', `${directory} cannot be written: ${reason}`, error);
+  }
+  const remedy = 'raft.dataDir must name a directory that this process may read and write';
+  return new StorageError('unusable', `${directory} cannot be opened: ${reason}; ${remedy}`, error);
+}
+
+function oneLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).replaceAll(/\s+/g, ' ').trim();
+}
+
+/** What is in flight, and whether the database is still sound. */
+interface Life {
+  readonly sound: () => boolean;
+  readonly fail: (error: unknown) => void;
+  /** False when there is nothing to do any more. @throws Error once the database is closed. */
+  readonly begin: () => boolean;
+  /** An operation is over; `then` runs only while the database is sound. */
+  readonly finish: (then: () => void) => void;
+  /** Nothing begins any more; resolves when nothing is in flight. */
+  readonly end: () => Promise<void>;
+}
+
+function life(directory: string, fatal: Fatal): Life {
+  let failed = false;
+  let ended = false;
+  let inFlight = 0;
+  let idle: (() => void) | undefined;
+  return {
+    sound: () => !failed,
+    fail(error) {
+      if (failed) return;
+      failed = true;
+      const known = error instanceof StorageError;
+      const message = known ? error.message : `reading failed: ${oneLine(error)}`;
+      const cause = known ? error.cause : error;
+      fatal(new StorageError(known ? error.fault : 'damaged', `${directory}: ${message}`, cause));
+    },
+    begin() {
+      if (ended) throw new Error(`${directory} is closed`);
+      if (!failed) inFlight += 1;
+      return !failed;
+    },
+    finish(then) {
+      inFlight -= 1;
+      if (!failed) then();
+      if (inFlight === 0) idle?.();
+    },
+    async end() {
+      ended = true;
+      if (inFlight === 0) return;
+      await new Promise<void>((resolve) => {
+        idle = resolve;
+      });
+    },
+  };
+}
+
+function wrap(engine: rocksdb.RocksDB, directory: string, fatal: Fatal): Database {
+  const { sound, fail, begin, finish, end } = life(directory, fatal);
+  let writing = 0;
+  /** Iterations that wait for a write to end. Bound: what the callers have in flight. */
+  let waiting: (() => void)[] = [];
+  let closing: Promise<void> | undefined;
+
+  const startWaiting = (): void => {
+    const ready = waiting;
+    waiting = [];
+    for (const start of ready) start();
+  };
+  return {
+    fail,
+    write(operations, sync, done) {
+      if (!begin()) return;
+      engine.batch(operations, { sync }, (error) => {
+        writing -= 1;
+        if (error) fail(new StorageError('write', `writing failed: ${oneLine(error)}`, error));
+        // Before `done`, which may begin the next write.
+        if (writing === 0) startWaiting();
+        finish(done);
+      });
+      writing += 1;
+    },
+    getMany(keys, done) {
+      if (!begin()) return;
+      engine.getMany(keys, (error, values) => {
+        if (error || values?.length !== keys.length) fail(error ?? 'a value is missing');
+        finish(() => done(values ?? []));
+      });
+    },
+    each(rows, visit, done) {
+      if (!begin()) return;
+      const over = (): void => finish(done);
+      const start = (): void => (sound() ? iterate(engine, rows, visit, { sound, fail, over }) : over());
+      if (rows.settled === true && writing > 0) waiting.push(start);
+      else start();
+    },
+    close() {
+      closing ??= end().then(() => closeEngine(engine));
+      return closing;
+    },
+  };
+}
+
+async function closeEngine(engine: rocksdb.RocksDB): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    engine.close((error) => {
+      if (error) reject(error);
+      else resolve();
+    });
+  });
+}
+
+function toEngine(rows: Rows): rocksdb.IteratorOptions {
+  const { gte, gt, lte, lt, reverse, limit, readAheadBytes } = rows;
+  return {
+    ...(gte && { gte }),
+    ...(gt && { gt }),
+    ...(lte && { lte }),
+    ...(lt && { lt }),
+    reverse: reverse === true,
+    limit: limit === undefined ? -1 : Math.min(limit, INT32_MAX),
+    highWaterMark: readAheadBytes,
+  };
+}
+
+interface Iteration {
+  readonly sound: () => boolean;
+  readonly fail: (error: unknown) => void;
+  readonly over: () => void;
+}
+
+/** Iterators are ended in every case: one left open keeps its snapshot, and with it every old version of every row. */
+function iterate(engine: rocksdb.RocksDB, rows: Rows, visit: Visit, iteration: Iteration): void {
+  const options = toEngine(rows);
+  const iterator = engine.iterator(options);
+  // Positioned backwards, the binding forgets an error of its seek and reports an empty range. So an empty answer
+  // is confirmed forwards, where errors are kept. It is the same view, since nothing is being written now.
+  const probe = rows.reverse === true ? engine.iterator({ ...options, reverse: false, limit: 1 }) : undefined;
+  const accept = inOrder(rows.reverse === true, visit);
+
+  const end = (): void =>
+    iterator.end(() => {
+      if (probe === undefined) iteration.over();
+      else probe.end(iteration.over);
+    });
+  const failed = (error: unknown): void => {
+    iteration.fail(error);
+    end();
+  };
+  const confirmEmpty = (forwards: rocksdb.RowIterator): void =>
+    forwards.next((error, key) => {
+      if (error) failed(error);
+      else if (key !== undefined) failed(new StorageError('damaged', `a scan missed ${key.toString('hex')}`));
+      else end();
+    });
+  const step = (first: boolean): void =>
+    iterator.next((error, key, value) => {
+      if (error) {
+        failed(error);
+      } else if (key === undefined || value === undefined) {
+        if (first && probe !== undefined) confirmEmpty(probe);
+        else end();
+      } else {
+        takeRow(() => accept(key, value));
+      }
+    });
+  const takeRow = (accepted: () => boolean): void => {
+    let goOn: boolean;
+    try {
+      goOn = accepted();
+    } catch (fault) {
+      if (!(fault instanceof StorageError)) throw fault;
+      failed(fault);
+      return;
+    }
+    if (goOn && iteration.sound()) step(false);
+    else end();
+  };
+  step(true);
+}
+
+/** An engine whose blocks are damaged may lead an iterator astray; then keys come twice or out of order. */
+function inOrder(reverse: boolean, visit: Visit): Visit {
+  let previous: Buffer | undefined;
+  return (key, value) => {
+    const order = previous === undefined ? -1 : Buffer.compare(previous, key);
+    if (order === 0 || (previous !== undefined && order > 0 !== reverse)) {
+      throw new StorageError('damaged', `the rows are out of order at ${key.toString('hex')}`);
+    }
+    previous = key;
+    return visit(key, value);
+  };
+}

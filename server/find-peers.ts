@@ -1,0 +1,83 @@
+/** Who the first voters are, and what they say of themselves before there is a cluster. */
+
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { z } from 'zod';
+import { PATHS } from '../api/paths.js';
+import type { Config, Peer } from '../configs/config.js';
+import type { Greeting } from './bootstrap.js';
+import type { ControlClient } from './rpc/control.js';
+import { HELLO_METHOD, helloParams } from './rpc/hello.js';
+import type { Roster } from './rpc/identity.js';
+import { addressesOf } from './starting.js';
+
+const ATTEMPT_TIMEOUT_MS = 1000;
+const RETRY_MS = 100;
+/** A peer that stays away is mentioned again this often. */
+const REMIND_MS = 10_000;
+
+export interface FindPeersOptions {
+  readonly config: Config;
+  readonly roster: Roster;
+  readonly control: Pick<ControlClient, 'callAddress'>;
+  readonly logger: Logger;
+  /** Told what is waited for, in one line. */
+  readonly waitFor: (what: string) => void;
+  /** Ends the waiting. */
+  readonly signal: AbortSignal;
+}
+
+/** The peers of the file; where only HTTP addresses are given, the rest is asked of them; none: this node alone. */
+export async function findPeers(options: FindPeersOptions): Promise<readonly Peer[]> {
+  const { config } = options;
+  const { peers, peerUrls } = config.cluster;
+  if (peers.length > 0) return peers;
+  const self = { id: config.raft.nodeID, ...addressesOf(config) };
+  const others = await Promise.all(peerUrls.map((url) => untilAnswered(options, url, () => askStatus(url))));
+  return [self, ...others.filter(({ id }) => id !== self.id)];
+}
+
+const statusSchema = z.object({
+  id: z.string(),
+  addresses: z.object({ raft: z.string(), rpc: z.string(), http: z.string() }),
+});
+
+async function askStatus(url: string): Promise<Peer> {
+  const response = await fetch(new URL(PATHS.status, url), {
+    signal: AbortSignal.timeout(ATTEMPT_TIMEOUT_MS),
+  });
+  const { id, addresses } = statusSchema.parse(await response.json());
+  return { id, ...addresses };
+}
+
+const greetingSchema = z.object({ incarnation: z.string(), clusterId: z.string().nullable() });
+
+/** Asks until the peer answers; every one of the first voters is needed. */
+export function greetPeer(options: FindPeersOptions, peer: Peer): Promise<Greeting> {
+  const { config, roster, control } = options;
+  return untilAnswered(options, `${peer.id} (${peer.raft})`, async () => {
+    const params = helloParams(roster, peer.id, config.raft.electionTimeoutMs);
+    return greetingSchema.parse(
+      await control.callAddress(peer.raft, HELLO_METHOD, params, ATTEMPT_TIMEOUT_MS),
+    );
+  });
+}
+
+async function untilAnswered<T>(options: FindPeersOptions, who: string, ask: () => Promise<T>): Promise<T> {
+  const { logger, waitFor, signal } = options;
+  let mentionedAt = -Infinity;
+  for (;;) {
+    signal.throwIfAborted();
+    try {
+      return await ask();
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      waitFor(`the first start waits for every peer: ${who} does not answer yet (${why})`);
+      if (performance.now() - mentionedAt >= REMIND_MS) {
+        mentionedAt = performance.now();
+        logger.info({ peer: who, why }, 'waiting for a peer before the first start');
+      }
+      await delay(RETRY_MS, undefined, { signal });
+    }
+  }
+}

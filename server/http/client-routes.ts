@@ -1,0 +1,48 @@
+import Router from '@koa/router';
+
+import { PATHS } from '../../api/paths.js';
+import type { Handler, RequestState } from './context.js';
+import type { KeyRouteOptions } from './key-access.js';
+import { listRoute } from './list-route.js';
+import { pathRoutes } from './path-routes.js';
+import { queryRoutes } from './query-routes.js';
+import { statusRoutes } from './status-routes.js';
+
+/** The routes of clients, as parts of an application. */
+export interface ClientRoutes {
+  readonly router: Router<RequestState>;
+  /**
+   * The two requests that most of the traffic consists of, by method and path, for a look-up in front of the router
+   * (which tries every route in turn). The router has them as well.
+   */
+  readonly hot: ReadonlyMap<string, Handler>;
+}
+
+/** Everything that clients ask of a node. */
+export function clientRoutes(options: KeyRouteOptions): ClientRoutes {
+  const byQuery = queryRoutes(options);
+  const byPath = pathRoutes(options, byQuery.get);
+  const status = statusRoutes(options.service);
+  // Strict: `/set/` is another path, and would be a guess.
+  const router = new Router<RequestState>({ strict: true, sensitive: true });
+  router.get(PATHS.get, byQuery.get);
+  router.post(PATHS.set, byQuery.set);
+  router.delete(PATHS.delete, byQuery.delete);
+  router.get(PATHS.kv, listRoute(options.service));
+  // As an expression: the router would decode parameters, and a key decodes its own path.
+  const keyPath = new RegExp(`^${PATHS.kv}/`);
+  router.get(keyPath, byPath.get);
+  router.put(keyPath, byPath.set);
+  router.post(keyPath, byPath.set);
+  router.delete(keyPath, byPath.delete);
+  router.get(PATHS.status, status.status);
+  router.get(PATHS.clusterStatus, status.clusterStatus);
+  router.get(PATHS.health, status.health);
+  router.get(PATHS.livez, status.livez);
+  router.get(PATHS.readyz, status.readyz);
+  const hot = new Map<string, Handler>([
+    [`GET ${PATHS.get}`, byQuery.get],
+    [`POST ${PATHS.set}`, byQuery.set],
+  ]);
+  return { router, hot };
+}

@@ -1,0 +1,70 @@
+/** What the routes of single keys share. */
+
+import type { Command } from '../../kv/command.js';
+import type { Service, StoredEntry } from '../service.js';
+import { answerWrite } from './answer.js';
+import { type BodyBudget, announcesBody, readBody } from './body.js';
+import { namesRevision } from './conditions.js';
+import type { Context } from './context.js';
+import { type JsonObject, parseJsonObject } from './json.js';
+import { consistencyParam } from './params.js';
+import { redirected } from './redirect.js';
+import { RequestError, badField } from './request-error.js';
+import type { Params } from './target.js';
+import { jsonBodyBytesMax } from './values.js';
+
+/** What the routes of keys work with. */
+export interface KeyRouteOptions {
+  readonly service: Service;
+  /** `limits.valueBytes`. */
+  readonly valueBytesMax: number;
+  /** Every write at a follower is answered with a 307, unless it says `redirect=false`. */
+  readonly redirectWrites: boolean;
+  readonly bodies: BodyBudget;
+}
+
+/** The entry, with its `ETag` already in the answer; undefined when the answer is complete, as a 304. */
+export async function readEntry(
+  ctx: Context,
+  { service }: KeyRouteOptions,
+  key: string,
+  params: Params,
+): Promise<StoredEntry | undefined> {
+  const { entries, revision } = await service.read([key], consistencyParam(params));
+  ctx.state.revision = revision;
+  const [entry] = entries;
+  if (entry === undefined) throw new RequestError('key-not-found', 'there is no such key', { field: 'key' });
+  ctx.res.setHeader('ETag', `"${entry.revision}"`);
+  const ifNoneMatch = ctx.req.headers['if-none-match'];
+  if (ifNoneMatch === undefined || !namesRevision(ifNoneMatch, entry.revision)) return entry;
+  ctx.status = 304;
+  return undefined;
+}
+
+/** See `redirected`. */
+export function isRedirected(
+  ctx: Context,
+  { service, redirectWrites }: KeyRouteOptions,
+  params: Params,
+): boolean {
+  return redirected(ctx, params, service, redirectWrites);
+}
+
+/** The body as a JSON object; long enough for the longest value, however it is escaped. */
+export async function readJson(
+  ctx: Context,
+  { valueBytesMax, bodies }: KeyRouteOptions,
+): Promise<JsonObject> {
+  return parseJsonObject(await readBody(ctx.req, jsonBodyBytesMax(valueBytesMax), bodies));
+}
+
+/** Has the command decided, and answers what became of it. */
+export async function propose(ctx: Context, { service }: KeyRouteOptions, command: Command): Promise<void> {
+  answerWrite(ctx, command.key, await service.propose(command));
+}
+
+/** A condition in a body that nobody reads would be a write without its condition. */
+export function refuseBody(ctx: Context): void {
+  if (announcesBody(ctx.req))
+    throw badField('body', 'is not read by this route; use the query and the headers');
+}

@@ -1,0 +1,35 @@
+import type { ErrorCode } from '../../api/errors.js';
+
+/** A request that is refused before it reaches the service: nothing of it was carried out. */
+export class RequestError extends Error {
+  override readonly name = 'RequestError';
+  readonly code: ErrorCode;
+  /** The parameter, header or field at fault. */
+  readonly field: string | undefined;
+  /** `revision-mismatch`: what the key has now, as on the wire. */
+  readonly currentRevision: string | null | undefined;
+  /** `method-not-allowed`: the methods that the route takes. */
+  readonly allow: string | undefined;
+
+  constructor(
+    code: ErrorCode,
+    detail: string,
+    more: { field?: string; currentRevision?: string | null; allow?: string } = {},
+  ) {
+    super(detail);
+    this.code = code;
+    this.field = more.field;
+    this.currentRevision = more.currentRevision;
+    this.allow = more.allow;
+  }
+}
+
+/** 400 that names the field; `fault` reads on after the field's name ("must be a string"). */
+export function badField(field: string, fault: string): RequestError {
+  return new RequestError('bad-request', `${field} ${fault}`, { field });
+}
+
+/** The client went away before its request was complete: there is nobody to answer. */
+export class ClientGone extends Error {
+  override readonly name = 'ClientGone';
+}

@@ -1,0 +1,42 @@
+import type { Service } from '../service.js';
+import { answerJson } from './answer.js';
+import type { Handler } from './context.js';
+import { flagParam } from './params.js';
+import { parseParams } from './target.js';
+
+/** One handler a path. */
+export interface StatusRoutes {
+  readonly status: Handler;
+  readonly clusterStatus: Handler;
+  readonly health: Handler;
+  readonly livez: Handler;
+  readonly readyz: Handler;
+}
+
+/** What operators and load balancers ask. None of it waits for another node. */
+export function statusRoutes(service: Service): StatusRoutes {
+  const plain = (answer: () => readonly [status: number, body: object]): Handler => {
+    return async (ctx) => {
+      parseParams(ctx.state.target.query, []);
+      answerJson(ctx, ...answer());
+      await Promise.resolve();
+    };
+  };
+  return {
+    status: plain(() => [200, service.status()]),
+    clusterStatus: plain(() => [200, service.clusterStatus()]),
+    health: plain(() => {
+      const health = service.health();
+      return [health.status === 'healthy' ? 200 : 503, health];
+    }),
+    livez: plain(() => [200, { status: 'alive' }]),
+
+    async readyz(ctx) {
+      const verbose = flagParam(parseParams(ctx.state.target.query, ['verbose']), 'verbose');
+      const reason = service.notReady();
+      const body = { status: reason === undefined ? 'ready' : 'not-ready', reason };
+      answerJson(ctx, reason === undefined ? 200 : 503, verbose ? { ...body, node: service.status() } : body);
+      await Promise.resolve();
+    },
+  };
+}

@@ -1,0 +1,11 @@
+/** The way to the leader: what a follower needs of it to answer any request (`rpc/` carries it). */
+
+import type { NodeId } from '../membership/configuration.js';
+import type { ProposalOutcome } from './waiters.js';
+import type { ReadIndexOutcome } from './node.js';
+
+export interface LeaderLink {
+  /** `unresolved` as well when the call was sent and no answer came: it may have been carried out. */
+  propose(leader: NodeId, command: Buffer, timeoutMs: number): Promise<ProposalOutcome>;
+  readIndex(leader: NodeId, lease: boolean, timeoutMs: number): Promise<ReadIndexOutcome>;
+}

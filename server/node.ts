@@ -1,0 +1,321 @@
+/**
+ * The one loop of a node: feeds the core and carries out what it decides, in the order that `raft/ready.ts` lays down.
+ * Nothing here waits between reading and changing consensus state; the only asynchronous things are the ports, and
+ * each answers into a new turn of the loop.
+ */
+
+import type { Configuration, NodeId } from '../membership/configuration.js';
+import type { LogStore } from '../persistence/log-store.js';
+import type { StateStore } from '../persistence/state-store.js';
+import type { Entry, Index, Term } from '../raft/entry.js';
+import type { Message } from '../raft/messages.js';
+import { Raft } from '../raft/raft.js';
+import type { Refusal } from '../raft/raft.js';
+import type { Append, Committed, Fetch } from '../raft/ready.js';
+import type { RaftOptions, RaftSeed, RaftState, Role } from '../raft/state.js';
+import type { AppliedEntry } from './applier.js';
+import { Applier } from './applier.js';
+import type { Clock, Inbox, Transport } from './ports.js';
+import type { ProposalOutcome } from './waiters.js';
+import { AppliedWaiters, ProposalWaiters } from './waiters.js';
+
+export interface NodePorts {
+  readonly clock: Clock;
+  readonly transport: Transport;
+  readonly logStore: LogStore;
+  readonly stateStore: StateStore;
+}
+
+export interface NodeOptions {
+  readonly raft: RaftOptions;
+  /** What one tick of the core is, in milliseconds. */
+  readonly tickMs: number;
+  /** Proposals that wait to be applied, at most; further ones are refused as `overloaded`. */
+  readonly pendingMax: number;
+}
+
+/** What others may want to know of a change; called between turns. */
+export interface NodeEvents {
+  /** Term, role or leader are others than before. */
+  changed(now: Standing, before: Standing): void;
+  /** A message came that no correct peer sends; it changed nothing. */
+  refused(what: string): void;
+  /** An invariant of the core is broken: the process must end, whoever the caller was. */
+  broken(error: unknown): void;
+}
+
+export interface Standing {
+  readonly term: Term;
+  readonly role: Role;
+  readonly leader: NodeId | undefined;
+}
+
+export type ReadIndexOutcome =
+  | { readonly status: 'confirmed'; readonly index: Index }
+  | { readonly status: 'refused'; readonly why: Refusal | 'stopping' }
+  /** Leadership went before it could be confirmed. */
+  | { readonly status: 'lost' };
+
+/** After a pause of the process, time goes on by this many ticks at once: what peers sent meanwhile is read first. */
+const CATCH_UP_TICKS_MAX = 3;
+
+export class Node implements Inbox {
+  readonly #ports: NodePorts;
+  readonly #options: NodeOptions;
+  readonly #events: NodeEvents;
+  readonly #core: Raft;
+  readonly #applier: Applier;
+  readonly #proposals = new ProposalWaiters();
+  readonly #appliedWaiters = new AppliedWaiters();
+  readonly #reads = new Map<number, (outcome: ReadIndexOutcome) => void>();
+  readonly #watchers = new Set<(standing: Standing) => void>();
+  #lastReadId = 0;
+  #standing: Standing;
+  #turnDue = false;
+  #lastTickMs = 0;
+  #stopTicking: (() => void) | undefined;
+  #stopped = false;
+
+  constructor(ports: NodePorts, options: NodeOptions, seed: RaftSeed, events: NodeEvents) {
+    this.#ports = ports;
+    this.#options = options;
+    this.#events = events;
+    this.#core = new Raft(options.raft, seed);
+    this.#applier = new Applier(ports.stateStore);
+    this.#standing = this.#currentStanding();
+  }
+
+  /** Calls `done` once the state is readable; consensus runs from then on. */
+  start(done: () => void): void {
+    this.#applier.open(() => {
+      const { clock } = this.#ports;
+      this.#lastTickMs = clock.nowMs();
+      this.#stopTicking = clock.every(this.#options.tickMs, () => this.#tick());
+      this.#wake();
+      done();
+    });
+  }
+
+  /** Takes part no more. Proposals that are not decided stay so. */
+  stop(): void {
+    this.#stopped = true;
+    this.#stopTicking?.();
+    this.#proposals.abandon();
+    for (const settle of this.#reads.values()) settle({ status: 'lost' });
+    this.#reads.clear();
+  }
+
+  get isStopped(): boolean {
+    return this.#stopped;
+  }
+
+  /** `reached` resolves once the standing is as wanted (true), after `timeoutMs`, or when cancelled (false). */
+  watchStanding(
+    wanted: (standing: Standing) => boolean,
+    timeoutMs: number,
+  ): { readonly reached: Promise<boolean>; readonly cancel: () => void } {
+    let done: (reached: boolean) => void = () => undefined;
+    const reached = new Promise<boolean>((resolve) => (done = resolve));
+    const stopTimer = this.#ports.clock.after(timeoutMs, () => finish(false));
+    const watcher = (standing: Standing): void => {
+      if (wanted(standing)) finish(true);
+    };
+    const finish = (result: boolean): void => {
+      stopTimer();
+      this.#watchers.delete(watcher);
+      done(result);
+    };
+    this.#watchers.add(watcher);
+    watcher(this.#standing);
+    return { reached, cancel: () => finish(false) };
+  }
+
+  whenStanding(wanted: (standing: Standing) => boolean, timeoutMs: number): Promise<boolean> {
+    return this.watchStanding(wanted, timeoutMs).reached;
+  }
+
+  get standing(): Standing {
+    return this.#standing;
+  }
+
+  get configuration(): Configuration {
+    return this.#core.configuration;
+  }
+
+  /** The core's state, for status and checks; not to be changed. */
+  get state(): Readonly<RaftState> {
+    return this.#core.state;
+  }
+
+  /** The state machine reflects the log up to here. */
+  get appliedIndex(): Index {
+    return this.#applier.applied.index;
+  }
+
+  get keyCount(): number {
+    return this.#applier.keyCount;
+  }
+
+  get pendingProposals(): number {
+    return this.#proposals.size;
+  }
+
+  /** Resolves once no proposal waits, or after `timeoutMs`. */
+  whenDecided(timeoutMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#ports.clock.after(timeoutMs, resolve);
+      this.#proposals.whenEmpty(() => {
+        cancel();
+        resolve();
+      });
+    });
+  }
+
+  /** Appends a command where this node leads; settles when it is applied, or when it is certain that it never will be. */
+  propose(command: Uint8Array): Promise<ProposalOutcome> {
+    if (this.#stopped) return Promise.resolve({ status: 'refused', why: 'stopping' });
+    if (this.#proposals.size >= this.#options.pendingMax) {
+      return Promise.resolve({ status: 'refused', why: 'overloaded' });
+    }
+    const proposed = this.#guard(() => this.#core.propose([command]));
+    if (typeof proposed === 'string') return Promise.resolve({ status: 'refused', why: proposed });
+    this.#wake();
+    return new Promise((settle) => this.#proposals.add(proposed.firstIndex, proposed.term, settle));
+  }
+
+  /**
+   * An index that, once applied, reflects every write acknowledged before this call (§8); only where this node leads. With `lease`,
+   * without asking the others while the lease holds (thesis §6.4.1).
+   */
+  readIndex(lease = false): Promise<ReadIndexOutcome> {
+    if (this.#stopped) return Promise.resolve({ status: 'refused', why: 'stopping' });
+    if (lease) this.#core.clock(this.#ports.clock.nowMs());
+    this.#lastReadId += 1;
+    const id = this.#lastReadId;
+    const taken = this.#guard(() => this.#core.readIndex(id, lease));
+    if (taken !== 'taken') return Promise.resolve({ status: 'refused', why: taken });
+    this.#wake();
+    return new Promise((settle) => this.#reads.set(id, settle));
+  }
+
+  /** Resolves once `index` is applied here. */
+  whenApplied(index: Index): Promise<void> {
+    if (index <= this.appliedIndex) return Promise.resolve();
+    return new Promise((resolve) => this.#appliedWaiters.add(index, resolve));
+  }
+
+  /** See `Raft.transfer`. */
+  transfer(to: NodeId): ReturnType<Raft['transfer']> {
+    const taken = this.#guard(() => this.#core.transfer(to));
+    this.#wake();
+    return taken;
+  }
+
+  receive(message: Message): void {
+    if (this.#stopped) return;
+    this.#guard(() => this.#core.step(message));
+    this.#wake();
+  }
+
+  unreachable(peer: NodeId): void {
+    if (this.#stopped) return;
+    this.#guard(() => this.#core.unreachable(peer));
+    this.#wake();
+  }
+
+  /** Callers may catch errors, to answer a request with them; a broken invariant gets past none of them. */
+  #guard<T>(decide: () => T): T {
+    try {
+      return decide();
+    } catch (error) {
+      this.#events.broken(error);
+      throw error;
+    }
+  }
+
+  /** What arrives within one turn of the event loop shares one turn of this loop: group commit falls out of that. */
+  #wake(): void {
+    if (this.#turnDue) return;
+    this.#turnDue = true;
+    this.#ports.clock.soon(() => this.#turn());
+  }
+
+  #tick(): void {
+    const { tickMs } = this.#options;
+    const nowMs = this.#ports.clock.nowMs();
+    const due = Math.floor((nowMs - this.#lastTickMs) / tickMs);
+    const ticks = Math.min(due, CATCH_UP_TICKS_MAX);
+    this.#core.clock(nowMs);
+    this.#lastTickMs = due > ticks ? nowMs : this.#lastTickMs + ticks * tickMs;
+    for (let tick = 0; tick < ticks; tick += 1) this.#core.tick();
+    this.#turn();
+  }
+
+  #turn(): void {
+    this.#turnDue = false;
+    if (this.#stopped) return;
+    this.#core.clock(this.#ports.clock.nowMs());
+    const ready = this.#core.ready();
+    if (ready.messages.length > 0) this.#ports.transport.send(ready.messages);
+    if (ready.append !== undefined) this.#append(ready.append);
+    if (ready.committed !== undefined) this.#apply(ready.committed);
+    for (const { id, index } of ready.reads) this.#settleRead(id, { status: 'confirmed', index });
+    for (const id of ready.failedReads) this.#settleRead(id, { status: 'lost' });
+    for (const fetch of ready.fetches) this.#fetch(fetch);
+    for (const refusal of ready.refusals) this.#events.refused(refusal);
+    this.#announce();
+  }
+
+  #append(append: Append): void {
+    const { entries, hardState, messages } = append;
+    this.#ports.logStore.append(hardState === undefined ? { entries } : { entries, hardState }, () => {
+      if (this.#stopped) return;
+      this.#core.durable();
+      if (messages.length > 0) this.#ports.transport.send(messages);
+      this.#wake();
+    });
+  }
+
+  #apply({ from, to, entries }: Committed): void {
+    if (entries !== undefined) {
+      this.#applier.apply(entries, (applied) => this.#applied(applied));
+      return;
+    }
+    this.#ports.logStore.read(from, to, this.#options.raft.applyBytesMax, (read) => {
+      this.#applier.apply(read, (applied) => this.#applied(applied));
+    });
+  }
+
+  #applied(applied: readonly AppliedEntry[]): void {
+    this.#core.applied(this.appliedIndex);
+    for (const { entry, result } of applied) this.#proposals.applied(entry.index, entry.term, result);
+    this.#appliedWaiters.applied(this.appliedIndex);
+    this.#wake();
+  }
+
+  #fetch(fetch: Fetch): void {
+    this.#ports.logStore.read(fetch.from, fetch.through, fetch.bytesMax, (entries: readonly Entry[]) => {
+      if (this.#stopped) return;
+      this.#core.fetched(fetch, entries);
+      this.#wake();
+    });
+  }
+
+  #settleRead(id: number, outcome: ReadIndexOutcome): void {
+    this.#reads.get(id)?.(outcome);
+    this.#reads.delete(id);
+  }
+
+  #announce(): void {
+    const before = this.#standing;
+    const now = this.#currentStanding();
+    if (now.term === before.term && now.role === before.role && now.leader === before.leader) return;
+    this.#standing = now;
+    this.#events.changed(now, before);
+    for (const watcher of [...this.#watchers]) watcher(now);
+  }
+
+  #currentStanding(): Standing {
+    return { term: this.#core.state.term, role: this.#core.state.current.role, leader: this.#core.leader };
+  }
+}

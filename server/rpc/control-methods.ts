@@ -1,0 +1,78 @@
+/** The serving side of the control plane: what other nodes forward to this one. */
+
+import { KEY_BYTES_MAX } from '../../api/limits.js';
+import type { ClusterStatusResponse } from '../../api/types.js';
+import { CommandFormatError, decodeCommand } from '../../kv/codec.js';
+import { deadlineAfter } from '../deadline.js';
+import type { Node } from '../node.js';
+import type { Clock } from '../ports.js';
+import { ServiceError } from '../service.js';
+import type { ProposalOutcome } from '../waiters.js';
+import type { Methods } from './dispatch.js';
+import { invalidParams } from './errors.js';
+import type { Roster } from './identity.js';
+import { identifiedMethod } from './identity.js';
+import { KV_METHODS, kvShapes } from './kv-wire.js';
+
+export interface ControlMethodsOptions {
+  readonly roster: Roster;
+  readonly clock: Clock;
+  /** Undefined until this node takes part. */
+  readonly node: () => Node | undefined;
+  readonly status: () => ClusterStatusResponse;
+  readonly valueBytesMax: number;
+  /** A caller may ask for less, not for more. */
+  readonly requestTimeoutMs: number;
+}
+
+export function controlMethods(options: ControlMethodsOptions): Methods {
+  const { roster, clock, status, valueBytesMax, requestTimeoutMs } = options;
+
+  function takingPart(): Node {
+    const node = options.node();
+    if (node === undefined) throw new ServiceError('no-leader', 'the node is still starting');
+    return node;
+  }
+
+  return {
+    [KV_METHODS.propose]: identifiedMethod(roster, kvShapes.propose, async ({ commands, timeoutMs }) => {
+      const node = takingPart();
+      const checked = commands.map((text, at) => checkedCommand(text, `commands.${at}`, valueBytesMax));
+      const deadline = deadlineAfter(clock, Math.min(timeoutMs, requestTimeoutMs));
+      const outcomes = checked.map(
+        async (command): Promise<ProposalOutcome> =>
+          (await deadline.race(node.propose(command))) ?? { status: 'unresolved' },
+      );
+      return Promise.all(outcomes);
+    }),
+    [KV_METHODS.readIndex]: identifiedMethod(roster, kvShapes.readIndex, async ({ lease, timeoutMs }) => {
+      const deadline = deadlineAfter(clock, Math.min(timeoutMs, requestTimeoutMs));
+      return (await deadline.race(takingPart().readIndex(lease))) ?? { status: 'lost' };
+    }),
+    'cluster.status': identifiedMethod(roster, {}, () => {
+      takingPart();
+      return status();
+    }),
+  };
+}
+
+/** Whatever other nodes send is looked at before it is proposed: once in the log, every node must be able to apply it. */
+function checkedCommand(text: string, field: string, valueBytesMax: number): Buffer {
+  const bytes = Buffer.from(text, 'base64');
+  try {
+    const command = decodeCommand(bytes);
+    const keyBytes = Buffer.byteLength(command.key);
+    if (keyBytes === 0 || keyBytes > KEY_BYTES_MAX)
+      throw invalidParams(field, `its key has ${keyBytes} bytes`);
+    if (command.op === 'set' && command.value.length > valueBytesMax) {
+      throw invalidParams(
+        field,
+        `its value has ${command.value.length} bytes, at most ${valueBytesMax} are allowed`,
+      );
+    }
+  } catch (error) {
+    if (error instanceof CommandFormatError) throw invalidParams(field, error.message);
+    throw error;
+  }
+  return bytes;
+}

@@ -1,0 +1,109 @@
+/** The way to the leader over the control plane: what arrives in one turn of the event loop travels together. */
+
+import type { NodeId } from '../../membership/configuration.js';
+import type { LeaderLink } from '../leader-link.js';
+import type { ReadIndexOutcome } from '../node.js';
+import type { Clock } from '../ports.js';
+import { ServiceError } from '../service.js';
+import type { ProposalOutcome } from '../waiters.js';
+import type { ControlClient } from './control.js';
+import { outcomeOf } from './errors.js';
+import { COMMANDS_MAX, KV_METHODS, readProposalOutcomes, readReadIndexOutcome } from './kv-wire.js';
+
+/** One call carries at most so many bytes of commands (or one command): far below the bound of a frame. */
+const CALL_BYTES_MAX = 4 * 1024 * 1024;
+
+interface Waiting {
+  readonly command: Buffer;
+  readonly timeoutMs: number;
+  readonly settle: (outcome: ProposalOutcome) => void;
+}
+
+export function createLeaderLink(control: Pick<ControlClient, 'call'>, clock: Clock): LeaderLink {
+  const gathered = new Map<NodeId, Waiting[]>();
+
+  function flush(leader: NodeId): void {
+    const waiting = gathered.get(leader) ?? [];
+    gathered.delete(leader);
+    for (const batch of split(waiting)) void forward(leader, batch);
+  }
+
+  async function forward(leader: NodeId, batch: readonly Waiting[]): Promise<void> {
+    const timeoutMs = Math.max(1, ...batch.map((waiting) => waiting.timeoutMs));
+    const commands = batch.map(({ command }) => command.toString('base64'));
+    let outcomes: readonly ProposalOutcome[] | undefined;
+    let failed: ProposalOutcome = { status: 'unresolved' };
+    try {
+      outcomes = readProposalOutcomes(
+        await control.call(leader, KV_METHODS.propose, { commands, timeoutMs }, timeoutMs),
+        batch.length,
+      );
+    } catch (error) {
+      failed = outcomeAfter(error);
+    }
+    batch.forEach(({ settle }, at) => settle(elsewhere(outcomes?.[at] ?? failed)));
+  }
+
+  return {
+    propose: (leader, command, timeoutMs) =>
+      new Promise((settle) => {
+        const waiting = gathered.get(leader);
+        if (waiting !== undefined) {
+          waiting.push({ command, timeoutMs, settle });
+          return;
+        }
+        gathered.set(leader, [{ command, timeoutMs, settle }]);
+        clock.soon(() => flush(leader));
+      }),
+    async readIndex(leader, lease, timeoutMs): Promise<ReadIndexOutcome> {
+      try {
+        const answer = await control.call(
+          leader,
+          KV_METHODS.readIndex,
+          { lease, timeoutMs: Math.max(1, timeoutMs) },
+          timeoutMs,
+        );
+        return elsewhere(readReadIndexOutcome(answer) ?? { status: 'lost' });
+      } catch (error) {
+        return refusalOf(error) ?? { status: 'lost' };
+      }
+    },
+  };
+}
+
+function split(waiting: readonly Waiting[]): Waiting[][] {
+  const batches: Waiting[][] = [];
+  let bytes = Infinity;
+  for (const one of waiting) {
+    const batch = batches.at(-1);
+    bytes += one.command.length;
+    if (batch === undefined || batch.length >= COMMANDS_MAX || bytes > CALL_BYTES_MAX) {
+      batches.push([one]);
+      bytes = one.command.length;
+    } else {
+      batch.push(one);
+    }
+  }
+  return batches;
+}
+
+function outcomeAfter(error: unknown): ProposalOutcome {
+  if (outcomeOf(error) === 'unknown') return { status: 'unresolved' };
+  return refusalOf(error) ?? { status: 'refused', why: 'not-leader' };
+}
+
+/** What the other node said in so many words. */
+function refusalOf(error: unknown): (ProposalOutcome & ReadIndexOutcome) | undefined {
+  if (!(error instanceof ServiceError)) return undefined;
+  if (error.code === 'overloaded') return { status: 'refused', why: 'overloaded' };
+  return { status: 'refused', why: 'not-leader' };
+}
+
+/** That another node shuts down is no refusal of this one: the next leader will take it. */
+function elsewhere<Outcome extends ProposalOutcome | ReadIndexOutcome>(
+  outcome: Outcome,
+): Outcome | { status: 'refused'; why: 'not-leader' } {
+  return outcome.status === 'refused' && outcome.why === 'stopping'
+    ? { status: 'refused', why: 'not-leader' }
+    : outcome;
+}

@@ -1,0 +1,118 @@
+/** What a node tells of itself. */
+
+import type { LeaderHint } from '../api/errors.js';
+import type { ClusterStatusResponse, HealthResponse, MemberStatus, StatusResponse } from '../api/types.js';
+import type { Member } from '../membership/configuration.js';
+import { memberOf } from '../membership/configuration.js';
+import type { Node } from './node.js';
+import type { Clock } from './ports.js';
+
+export interface StatusOptions {
+  readonly addresses: StatusResponse['addresses'];
+  readonly cluster: string;
+  readonly version: string;
+  readonly tickMs: number;
+  /** A member that was not heard of for longer counts as unreachable. */
+  readonly unreachableAfterMs: number;
+}
+
+export class StatusReport {
+  readonly #node: Node;
+  readonly #clock: Clock;
+  readonly #options: StatusOptions;
+  readonly #startMs: number;
+  #caughtUp = false;
+
+  constructor(node: Node, clock: Clock, options: StatusOptions) {
+    this.#node = node;
+    this.#clock = clock;
+    this.#options = options;
+    this.#startMs = clock.nowMs();
+  }
+
+  leader(): LeaderHint | undefined {
+    const { leader } = this.#node.standing;
+    const member = leader === undefined ? undefined : memberOf(this.#node.configuration, leader);
+    return member === undefined ? undefined : { id: member.id, http: member.http };
+  }
+
+  status(): StatusResponse {
+    const { state, configuration, appliedIndex } = this.#node;
+    const { role } = state.current;
+    const leader = this.leader();
+    return {
+      id: state.id,
+      state: STATES[role],
+      role,
+      term: state.term,
+      currentTerm: state.term,
+      leader: leader ?? null,
+      leaderId: leader?.id ?? null,
+      isLeader: role === 'leader',
+      commitIndex: state.log.commit,
+      lastApplied: appliedIndex,
+      lastLogIndex: state.log.lastIndex,
+      firstLogIndex: state.log.firstIndex,
+      addresses: this.#options.addresses,
+      cluster: this.#options.cluster,
+      clusterId: configuration.clusterId,
+      version: this.#options.version,
+      uptimeMs: Math.round(this.#clock.nowMs() - this.#startMs),
+    };
+  }
+
+  cluster(): ClusterStatusResponse {
+    const members = this.#node.configuration.members.map((member) => this.#member(member));
+    return { ...this.status(), members };
+  }
+
+  #member({ id, raft, rpc, http, voter }: Member): MemberStatus {
+    const { state, standing } = this.#node;
+    const addresses = { id, raft, rpc, http, voter };
+    const role = id === state.id ? state.current.role : id === standing.leader ? 'leader' : 'unknown';
+    if (state.current.role !== 'leader') {
+      return { ...addresses, role, matchIndex: null, lagEntries: null, lastContactMs: null, reachable: null };
+    }
+    const progress = state.current.progress.get(id);
+    const matchIndex = id === state.id ? state.log.durable : (progress?.match ?? 0);
+    const silentTicks = progress === undefined ? 0 : state.now - progress.contactTick;
+    const lastContactMs = silentTicks * this.#options.tickMs;
+    return {
+      ...addresses,
+      role: id === state.id ? 'leader' : 'follower',
+      matchIndex,
+      lagEntries: state.log.lastIndex - matchIndex,
+      lastContactMs,
+      reachable: lastContactMs <= this.#options.unreachableAfterMs,
+    };
+  }
+
+  /** `notReady`: why the node does not serve, if it doesn't. */
+  health(notReady: string | undefined): HealthResponse {
+    const body = {
+      keys: this.#node.keyCount,
+      role: this.#node.standing.role,
+      leader: this.#node.standing.leader ?? null,
+    };
+    return notReady === undefined
+      ? { status: 'healthy', ...body }
+      : { status: 'unhealthy', ...body, reason: notReady };
+  }
+
+  /** The node has caught up with what was committed when it started. */
+  caughtUp(): void {
+    this.#caughtUp = true;
+  }
+
+  notReady(): string | undefined {
+    if (this.#node.standing.leader === undefined) return 'no leader is known';
+    return this.#caughtUp ? undefined : 'the node is still catching up with the leader';
+  }
+}
+
+const STATES = {
+  leader: 'LEADER',
+  follower: 'FOLLOWER',
+  candidate: 'CANDIDATE',
+  'pre-candidate': 'PRE-CANDIDATE',
+} as const;

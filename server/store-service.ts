@@ -1,0 +1,152 @@
+/** The service of a node: routes to the leader, waits, and never longer than the request's time-out. */
+
+import type { ClusterStatusResponse, Consistency, HealthResponse, StatusResponse } from '../api/types.js';
+import type { LeaderHint } from '../api/errors.js';
+import { encodeCommand } from '../kv/codec.js';
+import type { Command, CommandResult } from '../kv/command.js';
+import type { Deadline } from './deadline.js';
+import { deadlineAfter } from './deadline.js';
+import type { LeaderLink } from './leader-link.js';
+import type { Leadership } from './leadership.js';
+import { noLeader } from './leadership.js';
+import type { Node } from './node.js';
+import type { Clock } from './ports.js';
+import type { ReadIndexes } from './read-indexes.js';
+import type { Reader } from './reader.js';
+import { ServiceError } from './service.js';
+import type { ListQuery, ListResult, ReadResult, Service } from './service.js';
+import type { StatusReport } from './status.js';
+import type { ProposalOutcome } from './waiters.js';
+
+export interface ServiceParts {
+  readonly node: Node;
+  readonly clock: Clock;
+  readonly leadership: Leadership;
+  readonly link: LeaderLink;
+  readonly readIndexes: ReadIndexes;
+  readonly leaseIndexes: ReadIndexes;
+  readonly reader: Reader;
+  readonly report: StatusReport;
+  readonly requestTimeoutMs: number;
+}
+
+export class StoreService implements Service {
+  readonly #parts: ServiceParts;
+  #state: 'serving' | 'leaving' | 'stopped' = 'serving';
+
+  constructor(parts: ServiceParts) {
+    this.#parts = parts;
+  }
+
+  /** Not ready any more, so that nobody new comes; whoever does is still served. */
+  leave(): void {
+    this.#state = 'leaving';
+  }
+
+  /** From now on new requests are refused as `shutting-down`. */
+  stop(): void {
+    this.#state = 'stopped';
+  }
+
+  async propose(command: Command): Promise<CommandResult> {
+    const { node, clock, leadership, link, requestTimeoutMs } = this.#parts;
+    const deadline = this.#begin(clock, requestTimeoutMs);
+    const bytes = encodeCommand(command);
+    for (;;) {
+      const leader = await leadership.leader(deadline);
+      const sent =
+        leader === node.state.id ? node.propose(bytes) : link.propose(leader, bytes, deadline.remainingMs());
+      const outcome = await deadline.race(sent);
+      const result = settled(outcome);
+      if (result !== undefined) return result;
+      // Certainly not applied, so it may be proposed again.
+      await leadership.settle(deadline);
+      if (deadline.remainingMs() === 0) throw noLeader('no leader took the write in time');
+    }
+  }
+
+  async read(keys: readonly string[], consistency: Consistency): Promise<ReadResult> {
+    await this.#fresh(consistency);
+    return this.#parts.reader.get(keys);
+  }
+
+  async list(query: ListQuery, consistency: Consistency): Promise<ListResult> {
+    await this.#fresh(consistency);
+    return this.#parts.reader.list(query);
+  }
+
+  /** Waits until the state machine is as fresh as the read must be. */
+  async #fresh(consistency: Consistency): Promise<void> {
+    const { node, clock, readIndexes, leaseIndexes, requestTimeoutMs } = this.#parts;
+    const deadline = this.#begin(clock, requestTimeoutMs);
+    if (consistency === 'stale') return;
+    const index = await deadline.race((consistency === 'lease' ? leaseIndexes : readIndexes).get());
+    if (index !== undefined && index <= node.appliedIndex) return;
+    const applied =
+      index === undefined ? undefined : await deadline.race(node.whenApplied(index).then(() => true));
+    if (applied === undefined) {
+      throw new ServiceError('no-quorum', 'the node could not catch up with the leader in time', {
+        retryAfterSeconds: 1,
+      });
+    }
+  }
+
+  #begin(clock: Clock, timeoutMs: number): Deadline {
+    if (this.#state === 'stopped')
+      throw new ServiceError('shutting-down', 'the node is shutting down', { retryAfterSeconds: 1 });
+    return deadlineAfter(clock, timeoutMs);
+  }
+
+  status(): StatusResponse {
+    return this.#parts.report.status();
+  }
+
+  clusterStatus(): ClusterStatusResponse {
+    return this.#parts.report.cluster();
+  }
+
+  health(): HealthResponse {
+    return this.#parts.report.health(this.notReady());
+  }
+
+  notReady(): string | undefined {
+    return this.#state === 'serving' ? this.#parts.report.notReady() : 'the node is shutting down';
+  }
+
+  leader(): LeaderHint | undefined {
+    return this.#parts.report.leader();
+  }
+
+  isLeader(): boolean {
+    return this.#parts.node.standing.role === 'leader';
+  }
+
+  revision(): number {
+    return this.#parts.node.appliedIndex;
+  }
+}
+
+/** The result; undefined when the write is certainly not applied and may be tried again. Throws what is final. */
+function settled(outcome: ProposalOutcome | undefined): CommandResult | undefined {
+  switch (outcome?.status) {
+    case 'applied':
+      return outcome.result;
+    case 'displaced':
+      return undefined;
+    case 'refused':
+      if (outcome.why === 'overloaded') {
+        throw new ServiceError('overloaded', 'too many writes wait for consensus', { retryAfterSeconds: 1 });
+      }
+      if (outcome.why === 'stopping') {
+        throw new ServiceError('shutting-down', 'the node is shutting down', { retryAfterSeconds: 1 });
+      }
+      return undefined;
+    case 'unresolved':
+      throw new ServiceError(
+        'leadership-lost',
+        'the leader went before it confirmed the write; it may be applied or not',
+      );
+    case undefined:
+      throw new ServiceError('timeout', 'the write was not confirmed in time; it may be applied or not');
+  }
+}

@@ -1,0 +1,72 @@
+/** Who waits for what: proposals for the entry at their index, reads for an index to be applied. */
+
+import type { CommandResult } from '../kv/command.js';
+import type { Refusal } from '../raft/raft.js';
+import type { Index, Term } from '../raft/entry.js';
+
+export type ProposalOutcome =
+  | { readonly status: 'applied'; readonly index: Index; readonly result: CommandResult }
+  /** It was never appended. */
+  | { readonly status: 'refused'; readonly why: Refusal | 'stopping' }
+  /** Another leader's entry was committed in its place: it is certainly not applied, and never will be. */
+  | { readonly status: 'displaced' }
+  /** The node stops before it is decided. */
+  | { readonly status: 'unresolved' };
+
+interface Waiting {
+  readonly term: Term;
+  readonly settle: (outcome: ProposalOutcome) => void;
+}
+
+/** Proposals by the index that their entry has. */
+export class ProposalWaiters {
+  readonly #waiting = new Map<Index, Waiting>();
+  #onEmpty: (() => void) | undefined;
+
+  get size(): number {
+    return this.#waiting.size;
+  }
+
+  add(index: Index, term: Term, settle: (outcome: ProposalOutcome) => void): void {
+    // This node led earlier, lost an entry at this index, and leads again.
+    this.#waiting.get(index)?.settle({ status: 'displaced' });
+    this.#waiting.set(index, { term, settle });
+  }
+
+  /** The entry of `term` at `index` was applied: (term, index) tells whether it is the one that was waited for. */
+  applied(index: Index, term: Term, result: CommandResult | undefined): void {
+    const waiting = this.#waiting.get(index);
+    if (waiting === undefined) return;
+    this.#waiting.delete(index);
+    if (waiting.term !== term || result === undefined) waiting.settle({ status: 'displaced' });
+    else waiting.settle({ status: 'applied', index, result });
+    if (this.#waiting.size === 0) this.#onEmpty?.();
+  }
+
+  /** Calls `task` when nothing waits any more. */
+  whenEmpty(task: () => void): void {
+    this.#onEmpty = task;
+    if (this.#waiting.size === 0) task();
+  }
+
+  abandon(): void {
+    for (const { settle } of this.#waiting.values()) settle({ status: 'unresolved' });
+    this.#waiting.clear();
+  }
+}
+
+/** Reads that wait until the state machine has come far enough. */
+export class AppliedWaiters {
+  #waiting: { readonly index: Index; readonly resolve: () => void }[] = [];
+
+  add(index: Index, resolve: () => void): void {
+    this.#waiting.push({ index, resolve });
+  }
+
+  applied(index: Index): void {
+    if (this.#waiting.length === 0) return;
+    const due = this.#waiting.filter((waiter) => waiter.index <= index);
+    this.#waiting = this.#waiting.filter((waiter) => waiter.index > index);
+    for (const { resolve } of due) resolve();
+  }
+}

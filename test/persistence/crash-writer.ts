@@ -1,0 +1,47 @@
+/**
+ * The process that `crash.test.ts` kills: it goes on where the directory ends, appending to the log and writing to the state, and
+ * says after each `done` how far it has come.
+ */
+
+import { writeSync } from 'node:fs';
+import path from 'node:path';
+import { openRocksLogStore } from '../../persistence/rocksdb/log-store.js';
+import { openRocksStateStore } from '../../persistence/rocksdb/state-store.js';
+import { appended, entriesOf } from '../contracts/log-store.js';
+import { batchOf, written } from '../contracts/state-store.js';
+import { unexpected } from './directories.js';
+
+const dataDir = process.argv[2] ?? '';
+const log = await openRocksLogStore({
+  directory: path.join(dataDir, 'log'),
+  tailBytesMax: 0,
+  fatal: unexpected,
+});
+const state = await openRocksStateStore({ directory: path.join(dataDir, 'state'), fatal: unexpected });
+
+const say = (line: string): void => void writeSync(1, `${line}\n`);
+
+async function writeLog(): Promise<void> {
+  let last = log.recovered.lastIndex;
+  let term = (log.recovered.hardState?.term ?? 0) + 1;
+  for (;;) {
+    // Now and then a new leader replaces the last two entries.
+    const replaces = last % 7 === 0 && last > 0;
+    if (replaces) term += 1;
+    const first = replaces ? last - 1 : last + 1;
+    const entries = entriesOf(first, first + 2, term);
+    await appended(log.store, { entries, hardState: { term, vote: `node${term % 3}`, commit: first - 1 } });
+    last = first + 2;
+    say(`log ${last} ${term}`);
+  }
+}
+
+async function writeState(): Promise<void> {
+  for (let index = state.recovered.index + 1; ; index += 1) {
+    await written(state, batchOf(index, { [`row${index}`]: String(index), last: String(index) }));
+    say(`state ${index}`);
+  }
+}
+
+say('ready');
+await Promise.all([writeLog(), writeState()]);

@@ -1,0 +1,28 @@
+import test from 'ava';
+import { memoryStateDisk, openMemoryStateStore } from '../../persistence/memory/state-store.js';
+import { openRocksStateStore } from '../../persistence/rocksdb/state-store.js';
+import { stateStoreContract } from '../contracts/state-store.js';
+import { temporaryDirectory, unexpected } from './directories.js';
+
+stateStoreContract(test, 'memory', {
+  runs: 300,
+  harness: () => {
+    const disk = memoryStateDisk();
+    const defer = (task: () => void): void => void setImmediate(task);
+    return Promise.resolve({
+      open: () => Promise.resolve(openMemoryStateStore({ disk, defer })),
+      dispose: () => Promise.resolve(),
+    });
+  },
+});
+
+stateStoreContract(test, 'rocksdb', {
+  runs: 25,
+  harness: async () => {
+    const { path: directory, remove } = await temporaryDirectory();
+    return {
+      open: () => openRocksStateStore({ directory, fatal: unexpected }),
+      dispose: remove,
+    };
+  },
+});

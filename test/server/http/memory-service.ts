@@ -1,0 +1,130 @@
+/** A store of one node in memory, so that HTTP can be tested without consensus. */
+
+import type { LeaderHint } from '../../../api/errors.js';
+import type { Consistency, HealthResponse, StatusResponse } from '../../../api/types.js';
+import type { Command, CommandResult } from '../../../kv/command.js';
+import type { ListQuery, ListResult, ReadResult, Service, StoredEntry } from '../../../server/service.js';
+
+export interface MemoryService extends Service {
+  readonly proposed: Command[];
+  readonly reads: Consistency[];
+  readonly lists: ListQuery[];
+  readonly store: Map<string, StoredEntry>;
+  leading: boolean;
+  leaderHint: LeaderHint | undefined;
+  unreadyReason: string | undefined;
+  /** What the next propose, read or list rejects with. */
+  failure: unknown;
+  /** Each propose waits for this first. */
+  gate: Promise<void>;
+}
+
+export function memoryService(): MemoryService {
+  let index = 1;
+  const store = new Map<string, StoredEntry>();
+
+  const apply = (command: Command): CommandResult => {
+    const revision = ++index;
+    const currentRevision = store.get(command.key)?.revision ?? 0;
+    const absentWanted = command.op === 'set' && command.ifAbsent === true;
+    if (command.ifRevision !== undefined && command.ifRevision !== currentRevision) {
+      return { status: 'revision-mismatch', currentRevision };
+    }
+    if (absentWanted && currentRevision !== 0) return { status: 'revision-mismatch', currentRevision };
+    if (command.op === 'delete') {
+      return { status: store.delete(command.key) ? 'deleted' : 'not-found', revision };
+    }
+    store.set(command.key, { key: command.key, value: Buffer.from(command.value), revision });
+    return { status: 'set', revision };
+  };
+
+  const service: MemoryService = {
+    proposed: [],
+    reads: [],
+    lists: [],
+    store,
+    leading: true,
+    leaderHint: { id: 'n1', http: '127.0.0.1:8080' },
+    unreadyReason: undefined,
+    failure: undefined,
+    gate: Promise.resolve(),
+    async propose(command) {
+      throwFailure();
+      service.proposed.push(command);
+      await service.gate;
+      return apply(command);
+    },
+    read(keys, consistency): Promise<ReadResult> {
+      return answer(() => {
+        service.reads.push(consistency);
+        return { entries: keys.map((key) => store.get(key)), revision: index };
+      });
+    },
+    list(query, consistency): Promise<ListResult> {
+      return answer(() => {
+        service.reads.push(consistency);
+        service.lists.push(query);
+        return { ...page([...store.values()], query), revision: index };
+      });
+    },
+    status: () => status(service, index),
+    clusterStatus: () => ({ ...status(service, index), members: [] }),
+    health: (): HealthResponse => ({
+      status: service.unreadyReason === undefined ? 'healthy' : 'unhealthy',
+      keys: store.size,
+      role: service.leading ? 'leader' : 'follower',
+      leader: service.leaderHint?.id ?? null,
+      ...(service.unreadyReason !== undefined && { reason: service.unreadyReason }),
+    }),
+    notReady: () => service.unreadyReason,
+    leader: () => service.leaderHint,
+    isLeader: () => service.leading,
+    revision: () => index,
+  };
+
+  function throwFailure(): void {
+    const { failure } = service;
+    service.failure = undefined;
+    // eslint-disable-next-line @typescript-eslint/only-throw-error -- the test decides what the service fails with
+    if (failure !== undefined) throw failure;
+  }
+  async function answer<T>(work: () => T): Promise<T> {
+    throwFailure();
+    await Promise.resolve();
+    return work();
+  }
+  return service;
+}
+
+function page(all: readonly StoredEntry[], query: ListQuery): Omit<ListResult, 'revision'> {
+  const { prefix = '', start = '', end, after, limit, reverse } = query;
+  const compare = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
+  const found = all
+    .filter(({ key }) => key.startsWith(prefix) && compare(key, start) >= 0)
+    .filter(({ key }) => end === undefined || compare(key, end) < 0)
+    .toSorted((a, b) => compare(a.key, b.key) * (reverse ? -1 : 1))
+    .filter(({ key }) => after === undefined || compare(key, after) * (reverse ? -1 : 1) > 0);
+  return { entries: found.slice(0, limit), more: found.length > limit };
+}
+
+function status(service: MemoryService, index: number): StatusResponse {
+  return {
+    id: 'n1',
+    state: service.leading ? 'LEADER' : 'FOLLOWER',
+    role: service.leading ? 'leader' : 'follower',
+    term: 1,
+    currentTerm: 1,
+    leader: service.leaderHint ?? null,
+    leaderId: service.leaderHint?.id ?? null,
+    isLeader: service.leading,
+    commitIndex: index,
+    lastApplied: index,
+    lastLogIndex: index,
+    firstLogIndex: 1,
+    cluster: 'test',
+    clusterId: null,
+    version: '0.0.0',
+    addresses: { raft: 'localhost:3', rpc: 'localhost:2', http: 'localhost:1' },
+    uptimeMs: 1,
+  };
+}
