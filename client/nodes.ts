@@ -9,6 +9,9 @@ export type Route = 'leader' | 'any';
 const SUSPENSION_MS = 1_000;
 const SUSPENSION_MS_MAX = 5_000;
 
+/** For a leader known from others only: its address may be one that can't be reached from here at all. */
+const STRANGER_SUSPENSION_MS_MAX = 60_000;
+
 /** Failed nodes remembered at most; a cluster has far fewer. */
 const SUSPENSIONS_MAX = 64;
 
@@ -80,7 +83,8 @@ export function createNodes(endpoints: readonly string[], now: () => number): No
     failed(origin) {
       if (leader === origin) leader = undefined;
       const before = suspended.get(origin);
-      const ms = before === undefined ? SUSPENSION_MS : Math.min(before.ms * 2, SUSPENSION_MS_MAX);
+      const longest = endpoints.includes(origin) ? SUSPENSION_MS_MAX : STRANGER_SUSPENSION_MS_MAX;
+      const ms = before === undefined ? SUSPENSION_MS : Math.min(before.ms * 2, longest);
       suspended.delete(origin);
       suspended.set(origin, { until: now() + ms, ms });
       // A Map keeps the order of insertion: the first one is the oldest.

@@ -5,6 +5,7 @@
  * Integers are big-endian. The format byte changes when an old reader would misread; see docs/ARCHITECTURE.md.
  */
 
+import { isUtf8 } from 'node:buffer';
 import type { Command } from './command.js';
 
 const FORMAT = 1;
@@ -51,28 +52,35 @@ export function decodeCommand(bytes: Uint8Array): Command {
   }
 }
 
+/** Strict: what one version of the program passes by and another one heeds would lead their states apart. */
 function decode(input: Buffer): Command {
   if (input.readUInt8(0) !== FORMAT)
     throw new CommandFormatError(`command format ${input.readUInt8(0)} is not known`);
   const op = input.readUInt8(1);
+  if (op !== OP_SET && op !== OP_DELETE) throw new CommandFormatError(`command ${op} is not known`);
   const flags = input.readUInt8(2);
+  const known = op === OP_SET ? FLAG_IF_REVISION | FLAG_IF_ABSENT : FLAG_IF_REVISION;
+  if ((flags & ~known) !== 0) throw new CommandFormatError(`flags ${flags} are not known for command ${op}`);
   let at = HEADER_BYTES;
   let condition: { ifRevision?: number } = {};
   if ((flags & FLAG_IF_REVISION) !== 0) {
-    condition = { ifRevision: Number(input.readBigUInt64BE(at)) };
+    condition = { ifRevision: safeRevision(input.readBigUInt64BE(at)) };
     at += REVISION_BYTES;
   }
   const keyEnd = at + LENGTH_BYTES + input.readUInt16BE(at);
   if (keyEnd > input.length) throw new CommandFormatError('a command ends within its key');
-  const key = input.toString('utf8', at + LENGTH_BYTES, keyEnd);
-  switch (op) {
-    case OP_SET: {
-      const absent = (flags & FLAG_IF_ABSENT) === 0 ? {} : { ifAbsent: true };
-      return { op: 'set', key, value: input.subarray(keyEnd), ...condition, ...absent };
-    }
-    case OP_DELETE:
-      return { op: 'delete', key, ...condition };
-    default:
-      throw new CommandFormatError(`command ${op} is not known`);
+  const keyBytes = input.subarray(at + LENGTH_BYTES, keyEnd);
+  if (!isUtf8(keyBytes)) throw new CommandFormatError('a key is not UTF-8');
+  const key = keyBytes.toString('utf8');
+  if (op === OP_SET) {
+    const absent = (flags & FLAG_IF_ABSENT) === 0 ? {} : { ifAbsent: true };
+    return { op: 'set', key, value: input.subarray(keyEnd), ...condition, ...absent };
   }
+  if (keyEnd < input.length) throw new CommandFormatError('a delete goes on behind its end');
+  return { op: 'delete', key, ...condition };
+}
+
+function safeRevision(revision: bigint): number {
+  if (revision > Number.MAX_SAFE_INTEGER) throw new CommandFormatError(`${revision} is no revision`);
+  return Number(revision);
 }

@@ -126,6 +126,7 @@ export function maybeHandOver(state: RaftState, lead: Leadership): void {
   if (transfer === undefined || transfer.asked) return;
   if (lead.progress.get(transfer.to)?.match !== state.log.lastIndex) return;
   transfer.asked = true;
+  lead.handedOver = true;
   state.outbox.push({ type: 'timeoutNow', from: state.id, to: transfer.to, term: state.term });
 }
 

@@ -30,6 +30,11 @@ export interface RaftOptions {
   readonly entryCacheBytes: number;
   /** One batch for the state machine holds at most so many bytes of entries, or one entry. */
   readonly applyBytesMax: number;
+  /**
+   * How long a leader counts on a majority's loyalty, from the moment it sent the heartbeat that they answered: the
+   * shortest election timeout, less one tick, less what clocks may drift apart in that time. 0: leases are off.
+   */
+  readonly leaseMs: number;
   /** Reads that wait for a heartbeat round, at most. */
   readonly pendingReadsMax: number;
   /** Uniform in [0, 1): the core's only source of chance. */
@@ -52,6 +57,8 @@ export interface Leadership {
   readonly reads: LeaderReads;
   /** The commit index that the last heartbeats carried. */
   announcedCommit: Index;
+  /** Whether another node was ever asked to campaign in this term. The message may be late: there is no lease any more. */
+  handedOver: boolean;
   /** Invariant: while set, no proposal is taken (thesis §3.10). */
   transfer: { readonly to: NodeId; readonly untilTick: number; asked: boolean } | undefined;
 }
@@ -80,6 +87,8 @@ export interface RaftState {
 
   /** Ticks since the start. */
   now: number;
+  /** The monotonic clock, as of the last input that told it. Only leases are counted by it. */
+  clockMs: number;
   /** The tick at which to campaign, unless a leader is heard of before. */
   electionTick: number;
   heartbeatTick: number;
@@ -124,6 +133,7 @@ export function newState(options: RaftOptions, seed: RaftSeed): RaftState {
     written: seed.hardState,
     current: { role: 'follower', leader: undefined },
     now: 0,
+    clockMs: -Infinity,
     electionTick: 0,
     heartbeatTick: 0,
     leaderTick: undefined,
@@ -204,6 +214,7 @@ export function becomeLeader(state: RaftState): void {
     firstIndex: next,
     reads: newReads(),
     announcedCommit: 0,
+    handedOver: false,
     transfer: undefined,
   });
   state.heartbeatTick = state.now + state.options.heartbeatTicks;

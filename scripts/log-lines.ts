@@ -10,7 +10,19 @@ const LEVELS: Readonly<Record<number, string>> = {
 };
 
 /** Fields that say nothing to someone who watches the terminal. */
-const SILENT = new Set(['level', 'time', 'msg', 'pid', 'hostname', 'v', 'name', 'id', 'nodeId', 'nodeID']);
+const SILENT = new Set([
+  'node',
+  'level',
+  'time',
+  'msg',
+  'pid',
+  'hostname',
+  'v',
+  'name',
+  'id',
+  'nodeId',
+  'nodeID',
+]);
 
 export interface Style {
   readonly colour: boolean;

@@ -4,6 +4,7 @@ import path from 'node:path';
 import type { Configuration } from '../membership/configuration.js';
 import { decodeConfiguration } from '../membership/configuration.js';
 import { StorageError } from '../persistence/errors.js';
+import type { Identity } from '../persistence/identity.js';
 import type { LogStore, RecoveredLog } from '../persistence/log-store.js';
 import type { Applied } from '../persistence/state-store.js';
 import type { Entry } from '../raft/entry.js';
@@ -12,6 +13,17 @@ import type { RaftSeed } from '../raft/state.js';
 /** True when nothing was ever stored: neither a promise nor data. */
 export function isFresh(log: RecoveredLog, applied: Applied): boolean {
   return log.hardState === undefined && log.lastIndex === 0 && applied.index === 0;
+}
+
+/**
+ * An empty log under a directory that belongs to a cluster has lost its term, its vote and its entries: RocksDB opens
+ * without a word when its write-ahead log is gone or damaged at its start.
+ *
+ * @throws StorageError `damaged`
+ */
+export function checkForgetful(dataDir: string, identity: Identity): void {
+  if (identity.clusterId === null) return;
+  throw contradiction(dataDir, `the log is empty, but the node belongs to the cluster ${identity.clusterId}`);
 }
 
 /** @throws StorageError `damaged` when log and state contradict each other. */

@@ -66,33 +66,12 @@ test.serial(
 
 test.serial('a malformed line: its file, its number and what is wrong with it', async (t) => {
   const { address } = await scripted(t, createStore().step);
-  const cases: [string | Buffer, RegExp][] = [
-    ['{"key":"a"', /not JSON/],
-    ['[]', /expected an object/],
-    ['{"value":"v"}', /"key" must be a string/],
-    ['{"key":"","value":"v"}', /"key" must not be empty/],
-    ['{"key":"\\ud800","value":"v"}', /"key" must not contain a lone surrogate/],
-    ['{"key":"a"}', /expected one of "value" and "valueBase64"/],
-    ['{"key":"a","value":"v","valueBase64":""}', /expected one of/],
-    ['{"key":"a","value":5}', /"value" must be a string/],
-    ['{"key":"a","value":"\\udc00"}', /"value" must not contain a lone surrogate/],
-    ['{"key":"a","valueBase64":"a-_"}', /padded base64/],
-    ['{"key":"a","value":"v","ttlMs":5}', /unknown field "ttlMs"/],
-    [Buffer.from([0x7b, 0xff, 0x7d]), /not UTF-8/],
-  ];
-  const path = await directory(t);
-  for (const [i, [line, message]] of cases.entries()) {
-    const file = join(path, `${i}.jsonl`);
-    await writeFile(
-      file,
-      Buffer.concat([Buffer.from('{"key":"ok","value":"v"}\n\n'), Buffer.from(line as string)]),
-    );
-    const { code, stderr } = await kv(t, address, ['import', file]);
-    t.is(code, 1);
-    t.regex(stderr, message);
-    t.true(stderr.includes(`kv: ${file}:3: `), stderr);
-    t.regex(stderr, /stopped after 1 entries/);
-  }
+  const file = join(await directory(t), 'in.jsonl');
+  await writeFile(file, '{"key":"ok","value":"v"}\n\n{"key":"a"}\n');
+  const { code, stderr } = await kv(t, address, ['import', file]);
+  t.is(code, 1);
+  t.true(stderr.includes(`kv: ${file}:3: expected one of "value" and "valueBase64"\n`), stderr);
+  t.regex(stderr, /stopped after 1 entries/);
 });
 
 test.serial('a file that is not there', async (t) => {

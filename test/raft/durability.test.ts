@@ -3,7 +3,7 @@
 import test from 'ava';
 import { InvariantError } from '../../raft/assert.js';
 import type { Message } from '../../raft/messages.js';
-import { Raft } from '../../raft/raft.js';
+import type { Raft } from '../../raft/raft.js';
 import type { Append } from '../../raft/ready.js';
 import { Cluster } from './cluster.js';
 import { OPTIONS, bytes, entriesOf, text } from './tools.js';
