@@ -1,6 +1,7 @@
 /** A cluster of real server processes on this machine: own ports, own directory, nothing left behind. */
 
 import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, openSync, closeSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import path from 'node:path';
@@ -70,12 +71,17 @@ export async function startCluster(size: number, parent: string, signal?: AbortS
 
 type Peer = Pick<ClusterNode, 'id' | 'http' | 'rpc' | 'raft'>;
 
-/** Ports that were free a moment ago, chosen by the kernel. */
-async function addresses(size: number): Promise<readonly Peer[]> {
-  const servers = Array.from({ length: 3 * size }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.once('listening', resolve))));
+/** Ports of 127.0.0.1 that were free a moment ago, chosen by the kernel; no two are the same. */
+export async function freePorts(count: number): Promise<readonly number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
+  await Promise.all(servers.map((server) => once(server, 'listening')));
   const ports = servers.map((server) => (server.address() as AddressInfo).port);
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+async function addresses(size: number): Promise<readonly Peer[]> {
+  const ports = await freePorts(3 * size);
   return Array.from({ length: size }, (_, at) => {
     const [http, rpc, raft] = ports.slice(3 * at).map((port) => `127.0.0.1:${port}`);
     return { id: `node${at + 1}`, http: http ?? '', rpc: rpc ?? '', raft: raft ?? '' };
