@@ -24,6 +24,11 @@ export class EntryCache {
     return this.#bytes;
   }
 
+  /** How many entries are held on to, those included that are evicted but not let go yet. At most twice those in use. */
+  get slots(): number {
+    return this.#entries.length;
+  }
+
   /** The index of the first entry in memory; one behind the log's end when there is none. */
   get #firstIndex(): Index {
     return this.#nextIndex - (this.#entries.length - this.#head);
@@ -51,8 +56,8 @@ export class EntryCache {
       this.#bytes -= entryBytes(oldest);
       this.#head += 1;
     }
-    // Moving the rest only once half is free keeps the cost per entry constant.
-    if (this.#head > 1024 && this.#head * 2 > this.#entries.length) {
+    // Moving the rest only once half is free keeps the cost per entry constant, and no more payloads than are in use.
+    if (this.#head * 2 > this.#entries.length) {
       this.#entries = this.#entries.slice(this.#head);
       this.#head = 0;
     }

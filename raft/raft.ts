@@ -20,7 +20,7 @@ import { invariant } from './assert.js';
 import type { Entry, HardState, Index, Position, Term } from './entry.js';
 import type { Message } from './messages.js';
 import { isResponse } from './messages.js';
-import { hearsQuorum, pendingReads } from './reads.js';
+import { hearsQuorum, holdsLease, pendingReads } from './reads.js';
 import type { Append, Committed, Fetch, Ready } from './ready.js';
 import {
   advanceCommit,
@@ -58,6 +58,11 @@ export class Raft {
 
   get leader(): NodeId | undefined {
     return leaderOf(this.#state);
+  }
+
+  /** What the monotonic clock says now. To be told before whatever leases hang on: ticks, `ready()`, lease reads. */
+  clock(nowMs: number): void {
+    this.#state.clockMs = nowMs;
   }
 
   /** Time has passed: one tick of `electionTicks` and `heartbeatTicks`. */
@@ -205,10 +210,17 @@ export class Raft {
     return { term, firstIndex };
   }
 
-  /** Asks for an index at which a linearizable read may be answered; it comes back under `id`, or `id` fails. */
-  readIndex(id: number): 'taken' | Refusal {
-    const { current, options } = this.#state;
+  /**
+   * Asks for an index at which a linearizable read may be answered; it comes back under `id`, or `id` fails. With
+   * `lease` it comes without a round while the leader's lease holds.
+   */
+  readIndex(id: number, lease = false): 'taken' | Refusal {
+    const { current, options, log } = this.#state;
     if (current.role !== 'leader') return 'not-leader';
+    if (lease && holdsLease(this.#state, current)) {
+      current.reads.confirmed.push({ id, index: log.commit });
+      return 'taken';
+    }
     if (pendingReads(current.reads) >= options.pendingReadsMax) return 'overloaded';
     current.reads.waiting.push(id);
     return 'taken';

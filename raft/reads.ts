@@ -34,6 +34,13 @@ export interface LeaderReads {
   lastRound: number;
   /** Not handed out yet. */
   readonly confirmed: ConfirmedRead[];
+  /** When each round was sent that no majority has answered yet, oldest first. */
+  readonly sent: { readonly round: number; readonly sentMs: number }[];
+  /**
+   * Until this moment no other node can have become the leader: a majority answered a heartbeat and owes this one its
+   * loyalty for the shortest election timeout from then on (thesis §6.4.1).
+   */
+  leaseUntilMs: number;
   /** Takes everything that waits, because it can't be answered here any more. */
   drain(): number[];
 }
@@ -45,6 +52,8 @@ export function newReads(): LeaderReads {
     answered: new Map(),
     lastRound: 0,
     confirmed: [],
+    sent: [],
+    leaseUntilMs: -Infinity,
     drain() {
       const confirmed = this.confirmed.splice(0).map((read) => read.id);
       const ids = [...confirmed, ...this.rounds.flatMap((round) => round.ids), ...this.waiting];
@@ -70,6 +79,7 @@ export function startRound(state: RaftState, lead: Leadership, again: boolean): 
   const due = servable && reads.waiting.length > 0;
   if (!again && (!due || reads.rounds.length > 0)) return undefined;
   reads.lastRound += 1;
+  reads.sent.push({ round: reads.lastRound, sentMs: state.clockMs });
   if (due) {
     reads.rounds.push({ round: reads.lastRound, index: state.log.commit, ids: reads.waiting });
     reads.waiting = [];
@@ -91,10 +101,24 @@ function confirmRounds(state: RaftState, lead: Leadership): void {
   const confirmed = agreed(voters(state.configuration), (id) =>
     id === state.id ? reads.lastRound : (reads.answered.get(id) ?? 0),
   );
+  while (reads.sent.length > 0 && (reads.sent[0]?.round ?? Infinity) <= confirmed) {
+    // From when the heartbeat was sent, not from when its answer came: the loyalty began in between.
+    const sentMs = reads.sent.shift()?.sentMs ?? -Infinity;
+    reads.leaseUntilMs = Math.max(reads.leaseUntilMs, sentMs + state.options.leaseMs);
+  }
   while (reads.rounds.length > 0 && (reads.rounds[0]?.round ?? Infinity) <= confirmed) {
     const round = reads.rounds.shift();
     for (const id of round?.ids ?? []) reads.confirmed.push({ id, index: round?.index ?? 0 });
   }
+}
+
+/**
+ * Whether a read may be answered at the commit index without a round. Never once this leader has asked another node to campaign: that
+ * one's election waits for nobody's loyalty (thesis §4.2.3).
+ */
+export function holdsLease(state: RaftState, lead: Leadership): boolean {
+  if (lead.handedOver || state.log.commit < lead.firstIndex) return false;
+  return state.clockMs < lead.reads.leaseUntilMs;
 }
 
 /**

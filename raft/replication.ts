@@ -87,11 +87,11 @@ export function askAgain(state: RaftState, lead: Leadership): void {
 export function onAppendResponse(state: RaftState, lead: Leadership, message: AppendEntriesResponse): void {
   const progress = lead.progress.get(message.from);
   if (progress === undefined) return;
-  progress.contactTick = state.now;
   if (message.index > state.log.lastIndex) {
     refuse(state, message, `it answers for index ${message.index}, the log ends at ${state.log.lastIndex}`);
     return;
   }
+  progress.contactTick = state.now;
   if (!message.success) {
     progress.refused(message.index, state.log.lastIndexOfTermAtMost(message.hintIndex, message.hintTerm));
     return;
@@ -126,6 +126,7 @@ export function maybeHandOver(state: RaftState, lead: Leadership): void {
   if (transfer === undefined || transfer.asked) return;
   if (lead.progress.get(transfer.to)?.match !== state.log.lastIndex) return;
   transfer.asked = true;
+  lead.handedOver = true;
   state.outbox.push({ type: 'timeoutNow', from: state.id, to: transfer.to, term: state.term });
 }
 
@@ -133,12 +134,12 @@ export function maybeHandOver(state: RaftState, lead: Leadership): void {
 
 export function onAppendEntries(state: RaftState, message: AppendEntries): void {
   const { log } = state;
-  heardOfLeader(state);
   const fault = appendFault(state, message);
   if (fault !== undefined) {
     refuse(state, message, fault);
     return;
   }
+  heardOfLeader(state);
   // Up to the commit index the logs match anyway (Leader Completeness, §5.4.3), compacted entries included.
   if (message.prevIndex > log.commit && !log.holds({ index: message.prevIndex, term: message.prevTerm })) {
     answerAppend(state, message, false, message.prevIndex);
@@ -163,6 +164,8 @@ export function onAppendEntries(state: RaftState, message: AppendEntries): void 
 function appendFault(state: RaftState, message: AppendEntries): string | undefined {
   const { log } = state;
   let { prevIndex: index, prevTerm: term } = message;
+  const before = index <= log.commit ? log.termAt(index) : undefined;
+  if (before !== undefined && before !== term) return `it conflicts with entry ${index}, which is committed`;
   for (const entry of message.entries) {
     if (entry.index !== index + 1) return `entry ${entry.index} does not follow ${index}`;
     if (entry.term < term || entry.term > message.term) return `entry ${entry.index} has term ${entry.term}`;
@@ -191,11 +194,11 @@ function answerAppend(state: RaftState, message: AppendEntries, success: boolean
 }
 
 export function onHeartbeat(state: RaftState, message: Heartbeat): void {
-  heardOfLeader(state);
   if (message.commit > state.log.lastIndex) {
     refuse(state, message, `it commits up to ${message.commit}, the log ends at ${state.log.lastIndex}`);
     return;
   }
+  heardOfLeader(state);
   state.log.commitTo(message.commit);
   state.outbox.push({
     type: 'heartbeatResponse',

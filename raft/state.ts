@@ -30,6 +30,11 @@ export interface RaftOptions {
   readonly entryCacheBytes: number;
   /** One batch for the state machine holds at most so many bytes of entries, or one entry. */
   readonly applyBytesMax: number;
+  /**
+   * How long a leader counts on a majority's loyalty, from the moment it sent the heartbeat that they answered: the
+   * shortest election timeout, less one tick, less what clocks may drift apart in that time. 0: leases are off.
+   */
+  readonly leaseMs: number;
   /** Reads that wait for a heartbeat round, at most. */
   readonly pendingReadsMax: number;
   /** Uniform in [0, 1): the core's only source of chance. */
@@ -52,6 +57,8 @@ export interface Leadership {
   readonly reads: LeaderReads;
   /** The commit index that the last heartbeats carried. */
   announcedCommit: Index;
+  /** Whether another node was ever asked to campaign in this term. The message may be late: there is no lease any more. */
+  handedOver: boolean;
   /** Invariant: while set, no proposal is taken (thesis §3.10). */
   transfer: { readonly to: NodeId; readonly untilTick: number; asked: boolean } | undefined;
 }
@@ -80,10 +87,15 @@ export interface RaftState {
 
   /** Ticks since the start. */
   now: number;
+  /** The monotonic clock, as of the last input that told it. Only leases are counted by it. */
+  clockMs: number;
   /** The tick at which to campaign, unless a leader is heard of before. */
   electionTick: number;
   heartbeatTick: number;
-  /** The last tick at which a leader of this term was heard of; undefined: not in this term. */
+  /**
+   * The last tick at which a leader was heard of, of whatever term: the loyalty that was promised to it outlasts news
+   * of a later term, since a lease counts on it. Undefined: never, or it is over.
+   */
   leaderTick: number | undefined;
   /**
    * Until this tick nobody gets a vote: before a restart this node may have promised a leader one more election
@@ -124,6 +136,7 @@ export function newState(options: RaftOptions, seed: RaftSeed): RaftState {
     written: seed.hardState,
     current: { role: 'follower', leader: undefined },
     now: 0,
+    clockMs: -Infinity,
     electionTick: 0,
     heartbeatTick: 0,
     leaderTick: undefined,
@@ -152,7 +165,6 @@ function adoptTerm(state: RaftState, term: Term): void {
   if (term === state.term) return;
   state.term = term;
   state.vote = undefined;
-  state.leaderTick = undefined;
 }
 
 /** The only place where a vote is given. It must be durable before it is told: the answer goes behind the append. */
@@ -204,6 +216,7 @@ export function becomeLeader(state: RaftState): void {
     firstIndex: next,
     reads: newReads(),
     announcedCommit: 0,
+    handedOver: false,
     transfer: undefined,
   });
   state.heartbeatTick = state.now + state.options.heartbeatTicks;

@@ -7,5 +7,5 @@ import type { ReadIndexOutcome } from './node.js';
 export interface LeaderLink {
   /** `unresolved` as well when the call was sent and no answer came: it may have been carried out. */
   propose(leader: NodeId, command: Buffer, timeoutMs: number): Promise<ProposalOutcome>;
-  readIndex(leader: NodeId, timeoutMs: number): Promise<ReadIndexOutcome>;
+  readIndex(leader: NodeId, lease: boolean, timeoutMs: number): Promise<ReadIndexOutcome>;
 }

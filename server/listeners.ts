@@ -5,7 +5,8 @@ import type { Logger } from 'pino';
 import { parseAddress } from '../configs/address.js';
 import type { Config } from '../configs/config.js';
 import { createHttpApp, createRpcApp } from './http/app.js';
-import { createHttpServer, stopHttpServer } from './http/http-server.js';
+import type { HttpServer } from './http/http-server.js';
+import { createHttpServer } from './http/http-server.js';
 import type { Methods } from './rpc/dispatch.js';
 import type { RpcHost } from './rpc/host.js';
 import { createRpcHost } from './rpc/host.js';
@@ -22,22 +23,14 @@ export interface ListenersOptions {
 }
 
 export interface Listeners {
-  /**
-   * Answers what comes with `Connection: close`, so that clients go elsewhere by themselves; resolves when nothing has come for a
-   * moment, after `graceMs` at the latest. Other nodes are still heard.
-   */
+  /** Sends clients away, without breaking a request in flight before `graceMs`; connected nodes are still heard. */
   drain(graceMs: number): Promise<void>;
   close(): Promise<void>;
 }
 
-interface Listener {
-  readonly server: Server;
+interface Listener extends HttpServer {
   readonly host: RpcHost | undefined;
-  readonly drain: (graceMs: number) => Promise<void>;
 }
-
-/** A server without a request for so long has seen its last: clients were told to go. */
-const QUIET_MS = 150;
 
 /** Listens on every address, or throws a `ListenError` and on none. */
 export async function listen(options: ListenersOptions): Promise<Listeners> {
@@ -50,7 +43,7 @@ export async function listen(options: ListenersOptions): Promise<Listeners> {
   const opened: Listener[] = [];
   const closeAll = async (): Promise<void> => {
     for (const { host } of opened) host?.close();
-    await Promise.all(opened.map(({ server }) => stopHttpServer(server, 0)));
+    await Promise.all(opened.map(({ stop }) => stop(0)));
   };
   try {
     for (const [address, key] of keys) {
@@ -64,7 +57,7 @@ export async function listen(options: ListenersOptions): Promise<Listeners> {
   }
   return {
     async drain(graceMs) {
-      await Promise.all(opened.map((listener) => listener.drain(graceMs)));
+      await Promise.all(opened.map(({ stop }) => stop(graceMs)));
     },
     close: closeAll,
   };
@@ -79,10 +72,11 @@ function createListener(address: string, options: ListenersOptions): Listener {
   };
   const host = Object.keys(methods).length === 0 ? undefined : createRpcHost({ methods, logger });
   const listener = application(carriesHttp, host, options);
-  const server = createHttpServer({ listener, limits: config.http, service, logger });
+  const httpServer = createHttpServer({ listener, limits: config.http, service, logger });
+  const { server } = httpServer;
   if (host !== undefined)
     server.on('upgrade', (request, socket, head) => host.upgrade(request, socket, head));
-  return { server, host, drain: drainOf(server) };
+  return { ...httpServer, host };
 }
 
 function application(
@@ -115,36 +109,4 @@ function listening(server: Server, address: string, key: string, source: string)
     });
     server.listen({ port, ...(host === undefined ? {} : { host }) }, () => resolve());
   });
-}
-
-function drainOf(server: Server): (graceMs: number) => Promise<void> {
-  let draining = false;
-  let inFlight = 0;
-  let onQuiet: (() => void) | undefined;
-  let quiet: NodeJS.Timeout | undefined;
-  const watchQuiet = (): void => {
-    clearTimeout(quiet);
-    if (onQuiet !== undefined && inFlight === 0) quiet = setTimeout(onQuiet, QUIET_MS);
-  };
-  server.prependListener('request', (_request, response) => {
-    inFlight += 1;
-    if (draining) response.setHeader('Connection', 'close');
-    response.once('close', () => {
-      inFlight -= 1;
-      watchQuiet();
-    });
-  });
-  return async (graceMs) => {
-    draining = true;
-    await new Promise<void>((resolve) => {
-      const deadline = setTimeout(resolve, graceMs);
-      onQuiet = () => {
-        clearTimeout(deadline);
-        resolve();
-      };
-      watchQuiet();
-    });
-    clearTimeout(quiet);
-    onQuiet = undefined;
-  };
 }

@@ -175,6 +175,17 @@ export class Node implements Inbox {
     return this.#appliedWaiters.size;
   }
 
+  /** Resolves once no proposal waits, or after `timeoutMs`. */
+  whenDecided(timeoutMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#ports.clock.after(timeoutMs, resolve);
+      this.#proposals.whenEmpty(() => {
+        cancel();
+        resolve();
+      });
+    });
+  }
+
   /** Appends a command where this node leads; settles when it is applied, or when it is certain that it never will be. */
   propose(command: Uint8Array): Promise<ProposalOutcome> {
     if (this.#stopped) return Promise.resolve({ status: 'refused', why: 'stopping' });
@@ -187,12 +198,16 @@ export class Node implements Inbox {
     return new Promise((settle) => this.#proposals.add(proposed.firstIndex, proposed.term, settle));
   }
 
-  /** An index that, once applied, reflects every write acknowledged before this call (§8); only where this node leads. */
-  readIndex(): Promise<ReadIndexOutcome> {
+  /**
+   * An index that, once applied, reflects every write acknowledged before this call (§8); only where this node leads. With `lease`,
+   * without asking the others while the lease holds (thesis §6.4.1).
+   */
+  readIndex(lease = false): Promise<ReadIndexOutcome> {
     if (this.#stopped) return Promise.resolve({ status: 'refused', why: 'stopping' });
+    if (lease) this.#core.clock(this.#ports.clock.nowMs());
     this.#lastReadId += 1;
     const id = this.#lastReadId;
-    const taken = this.#guard(() => this.#core.readIndex(id));
+    const taken = this.#guard(() => this.#core.readIndex(id, lease));
     if (taken !== 'taken') return Promise.resolve({ status: 'refused', why: taken });
     this.#wake();
     return new Promise((settle) => this.#reads.set(id, settle));
@@ -254,6 +269,7 @@ export class Node implements Inbox {
     const nowMs = this.#ports.clock.nowMs();
     const due = Math.floor((nowMs - this.#lastTickMs) / tickMs);
     const ticks = Math.min(due, CATCH_UP_TICKS_MAX);
+    this.#core.clock(nowMs);
     this.#lastTickMs = due > ticks ? nowMs : this.#lastTickMs + ticks * tickMs;
     for (let tick = 0; tick < ticks; tick += 1) this.#core.tick();
     this.#turn();
@@ -262,6 +278,7 @@ export class Node implements Inbox {
   #turn(): void {
     this.#turnDue = false;
     if (this.#stopped) return;
+    this.#core.clock(this.#ports.clock.nowMs());
     const ready = this.#core.ready();
     if (ready.messages.length > 0) this.#ports.transport.send(ready.messages);
     if (ready.append !== undefined) this.#append(ready.append);

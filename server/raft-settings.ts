@@ -9,6 +9,12 @@ export const TICK_MS = 10;
 /** Entries are applied, answered and written in batches of so many bytes, or of one entry. */
 const APPLY_BYTES_MAX = 1024 * 1024;
 
+/**
+ * Clocks of two nodes may run apart by this share of the time that passes: far more than any crystal or NTP slew
+ * (0.05%), and still a lease that every second heartbeat renews.
+ */
+export const CLOCK_DRIFT_MAX = 0.1;
+
 export function raftOptions({ raft, limits }: Config): RaftOptions {
   const ticks = (ms: number): number => Math.max(1, Math.round(ms / TICK_MS));
   const [minMs, maxMs] = raft.electionTimeoutMs;
@@ -23,6 +29,8 @@ export function raftOptions({ raft, limits }: Config): RaftOptions {
     uncommittedBytesMax: raft.uncommittedBytesMax,
     entryCacheBytes: raft.entryCacheBytes,
     applyBytesMax: APPLY_BYTES_MAX,
+    // A follower hears of its leader within a tick, and counts its loyalty from that tick on.
+    leaseMs: (minTicks - 1) * TICK_MS * (1 - CLOCK_DRIFT_MAX),
     pendingReadsMax: limits.pendingRequests,
     random: Math.random,
   };

@@ -13,21 +13,27 @@ import type { Node, ReadIndexOutcome } from './node.js';
 import type { Clock } from './ports.js';
 import { ServiceError } from './service.js';
 
+export interface ReadIndexOptions {
+  /** Whether the leader may answer from its lease, without asking a majority first. */
+  readonly lease: boolean;
+  readonly timeoutMs: number;
+}
+
 export class ReadIndexes {
   readonly #node: Node;
   readonly #clock: Clock;
   readonly #leadership: Leadership;
   readonly #link: LeaderLink;
-  readonly #timeoutMs: number;
+  readonly #options: ReadIndexOptions;
   #current: Promise<Index> | undefined;
   #next: Promise<Index> | undefined;
 
-  constructor(node: Node, clock: Clock, leadership: Leadership, link: LeaderLink, timeoutMs: number) {
+  constructor(node: Node, clock: Clock, leadership: Leadership, link: LeaderLink, options: ReadIndexOptions) {
     this.#node = node;
     this.#clock = clock;
     this.#leadership = leadership;
     this.#link = link;
-    this.#timeoutMs = timeoutMs;
+    this.#options = options;
   }
 
   /** An index asked for after this call. Rejects with a `ServiceError`. */
@@ -43,7 +49,7 @@ export class ReadIndexes {
 
   #start(): Promise<Index> {
     this.#next = undefined;
-    const fetched = this.#fetch(deadlineAfter(this.#clock, this.#timeoutMs));
+    const fetched = this.#fetch(deadlineAfter(this.#clock, this.#options.timeoutMs));
     this.#current = fetched;
     const clear = (): void => {
       if (this.#current === fetched) this.#current = undefined;
@@ -53,12 +59,13 @@ export class ReadIndexes {
   }
 
   async #fetch(deadline: Deadline): Promise<Index> {
+    const { lease } = this.#options;
     for (;;) {
       const leader = await this.#leadership.leader(deadline);
       const asked =
         leader === this.#node.state.id
-          ? this.#node.readIndex()
-          : this.#link.readIndex(leader, deadline.remainingMs());
+          ? this.#node.readIndex(lease)
+          : this.#link.readIndex(leader, lease, deadline.remainingMs());
       const outcome = await this.#leadership.whileLeading(leader, asked, deadline);
       if (outcome?.status === 'confirmed') return outcome.index;
       if (outcome !== undefined) throwIfFinal(outcome);

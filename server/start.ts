@@ -25,7 +25,7 @@ import type { Inbox } from './ports.js';
 import { TICK_MS, raftOptions } from './raft-settings.js';
 import { ReadIndexes } from './read-indexes.js';
 import { Reader } from './reader.js';
-import { isFresh, recoverSeed, refuseLostLog } from './recovery.js';
+import { checkForgetful, isFresh, recoverSeed } from './recovery.js';
 import { findPeers, greetPeer } from './find-peers.js';
 import type { ControlClient } from './rpc/control.js';
 import { createControlClient } from './rpc/control.js';
@@ -179,7 +179,7 @@ async function seedOf(base: Base, identity: Identity): Promise<RaftSeed> {
   if (!isFresh(log.recovered, state.recovered)) {
     return recoverSeed(config.raft.dataDir, log.store, log.recovered, state.recovered);
   }
-  refuseLostLog(config.raft.dataDir, identity);
+  checkForgetful(config.raft.dataDir, identity);
   const finding = {
     config,
     roster,
@@ -214,32 +214,47 @@ async function seedOf(base: Base, identity: Identity): Promise<RaftSeed> {
 
 async function run(base: Base, seed: RaftSeed, listeners: Listeners): Promise<RunningServer> {
   const { options, starting, log, state, transport, control } = base;
-  const { config, logger, version } = options;
-  const clock = systemClock;
-  const raft = raftOptions(config);
-  const events = {
-    changed(now: Standing, before: Standing): void {
-      logger.info({ ...now, before: before.role }, standingText(now));
-    },
-    refused: (what: string): void =>
-      logger.error({ what }, 'a message that no correct node sends was refused'),
-    broken: options.broken,
-  };
+  const { config, logger } = options;
   const node = new Node(
-    { clock, transport, logStore: log.store, stateStore: state },
-    { raft, tickMs: TICK_MS, pendingMax: config.limits.pendingRequests },
+    { clock: systemClock, transport, logStore: log.store, stateStore: state },
+    { raft: raftOptions(config), tickMs: TICK_MS, pendingMax: config.limits.pendingRequests },
     seed,
-    events,
+    {
+      changed: (now, before) => logger.info({ ...now, before: before.role }, standingText(now)),
+      refused: (what) => logger.error({ what }, 'a message that no correct node sends was refused'),
+      broken: options.broken,
+    },
   );
   const maxElectionMs = config.raft.electionTimeoutMs[1];
+  const { service, readIndexes, report } = serviceOf(base, node, maxElectionMs);
+  await new Promise<void>((resolve) => node.start(resolve));
+  base.node.current = node;
+  base.inbox.current = node;
+  starting.handOver(service);
+  void catchUp(node, readIndexes, report, logger);
+  const stores = [log.store, state];
+  return {
+    stop: () => stopServer({ node, service, listeners, transport, control, stores, maxElectionMs, logger }),
+  };
+}
+
+/** What answers requests on top of a node. */
+function serviceOf(
+  { options, state, control }: Base,
+  node: Node,
+  maxElectionMs: number,
+): { service: StoreService; readIndexes: ReadIndexes; report: StatusReport } {
+  const { config, version } = options;
+  const { requestTimeoutMs } = config.http;
+  const clock = systemClock;
   const leadership = new Leadership(node, {
-    leaderWaitMs: Math.min(LEADER_WAIT_TIMEOUTS * maxElectionMs, config.http.requestTimeoutMs),
+    leaderWaitMs: Math.min(LEADER_WAIT_TIMEOUTS * maxElectionMs, requestTimeoutMs),
     retryMs: config.raft.heartbeatIntervalMs,
   });
   const link = createLeaderLink(control, clock);
-  const { requestTimeoutMs } = config.http;
-  const readIndexes = new ReadIndexes(node, clock, leadership, link, requestTimeoutMs);
-  const reader = new Reader(state, clock, node);
+  const indexes = (lease: boolean): ReadIndexes =>
+    new ReadIndexes(node, clock, leadership, link, { lease, timeoutMs: requestTimeoutMs });
+  const readIndexes = indexes(false);
   const report = new StatusReport(node, clock, {
     addresses: addressesOf(config),
     cluster: config.cluster.name,
@@ -253,29 +268,12 @@ async function run(base: Base, seed: RaftSeed, listeners: Listeners): Promise<Ru
     leadership,
     link,
     readIndexes,
-    reader,
+    leaseIndexes: indexes(true),
+    reader: new Reader(state, clock, node),
     report,
     requestTimeoutMs,
   });
-
-  await new Promise<void>((resolve) => node.start(resolve));
-  base.node.current = node;
-  base.inbox.current = node;
-  starting.handOver(service);
-  void catchUp(node, readIndexes, report, logger);
-  return {
-    stop: () =>
-      stopServer({
-        node,
-        service,
-        listeners,
-        transport,
-        control,
-        stores: [log.store, state],
-        maxElectionMs,
-        logger,
-      }),
-  };
+  return { service, readIndexes, report };
 }
 
 function standingText({ role, leader, term }: Standing): string {

@@ -24,6 +24,7 @@ export interface ServiceParts {
   readonly leadership: Leadership;
   readonly link: LeaderLink;
   readonly readIndexes: ReadIndexes;
+  readonly leaseIndexes: ReadIndexes;
   readonly reader: Reader;
   readonly report: StatusReport;
   readonly requestTimeoutMs: number;
@@ -74,12 +75,12 @@ export class StoreService implements Service {
     return this.#parts.reader.list(query);
   }
 
-  /** Waits until the state machine is as fresh as the read must be. A lease read is served as a linearizable one. */
+  /** Waits until the state machine is as fresh as the read must be. */
   async #fresh(consistency: Consistency): Promise<void> {
-    const { node, clock, readIndexes, requestTimeoutMs } = this.#parts;
+    const { node, clock, readIndexes, leaseIndexes, requestTimeoutMs } = this.#parts;
     const deadline = this.#begin(clock, requestTimeoutMs);
     if (consistency === 'stale') return;
-    const index = await deadline.race(readIndexes.get());
+    const index = await deadline.race((consistency === 'lease' ? leaseIndexes : readIndexes).get());
     if (index !== undefined && index <= node.appliedIndex) return;
     const reached = index !== undefined && (await node.whenApplied(index, deadline.remainingMs()));
     if (node.isStopped) throw shuttingDown();

@@ -9,6 +9,7 @@ import type { Logger } from 'pino';
 import { HEADERS } from '../../api/types.js';
 import type { Config } from '../../configs/config.js';
 import type { Service } from '../service.js';
+import { bodyBudget } from './body.js';
 import { type ClientRoutes, clientRoutes } from './client-routes.js';
 import type { Context, RequestState } from './context.js';
 import { crossSiteCheck } from './cross-site.js';
@@ -27,6 +28,7 @@ export type HttpConfig = Pick<
   readonly http: Pick<Config['http'], 'onFollower' | 'cors'>;
 };
 
+/** What an application is made of. */
 export interface HttpAppOptions {
   readonly service: Service;
   readonly config: HttpConfig;
@@ -41,6 +43,7 @@ export function createHttpApp({ service, config, logger, rpc }: HttpAppOptions):
     service,
     valueBytesMax: config.limits.valueBytes,
     redirectWrites: config.http.onFollower === 'redirect',
+    bodies: bodyBudget(),
   });
   const routers = rpc === undefined ? [client.router] : [client.router, rpcRoute(rpc)];
   return createApp({ service, config, logger, routers, hot: client.hot });
@@ -88,8 +91,11 @@ function createApp({ service, config, logger, routers, hot }: AppOptions): Reque
   });
   for (const router of routers) app.use(router.routes());
   app.use((ctx: Context) => noRoute(ctx, routers));
-  // What Koa itself can't do, such as writing to a connection that broke.
-  app.on('error', (error: unknown) => logger.debug({ err: error }, 'an HTTP answer could not be written'));
+  app.on('error', (error: NodeJS.ErrnoException) => {
+    // A system call names itself: the client's connection broke. Anything else is a fault of ours.
+    const level = error.syscall === undefined ? 'error' : 'debug';
+    logger[level]({ err: error }, 'an HTTP answer could not be written');
+  });
 
   const handle = app.callback();
   return (request, response) => void handle(request, response);
@@ -106,6 +112,7 @@ function acceptTarget(ctx: Context): void {
   if (req.headers.host === undefined && req.httpVersion === '1.1') throw badField('Host', 'is missing');
 }
 
+/** What no router took: says whether the path or only the method is unknown. */
 function noRoute(ctx: Context, routers: readonly Router<RequestState>[]): never {
   const { path } = ctx.state.target;
   const methods = routers.flatMap((router) =>

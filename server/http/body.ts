@@ -2,10 +2,27 @@
 
 import type { IncomingMessage } from 'node:http';
 
+import { ServiceError } from '../service.js';
 import { ClientGone, RequestError } from './request-error.js';
 
 /** After a refusal, so much more of a body is read and dropped, so that the client gets to read the answer. */
 const DRAIN_BYTES_MAX = 32 * 1024 * 1024;
+
+/**
+ * What all bodies that are still arriving may hold together. Without it, clients that send slowly could each hold the
+ * longest body that is allowed.
+ */
+export interface BodyBudget {
+  readonly bytesMax: number;
+  heldBytes: number;
+}
+
+const BUDGET_BYTES_MAX = 256 * 1024 * 1024;
+
+/** A budget for one kind of traffic: clients have one, JSON-RPC another, so that neither starves the other. */
+export function bodyBudget(bytesMax = BUDGET_BYTES_MAX): BodyBudget {
+  return { bytesMax, heldBytes: 0 };
+}
 
 /** True when the body is to be taken as raw bytes. */
 export function isOctetStream(request: IncomingMessage): boolean {
@@ -21,10 +38,10 @@ export function announcesBody(request: IncomingMessage): boolean {
 
 /**
  * The whole body. Rejects with `too-large` as soon as it is known to be longer than `bytesMax`, with
- * `unsupported-media-type` when it is encoded, and with `ClientGone` when it breaks off. How long it may take is the
- * server's `requestTimeout`.
+ * `unsupported-media-type` when it is encoded, with `overloaded` when the budget is used up, and with `ClientGone` when
+ * it breaks off. How long it may take is the server's `requestTimeout`.
  */
-export function readBody(request: IncomingMessage, bytesMax: number): Promise<Buffer> {
+export function readBody(request: IncomingMessage, bytesMax: number, budget: BodyBudget): Promise<Buffer> {
   const encoding = request.headers['content-encoding'];
   if (encoding !== undefined && encoding.trim().toLowerCase() !== 'identity') {
     const detail = 'Content-Encoding is not supported; send the body as it is';
@@ -34,37 +51,58 @@ export function readBody(request: IncomingMessage, bytesMax: number): Promise<Bu
     drain(request);
     return Promise.reject(tooLarge(bytesMax));
   }
-  return collect(request, bytesMax);
+  return collect(request, bytesMax, budget);
 }
 
-function collect(request: IncomingMessage, bytesMax: number): Promise<Buffer> {
+function collect(request: IncomingMessage, bytesMax: number, budget: BodyBudget): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
+    // One buffer that grows, not a list of pieces: a body sent byte by byte would take a hundred times its length.
+    let held: Buffer = EMPTY;
     let byteCount = 0;
 
     const onData = (chunk: Buffer): void => {
+      const start = byteCount;
       byteCount += chunk.length;
-      chunks.push(chunk);
-      if (byteCount <= bytesMax) return;
+      budget.heldBytes += chunk.length;
+      if (byteCount > bytesMax) refuse(tooLarge(bytesMax));
+      else if (budget.heldBytes > budget.bytesMax) refuse(overloaded());
+      else if (start === 0) held = chunk;
+      else {
+        if (byteCount > held.length) held = grown(held, Math.min(2 * byteCount, bytesMax));
+        chunk.copy(held, start);
+      }
+    };
+    const refuse = (refusal: Error): void => {
       leave();
       drain(request);
-      reject(tooLarge(bytesMax));
+      reject(refusal);
     };
     const onEnd = (): void => {
       leave();
-      const [only] = chunks;
-      resolve(chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks, byteCount));
+      resolve(held.subarray(0, byteCount));
     };
     const onGone = (): void => {
       leave();
       reject(new ClientGone('the connection broke while the body was read'));
     };
+    let isLeft = false;
     const leave = (): void => {
+      if (isLeft) return;
+      isLeft = true;
+      budget.heldBytes -= byteCount;
       request.off('data', onData).off('end', onEnd).off('close', onGone);
     };
     // The listener of 'error' stays: an error without one would end the process.
     request.on('data', onData).on('end', onEnd).on('close', onGone).on('error', onGone);
   });
+}
+
+const EMPTY = Buffer.alloc(0);
+
+function grown(buffer: Buffer, bytes: number): Buffer {
+  const next = Buffer.allocUnsafe(bytes);
+  buffer.copy(next);
+  return next;
 }
 
 function drain(request: IncomingMessage): void {
@@ -80,4 +118,8 @@ function tooLarge(bytesMax: number): RequestError {
   return new RequestError('too-large', `the body must not be longer than ${bytesMax} bytes`, {
     field: 'body',
   });
+}
+
+function overloaded(): ServiceError {
+  return new ServiceError('overloaded', 'this node is receiving too many large bodies at once');
 }

@@ -8,6 +8,7 @@ import { pathRoutes } from './path-routes.js';
 import { queryRoutes } from './query-routes.js';
 import { statusRoutes } from './status-routes.js';
 
+/** The routes of clients, as parts of an application. */
 export interface ClientRoutes {
   readonly router: Router<RequestState>;
   /**

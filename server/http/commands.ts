@@ -43,12 +43,14 @@ export function valueOfKeyBody(body: JsonObject, valueBytesMax: number): Buffer 
   return valueOfBody(body, valueBytesMax);
 }
 
+/** A delete under the condition that the query asks for, or the headers. */
 export function deleteOf(key: string, headers: IncomingHttpHeaders, asked: Conditions): DeleteCommand {
   const { ifRevision, ifAbsent } = writeConditions(headers, asked);
   if (ifAbsent === true) throw badField('If-None-Match', 'has no meaning for a delete; use If-Match');
   return { op: 'delete', key, ...(ifRevision !== undefined && { ifRevision }) };
 }
 
+/** The `key` of a body, checked. */
 export function keyOfBody(body: JsonObject): string {
   const { key } = body;
   if (key !== undefined && typeof key !== 'string') throw badField('key', 'must be a string');

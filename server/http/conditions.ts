@@ -5,6 +5,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { parseRevision } from './params.js';
 import { badField } from './request-error.js';
 
+/** As in a `SetCommand`; at most one of the two. */
 export interface Conditions {
   readonly ifRevision?: number;
   readonly ifAbsent?: boolean;

@@ -10,6 +10,8 @@ export interface RequestState {
   revision: number | undefined;
 }
 
+/** Koa's context with our state. */
 export type Context = ParameterizedContext<RequestState>;
 
+/** Answers one request by filling in its context; whatever it throws becomes a problem answer. */
 export type Handler = (ctx: Context) => Promise<void>;

@@ -7,6 +7,7 @@ import {
   STATUS_CODES,
   createServer,
 } from 'node:http';
+import { Server as NetServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 import type { Logger } from 'pino';
@@ -20,6 +21,7 @@ import { PROBLEM_TYPE, problemOf } from './problem.js';
 import { RequestError } from './request-error.js';
 import { requestIds } from './request-id.js';
 
+/** What a server is made of. */
 export interface HttpServerOptions {
   readonly listener: RequestListener;
   readonly limits: Pick<
@@ -36,25 +38,27 @@ const HEADER_BYTES_MAX = 16 * 1024;
 /** Between the answer to a malformed request and the end of its connection, so that the answer is read before a reset. */
 const LINGER_MS = 200;
 
-/** The server, not listening yet. */
-export function createHttpServer({ listener, limits, service, logger }: HttpServerOptions): Server {
-  const { requestTimeoutMs, keepAliveTimeoutMs, connectionsMax } = limits;
-  const headersTimeoutMs = Math.min(limits.headersTimeoutMs, requestTimeoutMs);
-  const server = createServer({
-    maxHeaderSize: HEADER_BYTES_MAX,
-    requestTimeout: requestTimeoutMs,
-    headersTimeout: headersTimeoutMs,
-    keepAliveTimeout: keepAliveTimeoutMs,
-    connectionsCheckingInterval: Math.max(20, Math.min(1000, Math.floor(headersTimeoutMs / 4))),
-    // The application answers a missing Host itself, as a problem like any other.
-    requireHostHeader: false,
-  });
-  server.maxConnections = connectionsMax;
-  // A client that doesn't read its answer holds it in memory. Longer than any answer may be waited for.
-  server.timeout = 2 * requestTimeoutMs;
+/** While stopping, a connection is idle once this has passed without a request: busy clients are told to leave instead. */
+const SETTLE_MS = 100;
 
-  const connections = new WeakMap<Duplex, Connection>();
+/** A server that isn't listening yet, and the way to stop it. */
+export interface HttpServer {
+  readonly server: Server;
+  /**
+   * Stops taking connections, lets the requests in flight be answered for up to `graceMs`, then breaks what is left.
+   * Resolves when no client is connected any more; connections that were upgraded are their owner's to close.
+   */
+  readonly stop: (graceMs: number) => Promise<void>;
+}
+
+/** Builds a server around a listener of `createHttpApp` or `createRpcApp`. */
+export function createHttpServer({ listener, limits, service, logger }: HttpServerOptions): HttpServer {
+  const server = boundedServer(limits);
+  const connections = new Map<Duplex, Connection>();
+  server.on('connection', (socket) => socket.on('close', () => connections.delete(socket)));
   server.on('request', (request, response) => {
+    // The server is stopping: the client is to send its next request elsewhere.
+    if (!server.listening) response.setHeader('Connection', 'close');
     const connection = connections.get(request.socket);
     if (connection === undefined) {
       connections.set(request.socket, { response, isPipelined: false });
@@ -78,23 +82,43 @@ export function createHttpServer({ listener, limits, service, logger }: HttpServ
     socket.end(rawAnswer(refusalOf(error.code)));
     setTimeout(() => socket.destroy(), LINGER_MS).unref();
   });
+  return { server, stop: (graceMs) => stop(server, connections, graceMs) };
+}
+
+function boundedServer(limits: HttpServerOptions['limits']): Server {
+  const { requestTimeoutMs, keepAliveTimeoutMs, connectionsMax } = limits;
+  const headersTimeoutMs = Math.min(limits.headersTimeoutMs, requestTimeoutMs);
+  const server = createServer({
+    maxHeaderSize: HEADER_BYTES_MAX,
+    requestTimeout: requestTimeoutMs,
+    headersTimeout: headersTimeoutMs,
+    keepAliveTimeout: keepAliveTimeoutMs,
+    connectionsCheckingInterval: Math.max(20, Math.min(1000, Math.floor(headersTimeoutMs / 4))),
+    // The application answers a missing Host itself, as a problem like any other.
+    requireHostHeader: false,
+  });
+  server.maxConnections = connectionsMax;
+  // A client that doesn't read its answer holds it in memory. Longer than any answer may be waited for.
+  server.timeout = 2 * requestTimeoutMs;
   return server;
 }
 
-/**
- * Stops taking connections, lets the requests in flight be answered for up to `graceMs`, then breaks what is left.
- * Resolves when every connection is closed.
- */
-export function stopHttpServer(server: Server, graceMs: number): Promise<void> {
+function stop(server: Server, connections: ReadonlyMap<Duplex, Connection>, graceMs: number): Promise<void> {
+  const startMs = performance.now();
+  // Not the http server's own close: it breaks idle connections at once, whose next request may be on its way.
+  NetServer.prototype.close.call(server);
+  for (const { response } of connections.values()) {
+    if (!response.headersSent) response.setHeader('Connection', 'close');
+  }
   return new Promise((resolve) => {
-    const poll = setInterval(() => server.closeIdleConnections(), 20);
-    const deadline = setTimeout(() => server.closeAllConnections(), graceMs);
-    server.close(() => {
+    const poll = setInterval(() => {
+      const elapsedMs = performance.now() - startMs;
+      if (elapsedMs >= SETTLE_MS) server.closeIdleConnections();
+      if (elapsedMs >= graceMs) server.closeAllConnections();
+      if (elapsedMs < Math.min(SETTLE_MS, graceMs) || connections.size > 0) return;
       clearInterval(poll);
-      clearTimeout(deadline);
       resolve();
-    });
-    server.closeIdleConnections();
+    }, 20);
   });
 }
 
@@ -127,6 +151,14 @@ function refusalOf(code: string | undefined): RequestError {
       return new RequestError('too-large', 'the extensions of the chunks are too long');
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return new RequestError('request-timeout', 'the request was not complete in time');
+    case 'HPE_INVALID_URL':
+      return new RequestError(
+        'bad-request',
+        'the path may hold ASCII only; the rest must be percent-escaped',
+        {
+          field: 'path',
+        },
+      );
     default:
       return new RequestError('bad-request', `this is not valid HTTP (${code ?? 'unknown'})`);
   }

@@ -6,6 +6,7 @@ import { RequestError, badField } from './request-error.js';
 /** Brackets in brackets: far more than any body here has, far less than what makes a parser slow. */
 export const JSON_LEVELS_MAX = 32;
 
+/** A parsed body: its names are its own, its values unchecked. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
 /** The body as a JSON object. Throws `bad-json` for what is none, and for a name given twice in one object. */

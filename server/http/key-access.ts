@@ -3,7 +3,7 @@
 import type { Command } from '../../kv/command.js';
 import type { Service, StoredEntry } from '../service.js';
 import { answerWrite } from './answer.js';
-import { announcesBody, readBody } from './body.js';
+import { type BodyBudget, announcesBody, readBody } from './body.js';
 import { namesRevision } from './conditions.js';
 import type { Context } from './context.js';
 import { type JsonObject, parseJsonObject } from './json.js';
@@ -13,11 +13,14 @@ import { RequestError, badField } from './request-error.js';
 import type { Params } from './target.js';
 import { jsonBodyBytesMax } from './values.js';
 
+/** What the routes of keys work with. */
 export interface KeyRouteOptions {
   readonly service: Service;
+  /** `limits.valueBytes`. */
   readonly valueBytesMax: number;
   /** Every write at a follower is answered with a 307, unless it says `redirect=false`. */
   readonly redirectWrites: boolean;
+  readonly bodies: BodyBudget;
 }
 
 /** The entry, with its `ETag` already in the answer; undefined when the answer is complete, as a 304. */
@@ -38,6 +41,7 @@ export async function readEntry(
   return undefined;
 }
 
+/** See `redirected`. */
 export function isRedirected(
   ctx: Context,
   { service, redirectWrites }: KeyRouteOptions,
@@ -46,10 +50,15 @@ export function isRedirected(
   return redirected(ctx, params, service, redirectWrites);
 }
 
-export async function readJson(ctx: Context, { valueBytesMax }: KeyRouteOptions): Promise<JsonObject> {
-  return parseJsonObject(await readBody(ctx.req, jsonBodyBytesMax(valueBytesMax)));
+/** The body as a JSON object; long enough for the longest value, however it is escaped. */
+export async function readJson(
+  ctx: Context,
+  { valueBytesMax, bodies }: KeyRouteOptions,
+): Promise<JsonObject> {
+  return parseJsonObject(await readBody(ctx.req, jsonBodyBytesMax(valueBytesMax), bodies));
 }
 
+/** Has the command decided, and answers what became of it. */
 export async function propose(ctx: Context, { service }: KeyRouteOptions, command: Command): Promise<void> {
   answerWrite(ctx, command.key, await service.propose(command));
 }

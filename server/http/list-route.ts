@@ -17,6 +17,7 @@ const PAGE_BYTES_MAX = 8 * 1024 * 1024;
 
 const PARAMS = ['prefix', 'start', 'end', 'limit', 'reverse', 'cursor', 'keysOnly', 'consistency'];
 
+/** Each page is a read of its own, as fresh as its `consistency` says. */
 export function listRoute(service: Service): Handler {
   return async (ctx) => {
     const params = parseParams(ctx.state.target.query, PARAMS);

@@ -5,6 +5,7 @@ import { CONSISTENCIES, type Consistency } from '../../api/types.js';
 import { badField } from './request-error.js';
 import type { Params } from './target.js';
 
+/** The key itself, when it is one (API.md, section 3). */
 export function checkedKey(key: string | undefined, field = 'key'): string {
   if (key === undefined) throw badField(field, 'is missing');
   const fault = keyFault(key);
@@ -12,6 +13,7 @@ export function checkedKey(key: string | undefined, field = 'key'): string {
   return key;
 }
 
+/** Default: `linearizable`. */
 export function consistencyParam(params: Params): Consistency {
   const text = params.get('consistency');
   if (text === undefined) return 'linearizable';

@@ -27,6 +27,7 @@ const OLD_GET = `${PATHS.kv}/get`;
 const OLD_PUT = `${PATHS.kv}/put`;
 const OLD_DELETE = `${PATHS.kv}/del`;
 
+/** The three requests of `/kv/<key>`; `set` is PUT and POST. */
 export interface PathRoutes {
   readonly get: Handler;
   readonly set: Handler;
@@ -60,9 +61,9 @@ export function pathRoutes(options: KeyRouteOptions, oldGet: Handler): PathRoute
       if (isRedirected(ctx, options, parseParams(query, WRITE_PARAMS))) return;
       const key = keyOfPath(path);
       const { headers } = ctx.req;
-      const { valueBytesMax } = options;
+      const { valueBytesMax, bodies } = options;
       if (isOctetStream(ctx.req)) {
-        await propose(ctx, options, setOfKey(key, await readBody(ctx.req, valueBytesMax), headers));
+        await propose(ctx, options, setOfKey(key, await readBody(ctx.req, valueBytesMax, bodies), headers));
         return;
       }
       const body = await readJson(ctx, options);

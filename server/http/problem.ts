@@ -4,11 +4,13 @@ import { ERRORS, type ErrorCode, type LeaderHint, type Outcome, type Problem } f
 import { ServiceError } from '../service.js';
 import { RequestError } from './request-error.js';
 
+/** The Content-Type of every failure. */
 export const PROBLEM_TYPE = 'application/problem+json';
 
 /** Seconds, where the service names none: about what an election takes. */
 const RETRY_AFTER_SECONDS = 1;
 
+/** The body and what goes with it. */
 export interface ProblemAnswer {
   readonly problem: Problem;
   /** `Retry-After`, `Allow`. */

@@ -23,12 +23,14 @@ const GET_PARAMS = ['key', 'consistency'];
 const SET_PARAMS = [REDIRECT];
 const DELETE_PARAMS = ['key', 'ifRevision', REDIRECT];
 
+/** `GET /get`, `POST /set`, `DELETE /delete`. */
 export interface QueryRoutes {
   readonly get: Handler;
   readonly set: Handler;
   readonly delete: Handler;
 }
 
+/** The handlers of the three. */
 export function queryRoutes(options: KeyRouteOptions): QueryRoutes {
   return {
     async get(ctx) {

@@ -19,9 +19,7 @@ export function redirected(ctx: Context, params: Params, service: Service, alway
   if (leader === undefined) throw new ServiceError('no-leader', 'there is no leader to redirect to');
   const { path, query } = ctx.state.target;
   const target = query === undefined ? path : `${path}?${query}`;
-  // The target is as the client escaped it, but for bytes that it may have left bare.
-  const ascii = target.replace(/[\u0080-\u{10ffff}]+/gu, encodeURIComponent);
-  ctx.res.setHeader('Location', `http://${leader.http}${ascii}`);
+  ctx.res.setHeader('Location', `http://${leader.http}${target}`);
   answerJson(ctx, 307, { leaderId: leader.id, leaderAddr: leader.http });
   return true;
 }

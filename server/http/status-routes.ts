@@ -4,6 +4,7 @@ import type { Handler } from './context.js';
 import { flagParam } from './params.js';
 import { parseParams } from './target.js';
 
+/** One handler a path. */
 export interface StatusRoutes {
   readonly status: Handler;
   readonly clusterStatus: Handler;

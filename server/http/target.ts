@@ -1,9 +1,8 @@
 /** The request target (RFC 9112 §3.2), read by hand: keys live in it, so nothing may be normalised on the way. */
 
-import { isUtf8 } from 'node:buffer';
-
 import { type RequestError, badField } from './request-error.js';
 
+/** Path and query, as the client wrote them. */
 export interface Target {
   /** Still percent-escaped. */
   readonly path: string;
@@ -11,26 +10,16 @@ export interface Target {
   readonly query: string | undefined;
 }
 
-/** Takes the origin form and the absolute form. Throws `bad-request` for a fragment or for bytes that are not UTF-8. */
+/** Takes the origin form and the absolute form. Throws for a fragment. (node:http refuses bytes that are not ASCII.) */
 export function parseTarget(url: string): Target {
   let text = url;
   if (!text.startsWith('/')) text = text.replace(/^https?:\/\/[^/?#]*/i, '');
   if (text.startsWith('?')) text = `/${text}`;
   if (text.includes('#')) throw badField('path', 'must not hold a "#"; escape it as %23');
-  if (NOT_ASCII.test(text)) text = utf8FromLatin1(text);
   const mark = text.indexOf('?');
   return mark < 0
     ? { path: text, query: undefined }
     : { path: text.slice(0, mark), query: text.slice(mark + 1) };
-}
-
-// node:http hands over each byte of the target as one character; `curl host/kv/é` sends such bytes unescaped.
-const NOT_ASCII = /[\u0080-\uffff]/;
-
-function utf8FromLatin1(text: string): string {
-  const bytes = Buffer.from(text, 'latin1');
-  if (!isUtf8(bytes)) throw badField('path', 'must be UTF-8');
-  return bytes.toString('utf8');
 }
 
 /** `field` names the fault in the error of a malformed escape, or of one that is not UTF-8. */
@@ -43,6 +32,7 @@ export function percentDecode(text: string, field: string): string {
   }
 }
 
+/** Parameters of a query by name, decoded. */
 export type Params = ReadonlyMap<string, string>;
 
 const NO_PARAMS: Params = new Map();

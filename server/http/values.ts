@@ -40,10 +40,12 @@ function fromBase64(text: unknown, valueBytesMax: number): Buffer {
   return checkedLength(bytes, 'valueBase64', valueBytesMax);
 }
 
+/** `value` when the bytes are UTF-8, else `valueBase64`. */
 export function wireValue(value: Buffer): WireValue {
   return isUtf8(value) ? { value: value.toString('utf8') } : { valueBase64: value.toString('base64') };
 }
 
+/** The answer of a GET, and an entry of a listing. */
 export function wireEntry(entry: StoredEntry): GetResponse {
   return { key: entry.key, ...wireValue(entry.value), revision: String(entry.revision) };
 }

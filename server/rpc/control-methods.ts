@@ -45,9 +45,9 @@ export function controlMethods(options: ControlMethodsOptions): Methods {
       );
       return Promise.all(outcomes);
     }),
-    [KV_METHODS.readIndex]: identifiedMethod(roster, kvShapes.readIndex, async ({ timeoutMs }) => {
+    [KV_METHODS.readIndex]: identifiedMethod(roster, kvShapes.readIndex, async ({ lease, timeoutMs }) => {
       const deadline = deadlineAfter(clock, Math.min(timeoutMs, requestTimeoutMs));
-      return (await deadline.race(takingPart().readIndex())) ?? { status: 'lost' };
+      return (await deadline.race(takingPart().readIndex(lease))) ?? { status: 'lost' };
     }),
     'cluster.status': identifiedMethod(roster, {}, () => {
       takingPart();

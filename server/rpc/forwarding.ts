@@ -55,12 +55,12 @@ export function createLeaderLink(control: Pick<ControlClient, 'call'>, clock: Cl
         gathered.set(leader, [{ command, timeoutMs, settle }]);
         clock.soon(() => flush(leader));
       }),
-    async readIndex(leader, timeoutMs): Promise<ReadIndexOutcome> {
+    async readIndex(leader, lease, timeoutMs): Promise<ReadIndexOutcome> {
       try {
         const answer = await control.call(
           leader,
           KV_METHODS.readIndex,
-          { timeoutMs: Math.max(1, timeoutMs) },
+          { lease, timeoutMs: Math.max(1, timeoutMs) },
           timeoutMs,
         );
         return elsewhere(readReadIndexOutcome(answer) ?? { status: 'lost' });

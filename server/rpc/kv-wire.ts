@@ -43,7 +43,7 @@ const timeoutMs = z.number().positive();
 /** The fields of each call, beside the envelope's. Commands are in base64. */
 export const kvShapes = {
   propose: { commands: z.array(z.string()).min(1).max(COMMANDS_MAX), timeoutMs },
-  readIndex: { timeoutMs },
+  readIndex: { lease: z.boolean(), timeoutMs },
 } as const;
 
 /** One outcome a command, in order; undefined when the answer is none. */

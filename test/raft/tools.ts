@@ -22,6 +22,7 @@ export const OPTIONS: Omit<RaftOptions, 'id' | 'random'> = {
   uncommittedBytesMax: 65536,
   entryCacheBytes: 65536,
   applyBytesMax: 4096,
+  leaseMs: 0,
   pendingReadsMax: 16,
 };
 

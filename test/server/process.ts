@@ -120,7 +120,8 @@ ${extra}`,
 /** Waits until the node serves; fails with why it does not. */
 export async function ready(url: string): Promise<void> {
   let last = 'no answer';
-  for (const endMs = performance.now() + READY_MS; performance.now() < endMs; await delay(20)) {
+  const endMs = performance.now() + READY_MS;
+  while (performance.now() < endMs) {
     try {
       const response = await fetch(`${url}/readyz`);
       const text = await response.text();
@@ -129,6 +130,7 @@ export async function ready(url: string): Promise<void> {
     } catch (error) {
       last = String(error);
     }
+    await delay(20);
   }
   throw new Error(`${url} is not ready: ${last}`);
 }

@@ -5,12 +5,12 @@ import { type AddressInfo, type Socket, connect } from 'node:net';
 import type { ExecutionContext } from 'ava';
 import { pino } from 'pino';
 
-import type { Problem } from '../../../api/errors.js';
+import type { ErrorCode, Problem } from '../../../api/errors.js';
 import { type HttpConfig, createHttpApp } from '../../../server/http/app.js';
 import {
+  type HttpServer,
   type HttpServerOptions,
   createHttpServer,
-  stopHttpServer,
 } from '../../../server/http/http-server.js';
 import type { RpcRouteOptions } from '../../../server/http/rpc-route.js';
 import { type MemoryService, memoryService } from './memory-service.js';
@@ -29,6 +29,7 @@ export const CONFIG: HttpConfig = {
 export interface Node {
   readonly service: MemoryService;
   readonly server: Server;
+  readonly stop: HttpServer['stop'];
   readonly port: number;
   readonly url: string;
   /** What the node has logged, one JSON line each. */
@@ -50,7 +51,7 @@ export async function startNode(t: ExecutionContext, options: NodeOptions = {}):
   const logger = pino({ level: 'debug' }, { write: (line) => void logged.push(line) });
   const config = { ...CONFIG, http: { ...CONFIG.http, ...options.http } };
   const rpc = options.rpc === undefined ? {} : { rpc: options.rpc };
-  const server = createHttpServer({
+  const { server, stop } = createHttpServer({
     listener: options.listener ?? createHttpApp({ service, config, logger, ...rpc }),
     limits: {
       requestTimeoutMs: 5000,
@@ -64,9 +65,9 @@ export async function startNode(t: ExecutionContext, options: NodeOptions = {}):
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  t.teardown(() => stopHttpServer(server, 0));
+  t.teardown(() => stop(0));
   const { port } = server.address() as AddressInfo;
-  return { service, server, port, url: `http://127.0.0.1:${port}`, logged };
+  return { service, server, stop, port, url: `http://127.0.0.1:${port}`, logged };
 }
 
 export async function problemOf(response: Response): Promise<Problem> {
@@ -78,7 +79,7 @@ export async function assertProblem(
   t: ExecutionContext,
   response: Response,
   status: number,
-  code: string,
+  code: ErrorCode,
   field?: string,
 ): Promise<Problem> {
   const problem = await problemOf(response);
@@ -87,7 +88,7 @@ export async function assertProblem(
   t.is(problem.code, code, problem.detail);
   t.is(problem.status, status);
   t.is(problem.type, `urn:quorumkv:${code}`);
-  t.is(problem.requestId, response.headers.get('kv-request-id'));
+  t.is(response.headers.get('kv-request-id'), problem.requestId);
   if (field !== undefined) t.is(problem.field, field, problem.detail);
   return problem;
 }
@@ -113,7 +114,7 @@ export async function rawConnection(t: ExecutionContext, port: number): Promise<
   socket.on('data', (chunk: string) => (text += chunk));
   // A reset ends the connection like any other close.
   socket.on('error', () => undefined);
-  const all = once(socket, 'close').then(() => text);
+  const all = new Promise<string>((resolve) => socket.on('close', () => resolve(text)));
   await once(socket, 'connect');
   return {
     socket,

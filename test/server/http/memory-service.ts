@@ -124,6 +124,7 @@ function status(service: MemoryService, index: number): StatusResponse {
     cluster: 'test',
     clusterId: null,
     version: '0.0.0',
+    addresses: { raft: 'localhost:3', rpc: 'localhost:2', http: 'localhost:1' },
     uptimeMs: 1,
   };
 }

@@ -1,0 +1,126 @@
+/** `kv import`: JSON lines into the store, a bounded number of writes at a time. */
+
+import { createReadStream } from 'node:fs';
+import { addAbortSignal } from 'node:stream';
+import { EXIT, type Context } from './context.js';
+import { parseEntry, type Entry } from './entry-line.js';
+import { LineTooLongError, readLines } from './lines.js';
+import { jsonLine, printable, write } from './output.js';
+import { createProgress, type Progress } from './progress.js';
+
+/** How long one entry is tried by default: longer than any failover. */
+export const IMPORT_TIMEOUT_MS = 60_000;
+
+export const CONCURRENCY_DEFAULT = 16;
+export const CONCURRENCY_MAX = 128;
+
+interface Tally {
+  entries: number;
+  bytes: number;
+}
+
+export async function importFile(context: Context, file: string, concurrency: number): Promise<number> {
+  const started = performance.now();
+  const tally: Tally = { entries: 0, bytes: 0 };
+  const progress = await createProgress(file);
+  try {
+    await load(context, file, concurrency, tally, progress);
+  } catch (error) {
+    progress.stop();
+    const advice = 'correct the cause and run it again: an import can be repeated';
+    process.stderr.write(`kv: stopped after ${tally.entries} entries; ${advice}\n`);
+    throw error;
+  }
+  progress.stop();
+  await summarize(context, tally, performance.now() - started);
+  return EXIT.done;
+}
+
+/**
+ * Entries of one key are written in the order of the file: the reading waits for the one before. A write whose outcome
+ * is unknown is sent again, which is sound as long as nobody else writes these keys; see `SetOptions.retryUncertain`.
+ */
+async function load(
+  context: Context,
+  file: string,
+  concurrency: number,
+  tally: Tally,
+  progress: Progress,
+): Promise<void> {
+  const name = file === '-' ? 'standard input' : printable(file);
+  const halt = new AbortController();
+  const signal = AbortSignal.any([halt.signal, context.signal]);
+  /** By key: so no two writes of one key are ever under way. Invariant: no more than `concurrency`. */
+  const pending = new Map<string, Promise<void>>();
+  const failures: unknown[] = [];
+  let bytesRead = 0;
+
+  const start = (entry: Entry, line: number) => {
+    const writing = context.client
+      .set(entry.key, entry.value, { retryUncertain: true, signal })
+      .then(() => {
+        tally.entries += 1;
+        tally.bytes += Buffer.byteLength(entry.key) + Buffer.byteLength(entry.value);
+        progress.update(bytesRead, tally.entries);
+      })
+      .catch((error: unknown) => {
+        failures.push(located(name, line, error));
+        // The first one tells the cause; the others would only try on for as long.
+        halt.abort();
+      })
+      .finally(() => pending.delete(entry.key));
+    pending.set(entry.key, writing);
+  };
+
+  async function* counted(): AsyncGenerator<Uint8Array, void, undefined> {
+    for await (const chunk of open(file, signal)) {
+      bytesRead += chunk.length;
+      yield chunk;
+    }
+  }
+
+  try {
+    for await (const { number, bytes } of readLines(counted())) {
+      const entry = entryAt(name, number, bytes);
+      if (entry === undefined) continue;
+      await pending.get(entry.key);
+      while (pending.size >= concurrency) await Promise.race(pending.values());
+      if (signal.aborted) break;
+      start(entry, number);
+    }
+  } catch (error) {
+    // A failed write aborts the reading as well; then the write is what went wrong.
+    if (!signal.aborted)
+      failures.push(error instanceof LineTooLongError ? located(name, error.line, error) : error);
+  }
+  await Promise.all(pending.values());
+  context.signal.throwIfAborted();
+  if (failures.length > 0) throw failures[0];
+}
+
+function entryAt(name: string, line: number, bytes: Uint8Array): Entry | undefined {
+  try {
+    return parseEntry(bytes);
+  } catch (error) {
+    throw located(name, line, error);
+  }
+}
+
+function located(name: string, line: number, error: unknown): Error {
+  return new Error(`${name}:${line}: ${error instanceof Error ? error.message : String(error)}`, {
+    cause: error,
+  });
+}
+
+function open(file: string, signal: AbortSignal): AsyncIterable<Buffer> {
+  return addAbortSignal(signal, file === '-' ? process.stdin : createReadStream(file));
+}
+
+async function summarize({ format }: Context, { entries, bytes }: Tally, elapsedMs: number): Promise<void> {
+  const perSecond = Math.round((entries * 1000) / Math.max(elapsedMs, 1));
+  const line =
+    format === 'json'
+      ? jsonLine({ imported: entries, bytes, elapsedMs: Math.round(elapsedMs), perSecond })
+      : `imported ${entries} entries (${bytes} bytes) in ${(elapsedMs / 1000).toFixed(1)} s, ${perSecond} a second\n`;
+  await write(process.stdout, line);
+}

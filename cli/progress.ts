@@ -1,0 +1,36 @@
+/** The progress of an import, for people who watch. */
+
+import { stat } from 'node:fs/promises';
+import { SingleBar } from 'cli-progress';
+
+export interface Progress {
+  /** So many bytes of the input were read, and so many entries written. */
+  update(bytes: number, entries: number): void;
+  stop(): void;
+}
+
+const SILENT: Progress = { update: () => undefined, stop: () => undefined };
+
+/** A bar on the terminal; nothing when standard error is none. The end of standard input is not known beforehand. */
+export async function createProgress(file: string): Promise<Progress> {
+  if (!process.stderr.isTTY) return SILENT;
+  const total = file === '-' ? 0 : (await stat(file)).size;
+  const format =
+    total > 0 ? '{bar} {percentage}% | {entries} entries | {rate}/s' : '{entries} entries | {rate}/s';
+  const bar = new SingleBar({
+    format,
+    stream: process.stderr,
+    hideCursor: true,
+    clearOnComplete: true,
+    fps: 5,
+  });
+  const started = performance.now();
+  bar.start(total, 0, { entries: 0, rate: 0 });
+  return {
+    update(bytes, entries) {
+      const rate = Math.round((entries * 1000) / Math.max(performance.now() - started, 1));
+      bar.update(bytes, { entries, rate });
+    },
+    stop: () => bar.stop(),
+  };
+}

@@ -1,0 +1,169 @@
+/** What one attempt came to: an answer, or a failure with everything that the decision to repeat it needs. */
+
+import { isErrorCode, ERRORS, type Outcome } from '../api/errors.js';
+import { HEADERS } from '../api/types.js';
+import type { KVErrorCode } from './errors.js';
+import { isRecord } from './json.js';
+import type { Exchange } from './transport.js';
+
+export interface Failure {
+  readonly code: KVErrorCode;
+  readonly message: string;
+  readonly retryable: boolean;
+  /** What this attempt may have done to the store. */
+  readonly outcome: Outcome;
+  readonly requestId?: string | undefined;
+  readonly field?: string | undefined;
+  readonly currentRevision?: string | null | undefined;
+  readonly cause?: unknown;
+  /** The server asked not to be bothered for so long. */
+  readonly retryAfterMs?: number | undefined;
+  /** The node gave no answer, or is going away: the next attempt belongs to another one. */
+  readonly nodeFailed: boolean;
+  /** The node sent us to the leader (307). */
+  readonly redirected?: boolean;
+}
+
+export type Answer =
+  | { readonly kind: 'ok'; readonly body: Record<string, unknown>; readonly bytes: number }
+  /** 404 `key-not-found`: no error to the one who asks. */
+  | { readonly kind: 'missing' };
+
+export type Result =
+  | { readonly answer: Answer; readonly leader: string | undefined }
+  | { readonly failure: Failure; readonly leader: string | undefined };
+
+type Answered = Extract<Exchange, { kind: 'answered' }>;
+type Failed = Extract<Exchange, { kind: 'failed' }>;
+
+/** Reads an exchange with `origin`. A read changes nothing, so its outcome is never in doubt. */
+export function interpret(origin: string, isWrite: boolean, exchange: Exchange): Result {
+  const doubt: Outcome = isWrite ? 'unknown' : 'not-applied';
+  if (exchange.kind === 'failed') {
+    return { failure: connectionFailure(origin, doubt, exchange), leader: undefined };
+  }
+  const { status, headers } = exchange;
+  const body = parse(exchange.body);
+  const leader = leaderOf(headers[HEADERS.leader.toLowerCase()], body);
+  if (status === 200 && body !== undefined) {
+    return { answer: { kind: 'ok', body, bytes: exchange.body.length }, leader };
+  }
+  if (status === 404 && body?.['code'] === 'key-not-found') return { answer: { kind: 'missing' }, leader };
+  if (status === 307) return redirection(origin, exchange, body, leader);
+  return { failure: refusal(origin, doubt, exchange, body), leader };
+}
+
+/** A failure of an answer that has the right status and the wrong content. */
+export function badResponse(isWrite: boolean, message: string, cause?: unknown): Failure {
+  const outcome = isWrite ? 'unknown' : 'not-applied';
+  return { code: 'bad-response', message, retryable: false, outcome, nodeFailed: false, cause };
+}
+
+function connectionFailure(origin: string, doubt: Outcome, exchange: Failed): Failure {
+  const { sent, timedOutMs, cause } = exchange;
+  const doing = sent ? 'no answer from' : 'cannot connect to';
+  const why = timedOutMs === undefined ? reasonOf(cause) : `nothing within ${Math.round(timedOutMs)} ms`;
+  return {
+    code: timedOutMs === undefined ? 'unavailable' : 'timeout',
+    message: `${doing} ${origin}: ${why}`,
+    retryable: true,
+    outcome: sent ? doubt : 'not-applied',
+    nodeFailed: true,
+    cause: timedOutMs === undefined ? cause : undefined,
+  };
+}
+
+function redirection(
+  origin: string,
+  { headers }: Answered,
+  body: Record<string, unknown> | undefined,
+  leader: string | undefined,
+): Result {
+  const target =
+    headers.location !== undefined && URL.canParse(headers.location) ? new URL(headers.location).host : '';
+  const named = target !== '' ? target : body?.['leaderAddr'];
+  return {
+    failure: {
+      code: 'no-leader',
+      message: `${origin} does not lead and sent the request on to ${typeof named === 'string' ? named : 'nobody'}`,
+      retryable: true,
+      outcome: 'not-applied',
+      nodeFailed: false,
+      redirected: true,
+    },
+    leader: typeof named === 'string' ? named : leader,
+  };
+}
+
+function refusal(
+  origin: string,
+  doubt: Outcome,
+  { status, headers }: Answered,
+  body: Record<string, unknown> | undefined,
+): Failure {
+  const said = body?.['code'];
+  const code = typeof said === 'string' && isErrorCode(said) ? said : codeOfStatus(status);
+  const kind = isErrorCode(code) ? ERRORS[code] : undefined;
+  const detail = text(body?.['detail']) ?? kind?.title ?? 'the answer is not one of a quorumkv node';
+  const retryable = body?.['retryable'];
+  const currentRevision = body?.['currentRevision'];
+  return {
+    code,
+    message: `${detail} (${code}, ${status} from ${origin})`,
+    retryable: typeof retryable === 'boolean' ? retryable : (kind?.retryable ?? status >= 500),
+    // Only a problem of this protocol vouches for a write that was not applied; a proxy's error page does not.
+    outcome: body?.['outcome'] === 'not-applied' ? 'not-applied' : doubt,
+    requestId: text(body?.['requestId']) ?? text(headers[HEADERS.requestId.toLowerCase()]),
+    field: text(body?.['field']),
+    currentRevision: currentRevision === null ? null : text(currentRevision),
+    retryAfterMs: retryAfterOf(headers['retry-after']),
+    nodeFailed: code === 'shutting-down' || code === 'unavailable',
+  };
+}
+
+/** The code of an answer that is no problem of ours: of a proxy, or of the HTTP server's own parser. */
+function codeOfStatus(status: number): KVErrorCode {
+  if (status === 413) return 'too-large';
+  if (status === 431) return 'headers-too-large';
+  if (status === 429) return 'rate-limited';
+  return status >= 500 ? 'unavailable' : 'bad-response';
+}
+
+/** Seconds, or a date (RFC 9110 §10.2.3). */
+function retryAfterOf(header: string | undefined): number | undefined {
+  if (header === undefined) return undefined;
+  if (/^\d{1,6}$/.test(header)) return Number(header) * 1000;
+  const date = Date.parse(header);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - Date.now());
+}
+
+/** The leader's `host:port`: of the header `KV-Leader: <id> <host:port>`, else of the problem. */
+function leaderOf(
+  header: string | string[] | undefined,
+  body: Record<string, unknown> | undefined,
+): string | undefined {
+  if (typeof header === 'string') return /\S+$/.exec(header)?.[0];
+  const leader = body?.['leader'];
+  return isRecord(leader) ? text(leader['http']) : undefined;
+}
+
+function parse(body: Uint8Array): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(
+      Buffer.from(body.buffer, body.byteOffset, body.length).toString('utf8'),
+    );
+    return isRecord(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** One line. An attempt on several addresses of a name fails with an AggregateError, which says nothing itself. */
+function reasonOf(cause: unknown): string {
+  if (cause instanceof AggregateError) return cause.errors.map(reasonOf).join(', ');
+  return cause instanceof Error ? cause.message || cause.name : String(cause);
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}

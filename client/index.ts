@@ -1,0 +1,37 @@
+/** The public names of `quorumkv-client`. */
+
+export type { ErrorCode, LeaderHint, Outcome } from '../api/errors.js';
+export type { ClusterStatusResponse, Consistency, MemberStatus, Role } from '../api/types.js';
+export { KVClient, type Cluster } from './client.js';
+export { codecs, type Codec } from './codec.js';
+export type { KVEntry } from './entry.js';
+export {
+  AbortedError,
+  ClosedError,
+  CompactedError,
+  ConflictError,
+  ForbiddenError,
+  InternalError,
+  InvalidArgumentError,
+  KVError,
+  NoLeaderError,
+  RateLimitedError,
+  SessionExpiredError,
+  TimeoutError,
+  TooLargeError,
+  UnauthorizedError,
+  UnavailableError,
+  type ClientErrorCode,
+  type KVErrorCode,
+  type KVErrorDetails,
+} from './errors.js';
+export type {
+  AbortSignalLike,
+  CallOptions,
+  DeleteOptions,
+  KVClientOptions,
+  ListOptions,
+  ReadOptions,
+  RetryOptions,
+  SetOptions,
+} from './options.js';

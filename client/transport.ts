@@ -1,0 +1,137 @@
+/** One request and its answer over HTTP. It repeats nothing and follows nothing: that is decided a layer up. */
+
+import type { ClientRequest, IncomingHttpHeaders } from 'node:http';
+import { Agent } from 'node:http';
+import type { Socket } from 'node:net';
+import { got } from 'got';
+
+/** Connections to one node at most; further requests of this client wait for one of them. */
+const CONNECTIONS_MAX = 128;
+
+/**
+ * An idle connection is dropped after this: sooner than servers drop theirs (5 s in Node.js), since a request that
+ * meets a connection the server is just closing has an unknown outcome.
+ */
+const IDLE_MS_MAX = 4_000;
+
+export interface Request {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly url: string;
+  /** Sent as JSON. */
+  readonly body?: unknown;
+  /** The whole exchange takes at most so long, the wait for a free connection included. */
+  readonly remainingMs: number;
+  /** Connecting takes at most so long. */
+  readonly connectMs: number;
+  /** From the moment a connection is there, the answer takes at most so long. */
+  readonly answerMs: number;
+  /** Stops the exchange. */
+  readonly signal: AbortSignal;
+}
+
+export type Exchange =
+  | {
+      readonly kind: 'answered';
+      readonly status: number;
+      readonly headers: IncomingHttpHeaders;
+      readonly body: Uint8Array;
+    }
+  | {
+      readonly kind: 'failed';
+      /** False when not one byte of the request can have left: nothing was connected. */
+      readonly sent: boolean;
+      /** The bound in milliseconds that ran out, when that is why. */
+      readonly timedOutMs: number | undefined;
+      readonly cause: unknown;
+    };
+
+export interface Transport {
+  exchange(request: Request): Promise<Exchange>;
+  /** Drops every connection. */
+  destroy(): void;
+}
+
+export function createTransport(): Transport {
+  const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS_MAX, timeout: IDLE_MS_MAX });
+  const http = got.extend({
+    agent: { http: agent },
+    // Both would act without knowing whether a write may be repeated.
+    retry: { limit: 0 },
+    followRedirect: false,
+    throwHttpErrors: false,
+    responseType: 'buffer',
+    headers: { 'user-agent': 'quorumkv-client' },
+  });
+  return {
+    destroy: () => agent.destroy(),
+    async exchange(request) {
+      const bounds = watch(request);
+      try {
+        const pending = http(request.url, {
+          method: request.method,
+          signal: bounds.signal,
+          ...(request.body === undefined ? {} : { json: request.body }),
+        });
+        void pending.on('request', (sending: ClientRequest) => sending.once('socket', bounds.onSocket));
+        const { statusCode, headers, rawBody } = await pending;
+        return { kind: 'answered', status: statusCode, headers, body: rawBody };
+      } catch (error) {
+        return {
+          kind: 'failed',
+          sent: bounds.sent(),
+          timedOutMs: bounds.timedOutMs(),
+          cause: causeOf(error),
+        };
+      } finally {
+        bounds.end();
+      }
+    },
+  };
+}
+
+/** The time bounds of one exchange, and whether it came so far that bytes of it may have left. */
+function watch(request: Request) {
+  const controller = new AbortController();
+  const stop = () => controller.abort();
+  let sent = false;
+  let timedOutMs: number | undefined;
+  const after = (ms: number) =>
+    setTimeout(() => {
+      timedOutMs = ms;
+      stop();
+    }, ms);
+  const total = after(request.remainingMs);
+  let phase: NodeJS.Timeout | undefined;
+  const connected = () => {
+    sent = true;
+    clearTimeout(phase);
+    phase = after(request.answerMs);
+  };
+  if (request.signal.aborted) stop();
+  request.signal.addEventListener('abort', stop);
+  return {
+    signal: controller.signal,
+    sent: () => sent,
+    timedOutMs: () => timedOutMs,
+    /** Node.js holds a request back until its connection is up, so nothing leaves before `connect`. */
+    onSocket: (socket: Socket) => {
+      if (controller.signal.aborted) return;
+      if (!socket.connecting) {
+        connected();
+        return;
+      }
+      phase = after(request.connectMs);
+      socket.once('connect', connected);
+    },
+    end() {
+      clearTimeout(total);
+      clearTimeout(phase);
+      request.signal.removeEventListener('abort', stop);
+    },
+  };
+}
+
+// got's own errors hold on to the request, its options and buffers; the error of the system below says it all.
+function causeOf(error: unknown): unknown {
+  return error instanceof Error && error.cause instanceof Error ? error.cause : error;
+}

@@ -1,0 +1,265 @@
+/** Clusters of real nodes: processes on ports of the kernel's choice, with data in a temporary folder. */
+
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { ExecutionContext } from 'ava';
+import { stringify } from 'yaml';
+import { HttpClient } from './http.js';
+import { freePorts } from './ports.js';
+import { ServerProcess } from './server-process.js';
+import { waitFor } from './wait-for.js';
+
+const READY_MS = 20_000;
+const LEADER_MS = 15_000;
+const STOP_MS = 10_000;
+/** A port may be taken between its choice and its use; then everything starts anew. */
+const STARTS_MAX = 3;
+
+export interface ClusterOptions {
+  /** Default: 3. */
+  readonly nodes?: number;
+  /** Further keys at the top of every configuration file. */
+  readonly settings?: Readonly<Record<string, unknown>>;
+}
+
+interface Member {
+  readonly id: string;
+  readonly url: string;
+  readonly configFile: string;
+  process: ServerProcess | undefined;
+}
+
+/** Starts a cluster and waits until every node is ready; it ends with the test. */
+export async function startCluster(t: ExecutionContext, options: ClusterOptions = {}): Promise<Cluster> {
+  for (let attempt = 1; ; attempt += 1) {
+    const cluster = await Cluster.create(options);
+    t.teardown(() => cluster.close());
+    try {
+      cluster.startAll();
+      await cluster.ready();
+      return cluster;
+    } catch (error) {
+      const portTaken = cluster.ids.some((id) =>
+        cluster.logs(id).some((line) => line.includes('EADDRINUSE')),
+      );
+      if (!portTaken || attempt === STARTS_MAX) throw error;
+      await cluster.close();
+    }
+  }
+}
+
+export class Cluster {
+  readonly http = new HttpClient();
+  readonly folder: string;
+  readonly #members: ReadonlyMap<string, Member>;
+  readonly #guard: ChildProcess;
+  #closed = false;
+
+  private constructor(folder: string, members: readonly Member[]) {
+    this.folder = folder;
+    this.#members = new Map(members.map((member) => [member.id, member]));
+    const guard = path.join(import.meta.dirname, 'guard.js');
+    // In a process group of its own, so that whatever ends the tests does not end it too.
+    this.#guard = spawn(process.execPath, [guard], { stdio: ['pipe', 'ignore', 'inherit'], detached: true });
+    this.#guard.stdin?.on('error', () => undefined);
+    this.#tellGuard(`folder ${folder}`);
+  }
+
+  /** The files of a cluster that does not run yet. */
+  static async create(options: ClusterOptions): Promise<Cluster> {
+    const count = options.nodes ?? 3;
+    const ports = await freePorts(count * 3);
+    const folder = mkdtempSync(path.join(tmpdir(), 'quorumkv-test-'));
+    const address = (port: number | undefined): string => `127.0.0.1:${port ?? 0}`;
+    const peers = Array.from({ length: count }, (_, at) => ({
+      id: `n${at + 1}`,
+      raft: address(ports[at * 3]),
+      rpc: address(ports[at * 3 + 1]),
+      http: address(ports[at * 3 + 2]),
+    }));
+    const members = peers.map(({ id, raft, rpc, http }): Member => {
+      const configFile = path.join(folder, `${id}.yaml`);
+      const raftSettings = { nodeID: id, bindAddr: raft, dataDir: path.join(folder, id), logLevel: 'info' };
+      const cluster = { name: 'test', peers };
+      const config = { rpcAddr: rpc, httpAddr: http, raft: raftSettings, cluster, ...options.settings };
+      writeFileSync(configFile, stringify(config));
+      return { id, url: `http://${http}`, configFile, process: undefined };
+    });
+    return new Cluster(folder, members);
+  }
+
+  get ids(): readonly string[] {
+    return [...this.#members.keys()];
+  }
+
+  get urls(): readonly string[] {
+    return [...this.#members.values()].map(({ url }) => url);
+  }
+
+  url(id: string): string {
+    return this.#member(id).url;
+  }
+
+  /** The newest lines that the node's present, or last, process logged. */
+  logs(id: string): readonly string[] {
+    return this.#member(id).process?.lines ?? [];
+  }
+
+  isRunning(id: string): boolean {
+    return this.#member(id).process?.running === true;
+  }
+
+  startAll(): void {
+    for (const id of this.ids) this.start(id);
+  }
+
+  start(id: string): void {
+    const member = this.#member(id);
+    if (this.#closed) throw new Error('the cluster is closed');
+    if (member.process?.running === true) throw new Error(`${id} runs already`);
+    const started = new ServerProcess(member.configFile);
+    member.process = started;
+    this.#tellGuard(`pid ${started.pid ?? 0}`);
+    void started.ended().then(() => this.#tellGuard(`gone ${started.pid ?? 0}`));
+  }
+
+  /** Starts a node that is down, and waits until it is ready. */
+  async restart(id: string): Promise<void> {
+    this.start(id);
+    await this.ready([id]);
+  }
+
+  /** `kill -9`; resolves once the process is gone. */
+  async kill9(id: string): Promise<void> {
+    const { process: running } = this.#member(id);
+    running?.signal('SIGKILL');
+    await running?.ended();
+  }
+
+  /** SIGTERM; resolves with the exit code. Rejects when the node is not gone in time. */
+  async stop(id: string, deadlineMs = STOP_MS): Promise<number | null> {
+    const { process: running } = this.#member(id);
+    if (running === undefined) throw new Error(`${id} was never started`);
+    running.signal('SIGTERM');
+    await this.waitFor(`${id} stops`, () => !running.running, deadlineMs);
+    return running.ended();
+  }
+
+  pause(id: string): void {
+    this.#member(id).process?.signal('SIGSTOP');
+  }
+
+  resume(id: string): void {
+    this.#member(id).process?.signal('SIGCONT');
+  }
+
+  /** Waits until these nodes (default: those that run) answer /readyz with 200. */
+  async ready(ids: readonly string[] = this.#running(), deadlineMs = READY_MS): Promise<void> {
+    const probe = async (id: string): Promise<boolean> => {
+      const { process: node, url } = this.#member(id);
+      if (node?.running !== true) return true;
+      const { status, body } = await this.http.call(url, 'GET', '/readyz', undefined, 2_000);
+      if (status !== 200) throw new Error(`/readyz answers ${status} ${JSON.stringify(body)}`);
+      return true;
+    };
+    await Promise.all(ids.map((id) => this.waitFor(`${id} is ready`, () => probe(id), deadlineMs)));
+    const down = ids.filter((id) => !this.isRunning(id));
+    if (down.length > 0) throw new Error(`ended at once: ${down.join(', ')}\n${this.#state()}`);
+  }
+
+  /** The id of the leader that a majority of the cluster agrees on; waits for one. */
+  async leader(deadlineMs = LEADER_MS): Promise<string> {
+    return this.waitFor(
+      'a majority agrees on a leader that runs',
+      async () => {
+        const views = await Promise.all(this.#running().map((id) => this.#leaderSeenBy(id)));
+        return this.ids.find(
+          (id) => this.isRunning(id) && views.filter((seen) => seen === id).length * 2 > this.ids.length,
+        );
+      },
+      deadlineMs,
+    );
+  }
+
+  async #leaderSeenBy(id: string): Promise<unknown> {
+    try {
+      return (await this.http.call(this.url(id), 'GET', '/status', undefined, 1_000)).body['leaderId'];
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** A number of a node's /status, such as `lastApplied`. */
+  async statusNumber(id: string, name: string): Promise<number> {
+    const { body } = await this.http.call(this.url(id), 'GET', '/status', undefined, 2_000);
+    const value = body[name];
+    if (typeof value !== 'number') throw new Error(`/status of ${id} has no number ${name}`);
+    return value;
+  }
+
+  /** Waits until every running node has applied what the furthest one has committed by now. */
+  async caughtUp(deadlineMs = READY_MS): Promise<void> {
+    const ids = this.#running();
+    const commits = await Promise.all(ids.map((id) => this.statusNumber(id, 'commitIndex')));
+    const target = Math.max(...commits);
+    await this.waitFor(
+      `all have applied ${target}`,
+      async () => {
+        const applied = await Promise.all(ids.map((id) => this.statusNumber(id, 'lastApplied')));
+        return applied.every((index) => index >= target);
+      },
+      deadlineMs,
+    );
+  }
+
+  /** As `waitFor`; the error also tells the state of every node and what it logged last. */
+  async waitFor<T>(
+    description: string,
+    probe: () => T | Promise<T>,
+    deadlineMs: number,
+  ): Promise<NonNullable<Exclude<T, false>>> {
+    try {
+      return await waitFor(description, probe, deadlineMs);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      throw new Error(`${message}\n${this.#state()}`, { cause: error });
+    }
+  }
+
+  /** Ends every process and removes every file. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await Promise.all(this.ids.map((id) => this.kill9(id)));
+    this.http.close();
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 10 });
+    this.#guard.stdin?.end();
+    this.#guard.unref();
+  }
+
+  #running(): readonly string[] {
+    return this.ids.filter((id) => this.isRunning(id));
+  }
+
+  #member(id: string): Member {
+    const member = this.#members.get(id);
+    if (member === undefined) throw new Error(`there is no node ${id}`);
+    return member;
+  }
+
+  #tellGuard(line: string): void {
+    if (this.#guard.stdin?.writable === true) this.#guard.stdin.write(`${line}\n`);
+  }
+
+  #state(): string {
+    return this.ids
+      .map((id) => {
+        const node = this.#member(id).process;
+        const lines = (node?.lines ?? []).slice(-8).map((line) => `    ${line.slice(0, 300)}`);
+        return [`  ${id}: ${node?.describe() ?? 'not started'}`, ...lines].join('\n');
+      })
+      .join('\n');
+  }
+}
