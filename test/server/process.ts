@@ -72,9 +72,22 @@ export function fileWith(directory: string, text: string, name = 'node.yaml'): s
   return file;
 }
 
+/** Below those that the kernel gives to outgoing connections, so that none of these takes one before the node does. */
+const PORT_MIN = 20_000;
+const PORT_MAX = 32_000;
+
 /** Ports that were free a moment ago, all different. */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(Array.from({ length: count }, () => listening()));
+  const servers: Server[] = [];
+  while (servers.length < count) {
+    const server = createServer();
+    server.listen(PORT_MIN + Math.floor(Math.random() * (PORT_MAX - PORT_MIN)), '127.0.0.1');
+    const free = await once(server, 'listening').then(
+      () => true,
+      () => false,
+    );
+    if (free) servers.push(server);
+  }
   const ports = servers.map((server) => (server.address() as AddressInfo).port);
   await Promise.all(servers.map((server) => once(server.close(), 'close')));
   return ports;
