@@ -20,6 +20,7 @@ export class Applier {
   readonly #store: StateStore;
   #applied: Applied;
   #keyCount = 0;
+  #stopped = false;
 
   constructor(store: StateStore) {
     this.#store = store;
@@ -43,6 +44,11 @@ export class Applier {
     });
   }
 
+  /** Begins no further operation of the store, so that it can be closed. What was being read for is applied after the restart. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
   /** Applies consecutive entries that follow `applied`. Not to be called again before `done`. */
   apply(entries: readonly Entry[], done: (applied: readonly AppliedEntry[]) => void): void {
     const commands = entries.map((entry) =>
@@ -50,6 +56,7 @@ export class Applier {
     );
     const rows = rowsRead(commands.filter((command): command is Command => command !== undefined));
     this.#store.getMany(rows, (values) => {
+      if (this.#stopped) return;
       const set = new WorkingSet(rows, values);
       const results = entries.map((entry, at) => {
         const command = commands[at];

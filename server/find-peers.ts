@@ -6,7 +6,9 @@ import { z } from 'zod';
 import { PATHS } from '../api/paths.js';
 import type { Config, Peer } from '../configs/config.js';
 import type { Greeting } from './bootstrap.js';
+import { StorageError } from '../persistence/errors.js';
 import type { ControlClient } from './rpc/control.js';
+import { RPC_CODES, RpcError } from './rpc/errors.js';
 import { HELLO_METHOD, helloParams } from './rpc/hello.js';
 import type { Roster } from './rpc/identity.js';
 import { addressesOf } from './starting.js';
@@ -52,15 +54,34 @@ async function askStatus(url: string): Promise<Peer> {
 
 const greetingSchema = z.object({ incarnation: z.string(), clusterId: z.string().nullable() });
 
-/** Asks until the peer answers; every one of the first voters is needed. */
+/**
+ * Asks until the peer answers; every one of the first voters is needed.
+ *
+ * @throws StorageError `unusable` when the peer knows this node's id with another disk: waiting would not help
+ */
 export function greetPeer(options: FindPeersOptions, peer: Peer): Promise<Greeting> {
   const { config, roster, control } = options;
   return untilAnswered(options, `${peer.id} (${peer.raft})`, async () => {
     const params = helloParams(roster, peer.id, config.raft.electionTimeoutMs);
-    return greetingSchema.parse(
-      await control.callAddress(peer.raft, HELLO_METHOD, params, ATTEMPT_TIMEOUT_MS),
-    );
+    try {
+      return greetingSchema.parse(
+        await control.callAddress(peer.raft, HELLO_METHOD, params, ATTEMPT_TIMEOUT_MS),
+      );
+    } catch (error) {
+      throw error instanceof RpcError && error.code === RPC_CODES.replacedSender
+        ? replaced(options, peer, error)
+        : error;
+    }
   });
+}
+
+function replaced({ config }: FindPeersOptions, peer: Peer, cause: RpcError): StorageError {
+  const { nodeID, dataDir } = config.raft;
+  return new StorageError(
+    'unusable',
+    `${dataDir} is not the data directory that ${peer.id} knows ${nodeID} by: ${cause.message}; restore the directory that ${nodeID} had, or check raft.nodeID and cluster.peers`,
+    cause,
+  );
 }
 
 async function untilAnswered<T>(options: FindPeersOptions, who: string, ask: () => Promise<T>): Promise<T> {
@@ -71,6 +92,7 @@ async function untilAnswered<T>(options: FindPeersOptions, who: string, ask: () 
     try {
       return await ask();
     } catch (error) {
+      if (error instanceof StorageError) throw error;
       const why = error instanceof Error ? error.message : String(error);
       waitFor(`the first start waits for every peer: ${who} does not answer yet (${why})`);
       if (performance.now() - mentionedAt >= REMIND_MS) {

@@ -20,12 +20,12 @@ export class Leadership {
     this.#options = options;
   }
 
-  /** Rejects with `no-leader` when none appears in time. */
+  /** Rejects with `no-leader` when none appears in time, with `shutting-down` once this node has stopped. */
   async leader(deadline: Deadline): Promise<NodeId> {
-    const known = this.#node.standing.leader;
-    if (known !== undefined) return known;
     const patienceMs = Math.min(this.#options.leaderWaitMs, deadline.remainingMs());
-    await this.#node.whenStanding((standing) => standing.leader !== undefined, patienceMs);
+    if (this.#node.standing.leader === undefined)
+      await this.#node.whenStanding((standing) => standing.leader !== undefined, patienceMs);
+    if (this.#node.isStopped) throw shuttingDown();
     const { leader } = this.#node.standing;
     if (leader !== undefined) return leader;
     throw noLeader('no leader was elected in time; a majority of the voters may be down or unreachable');
@@ -49,6 +49,11 @@ export class Leadership {
       gone.cancel();
     }
   }
+}
+
+/** Nothing of the request was begun, or what was begun is certainly not applied. */
+export function shuttingDown(): ServiceError {
+  return new ServiceError('shutting-down', 'the node is shutting down', { retryAfterSeconds: 1 });
 }
 
 export function noLeader(detail: string): ServiceError {

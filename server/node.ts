@@ -56,6 +56,11 @@ export type ReadIndexOutcome =
   /** Leadership went before it could be confirmed. */
   | { readonly status: 'lost' };
 
+interface Watcher {
+  readonly wanted: (standing: Standing) => boolean;
+  readonly finish: (reached: boolean) => void;
+}
+
 /** After a pause of the process, time goes on by this many ticks at once: what peers sent meanwhile is read first. */
 const CATCH_UP_TICKS_MAX = 3;
 
@@ -68,7 +73,7 @@ export class Node implements Inbox {
   readonly #proposals = new ProposalWaiters();
   readonly #appliedWaiters = new AppliedWaiters();
   readonly #reads = new Map<number, (outcome: ReadIndexOutcome) => void>();
-  readonly #watchers = new Set<(standing: Standing) => void>();
+  readonly #watchers = new Set<Watcher>();
   #lastReadId = 0;
   #standing: Standing;
   #turnDue = false;
@@ -96,20 +101,26 @@ export class Node implements Inbox {
     });
   }
 
-  /** Takes part no more. Proposals that are not decided stay so. */
+  /**
+   * Takes part no more, and lets everyone go who waits for something. Proposals that are not decided stay so. From now on no
+   * operation of a store is begun; those in flight may still end.
+   */
   stop(): void {
     this.#stopped = true;
     this.#stopTicking?.();
+    this.#applier.stop();
     this.#proposals.abandon();
     for (const settle of this.#reads.values()) settle({ status: 'lost' });
     this.#reads.clear();
+    this.#appliedWaiters.abandon();
+    for (const { finish } of this.#watchers) finish(false);
   }
 
   get isStopped(): boolean {
     return this.#stopped;
   }
 
-  /** `reached` resolves once the standing is as wanted (true), after `timeoutMs`, or when cancelled (false). */
+  /** `reached` resolves once the standing is as wanted (true), or after `timeoutMs`, when cancelled or at the stop (false). */
   watchStanding(
     wanted: (standing: Standing) => boolean,
     timeoutMs: number,
@@ -117,16 +128,15 @@ export class Node implements Inbox {
     let done: (reached: boolean) => void = () => undefined;
     const reached = new Promise<boolean>((resolve) => (done = resolve));
     const stopTimer = this.#ports.clock.after(timeoutMs, () => finish(false));
-    const watcher = (standing: Standing): void => {
-      if (wanted(standing)) finish(true);
-    };
     const finish = (result: boolean): void => {
       stopTimer();
       this.#watchers.delete(watcher);
       done(result);
     };
+    const watcher: Watcher = { wanted, finish };
     this.#watchers.add(watcher);
-    watcher(this.#standing);
+    if (wanted(this.#standing)) finish(true);
+    else if (this.#stopped) finish(false);
     return { reached, cancel: () => finish(false) };
   }
 
@@ -160,15 +170,9 @@ export class Node implements Inbox {
     return this.#proposals.size;
   }
 
-  /** Resolves once no proposal waits, or after `timeoutMs`. */
-  whenDecided(timeoutMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const cancel = this.#ports.clock.after(timeoutMs, resolve);
-      this.#proposals.whenEmpty(() => {
-        cancel();
-        resolve();
-      });
-    });
+  /** Reads that wait for an index to be applied here. */
+  get waitingReads(): number {
+    return this.#appliedWaiters.size;
   }
 
   /** Appends a command where this node leads; settles when it is applied, or when it is certain that it never will be. */
@@ -198,10 +202,19 @@ export class Node implements Inbox {
     return new Promise((settle) => this.#reads.set(id, settle));
   }
 
-  /** Resolves once `index` is applied here. */
-  whenApplied(index: Index): Promise<void> {
-    if (index <= this.appliedIndex) return Promise.resolve();
-    return new Promise((resolve) => this.#appliedWaiters.add(index, resolve));
+  /** Resolves once `index` is applied here (true), or after `timeoutMs` or at the stop (false). */
+  whenApplied(index: Index, timeoutMs: number): Promise<boolean> {
+    if (index <= this.appliedIndex) return Promise.resolve(true);
+    if (this.#stopped) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      const finish = (reached: boolean): void => {
+        stopTimer();
+        forget();
+        resolve(reached);
+      };
+      const stopTimer = this.#ports.clock.after(timeoutMs, () => finish(false));
+      const forget = this.#appliedWaiters.add(index, finish);
+    });
   }
 
   /** See `Raft.transfer`. */
@@ -282,6 +295,7 @@ export class Node implements Inbox {
       return;
     }
     this.#ports.logStore.read(from, to, this.#options.raft.applyBytesMax, (read) => {
+      if (this.#stopped) return;
       this.#applier.apply(read, (applied) => this.#applied(applied));
     });
   }
@@ -312,7 +326,7 @@ export class Node implements Inbox {
     if (now.term === before.term && now.role === before.role && now.leader === before.leader) return;
     this.#standing = now;
     this.#events.changed(now, before);
-    for (const watcher of [...this.#watchers]) watcher(now);
+    for (const { wanted, finish } of this.#watchers) if (wanted(now)) finish(true);
   }
 
   #currentStanding(): Standing {

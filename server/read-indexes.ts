@@ -8,6 +8,7 @@ import type { Deadline } from './deadline.js';
 import { deadlineAfter } from './deadline.js';
 import type { LeaderLink } from './leader-link.js';
 import type { Leadership } from './leadership.js';
+import { shuttingDown } from './leadership.js';
 import type { Node, ReadIndexOutcome } from './node.js';
 import type { Clock } from './ports.js';
 import { ServiceError } from './service.js';
@@ -79,9 +80,7 @@ function throwIfFinal(outcome: ReadIndexOutcome): void {
   if (outcome.why === 'overloaded') {
     throw new ServiceError('overloaded', 'too many reads wait for the leader', { retryAfterSeconds: 1 });
   }
-  if (outcome.why === 'stopping') {
-    throw new ServiceError('shutting-down', 'the node is shutting down', { retryAfterSeconds: 1 });
-  }
+  if (outcome.why === 'stopping') throw shuttingDown();
 }
 
 function noQuorum(): ServiceError {

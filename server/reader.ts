@@ -2,6 +2,8 @@
 
 import { KEY_ROWS, decodeValue, keyOfRow, keyRow } from '../kv/rows.js';
 import type { Range, StateStore } from '../persistence/state-store.js';
+import { shuttingDown } from './leadership.js';
+import type { Node } from './node.js';
 import type { Clock } from './ports.js';
 import type { ListQuery, ListResult, ReadResult, StoredEntry } from './service.js';
 
@@ -11,23 +13,25 @@ const PAGE_BYTES_MAX = 8 * 1024 * 1024;
 interface Request {
   readonly keys: readonly string[];
   readonly resolve: (result: ReadResult) => void;
+  readonly reject: (error: Error) => void;
 }
 
 export class Reader {
   readonly #store: StateStore;
   readonly #clock: Clock;
-  readonly #appliedIndex: () => number;
+  readonly #node: Pick<Node, 'appliedIndex' | 'isStopped'>;
   #gathered: Request[] = [];
 
-  constructor(store: StateStore, clock: Clock, appliedIndex: () => number) {
+  /** Once `node` has stopped, its store may be closed at any time: reads are refused as `shutting-down`. */
+  constructor(store: StateStore, clock: Clock, node: Pick<Node, 'appliedIndex' | 'isStopped'>) {
     this.#store = store;
     this.#clock = clock;
-    this.#appliedIndex = appliedIndex;
+    this.#node = node;
   }
 
   get(keys: readonly string[]): Promise<ReadResult> {
-    return new Promise((resolve) => {
-      this.#gathered.push({ keys, resolve });
+    return new Promise((resolve, reject) => {
+      this.#gathered.push({ keys, resolve, reject });
       if (this.#gathered.length === 1) this.#clock.soon(() => this.#flush());
     });
   }
@@ -35,8 +39,12 @@ export class Reader {
   #flush(): void {
     const requests = this.#gathered;
     this.#gathered = [];
+    if (this.#node.isStopped) {
+      for (const { reject } of requests) reject(shuttingDown());
+      return;
+    }
     const keys = requests.flatMap((request) => request.keys);
-    const revision = this.#appliedIndex();
+    const revision = this.#node.appliedIndex;
     this.#store.getMany(keys.map(keyRow), (values) => {
       let at = 0;
       for (const { keys: asked, resolve } of requests) {
@@ -50,6 +58,7 @@ export class Reader {
   }
 
   list(query: ListQuery): Promise<ListResult> {
+    if (this.#node.isStopped) return Promise.reject(shuttingDown());
     return new Promise((resolve) => {
       this.#store.scan(rangeOf(query), (scan) => {
         const entries = scan.entries.map(([row, record]) => ({ key: keyOfRow(row), ...decodeValue(record) }));
@@ -65,7 +74,7 @@ function storedEntry(key: string, record: Buffer | undefined): StoredEntry | und
 
 /** The rows of the keys with the prefix, from `start` on, before `end`, and behind `after` in the listing's direction. */
 export function rangeOf(query: ListQuery): Range {
-  const { prefix = '', start, end, after, reverse, limit } = query;
+  const { prefix = '', start, end, after, reverse, limit, bytesMax = PAGE_BYTES_MAX } = query;
   const lower = [keyRow(prefix), ...(start === undefined ? [] : [keyRow(start)])];
   const upper = [
     prefix === '' ? KEY_ROWS.lt : successor(keyRow(prefix)),
@@ -74,7 +83,7 @@ export function rangeOf(query: ListQuery): Range {
   if (after !== undefined && reverse) upper.push(keyRow(after));
   const gte = lower.reduce((a, b) => (Buffer.compare(a, b) >= 0 ? a : b));
   const lt = upper.reduce((a, b) => (Buffer.compare(a, b) <= 0 ? a : b));
-  const bounds = { lt, reverse, limit, bytesMax: PAGE_BYTES_MAX };
+  const bounds = { lt, reverse, limit, bytesMax: Math.min(bytesMax, PAGE_BYTES_MAX) };
   if (after === undefined || reverse) return { gte, ...bounds };
   const gt = keyRow(after);
   return Buffer.compare(gt, gte) >= 0 ? { gt, ...bounds } : { gte, ...bounds };

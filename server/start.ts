@@ -1,6 +1,7 @@
 /** Puts a node together from its configuration, and takes it apart again. With `main.ts`, the only place that wires. */
 
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Config } from '../configs/config.js';
 import type { Configuration } from '../membership/configuration.js';
@@ -24,7 +25,7 @@ import type { Inbox } from './ports.js';
 import { TICK_MS, raftOptions } from './raft-settings.js';
 import { ReadIndexes } from './read-indexes.js';
 import { Reader } from './reader.js';
-import { checkForgetful, isFresh, recoverSeed } from './recovery.js';
+import { isFresh, recoverSeed, refuseLostLog } from './recovery.js';
 import { findPeers, greetPeer } from './find-peers.js';
 import type { ControlClient } from './rpc/control.js';
 import { createControlClient } from './rpc/control.js';
@@ -41,6 +42,10 @@ import { StoreService } from './store-service.js';
 
 /** A request waits for an election for so many of the longest election timeouts before it is told `no-leader`. */
 const LEADER_WAIT_TIMEOUTS = 4;
+
+/** A node that catches up for longer asks anew how far it has to come. */
+const CATCH_UP_MS = 10_000;
+const CATCH_UP_RETRY_MS = 100;
 
 export interface StartOptions {
   readonly config: Config;
@@ -174,7 +179,7 @@ async function seedOf(base: Base, identity: Identity): Promise<RaftSeed> {
   if (!isFresh(log.recovered, state.recovered)) {
     return recoverSeed(config.raft.dataDir, log.store, log.recovered, state.recovered);
   }
-  checkForgetful(config.raft.dataDir, identity);
+  refuseLostLog(config.raft.dataDir, identity);
   const finding = {
     config,
     roster,
@@ -264,7 +269,7 @@ function serviceOf(
     link,
     readIndexes,
     leaseIndexes: indexes(true),
-    reader: new Reader(state, clock, () => node.appliedIndex),
+    reader: new Reader(state, clock, node),
     report,
     requestTimeoutMs,
   });
@@ -286,12 +291,14 @@ async function catchUp(
   while (!node.isStopped) {
     try {
       const index = await readIndexes.get();
-      await node.whenApplied(index);
+      if (!(await node.whenApplied(index, CATCH_UP_MS))) continue;
       report.caughtUp();
       logger.info({ index, keys: node.keyCount }, 'ready');
       return;
     } catch (error) {
       logger.debug({ err: error }, 'not caught up yet');
+      // A refusal (`overloaded`) may come at once; asking again in the same turn would leave no turn to anybody else.
+      await delay(CATCH_UP_RETRY_MS);
     }
   }
 }

@@ -8,7 +8,7 @@ import type { Deadline } from './deadline.js';
 import { deadlineAfter } from './deadline.js';
 import type { LeaderLink } from './leader-link.js';
 import type { Leadership } from './leadership.js';
-import { noLeader } from './leadership.js';
+import { noLeader, shuttingDown } from './leadership.js';
 import type { Node } from './node.js';
 import type { Clock } from './ports.js';
 import type { ReadIndexes } from './read-indexes.js';
@@ -82,9 +82,9 @@ export class StoreService implements Service {
     if (consistency === 'stale') return;
     const index = await deadline.race((consistency === 'lease' ? leaseIndexes : readIndexes).get());
     if (index !== undefined && index <= node.appliedIndex) return;
-    const applied =
-      index === undefined ? undefined : await deadline.race(node.whenApplied(index).then(() => true));
-    if (applied === undefined) {
+    const reached = index !== undefined && (await node.whenApplied(index, deadline.remainingMs()));
+    if (node.isStopped) throw shuttingDown();
+    if (!reached) {
       throw new ServiceError('no-quorum', 'the node could not catch up with the leader in time', {
         retryAfterSeconds: 1,
       });
@@ -92,8 +92,7 @@ export class StoreService implements Service {
   }
 
   #begin(clock: Clock, timeoutMs: number): Deadline {
-    if (this.#state === 'stopped')
-      throw new ServiceError('shutting-down', 'the node is shutting down', { retryAfterSeconds: 1 });
+    if (this.#state === 'stopped') throw shuttingDown();
     return deadlineAfter(clock, timeoutMs);
   }
 
@@ -137,9 +136,7 @@ function settled(outcome: ProposalOutcome | undefined): CommandResult | undefine
       if (outcome.why === 'overloaded') {
         throw new ServiceError('overloaded', 'too many writes wait for consensus', { retryAfterSeconds: 1 });
       }
-      if (outcome.why === 'stopping') {
-        throw new ServiceError('shutting-down', 'the node is shutting down', { retryAfterSeconds: 1 });
-      }
+      if (outcome.why === 'stopping') throw shuttingDown();
       return undefined;
     case 'unresolved':
       throw new ServiceError(

@@ -10,7 +10,7 @@ export type ProposalOutcome =
   | { readonly status: 'refused'; readonly why: Refusal | 'stopping' }
   /** Another leader's entry was committed in its place: it is certainly not applied, and never will be. */
   | { readonly status: 'displaced' }
-  /** The node stops before it is decided. */
+  /** This node can't tell: it stops before it is decided, or has lost sight of the entry. */
   | { readonly status: 'unresolved' };
 
 interface Waiting {
@@ -21,15 +21,15 @@ interface Waiting {
 /** Proposals by the index that their entry has. */
 export class ProposalWaiters {
   readonly #waiting = new Map<Index, Waiting>();
-  #onEmpty: (() => void) | undefined;
 
   get size(): number {
     return this.#waiting.size;
   }
 
   add(index: Index, term: Term, settle: (outcome: ProposalOutcome) => void): void {
-    // This node led earlier, lost an entry at this index, and leads again.
-    this.#waiting.get(index)?.settle({ status: 'displaced' });
+    // This node led earlier, lost an entry at this index, and leads again. Another log may still hold the lost one, and its
+    // node may be elected next and commit it (§5.4.2, Figure 8): nothing is certain before an entry at this index is committed.
+    this.#waiting.get(index)?.settle({ status: 'unresolved' });
     this.#waiting.set(index, { term, settle });
   }
 
@@ -40,13 +40,6 @@ export class ProposalWaiters {
     this.#waiting.delete(index);
     if (waiting.term !== term || result === undefined) waiting.settle({ status: 'displaced' });
     else waiting.settle({ status: 'applied', index, result });
-    if (this.#waiting.size === 0) this.#onEmpty?.();
-  }
-
-  /** Calls `task` when nothing waits any more. */
-  whenEmpty(task: () => void): void {
-    this.#onEmpty = task;
-    if (this.#waiting.size === 0) task();
   }
 
   abandon(): void {
@@ -57,16 +50,29 @@ export class ProposalWaiters {
 
 /** Reads that wait until the state machine has come far enough. */
 export class AppliedWaiters {
-  #waiting: { readonly index: Index; readonly resolve: () => void }[] = [];
+  readonly #waiting = new Set<{ readonly index: Index; readonly settle: (reached: boolean) => void }>();
 
-  add(index: Index, resolve: () => void): void {
-    this.#waiting.push({ index, resolve });
+  get size(): number {
+    return this.#waiting.size;
+  }
+
+  /** The result takes it back: who stops waiting must not be remembered until the index comes. */
+  add(index: Index, settle: (reached: boolean) => void): () => void {
+    const waiter = { index, settle };
+    this.#waiting.add(waiter);
+    return () => void this.#waiting.delete(waiter);
   }
 
   applied(index: Index): void {
-    if (this.#waiting.length === 0) return;
-    const due = this.#waiting.filter((waiter) => waiter.index <= index);
-    this.#waiting = this.#waiting.filter((waiter) => waiter.index > index);
-    for (const { resolve } of due) resolve();
+    for (const waiter of this.#waiting) {
+      if (waiter.index > index) continue;
+      this.#waiting.delete(waiter);
+      waiter.settle(true);
+    }
+  }
+
+  abandon(): void {
+    for (const { settle } of this.#waiting) settle(false);
+    this.#waiting.clear();
   }
 }

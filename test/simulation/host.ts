@@ -235,7 +235,7 @@ export class Host {
       link,
       readIndexes: indexes(false),
       leaseIndexes: indexes(true),
-      reader: new Reader(state, clock, () => node.appliedIndex),
+      reader: new Reader(state, clock, node),
       report,
       requestTimeoutMs: REQUEST_TIMEOUT_MS,
     });

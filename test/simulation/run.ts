@@ -66,6 +66,7 @@ export async function simulate({ seed, faults: given }: RunOptions): Promise<Run
     for (const client of clients) client.start();
     await cluster.run(STORM_MS);
     await recover(cluster, clients);
+    for (const client of clients) client.finish();
     const verdict = checkHistory(history);
     if (verdict.type !== 'linearizable')
       throw new Error(`${verdict.type} on key ${verdict.key}\n${verdict.report}`);

@@ -9,8 +9,8 @@ import type { Random } from './random.js';
 import type { World } from './world.js';
 
 const KEYS = ['a', 'b', 'c'];
-/** A client gives up on an answer after this; it then knows nothing. */
-const PATIENCE_MS = 3000;
+/** A client gives up on an answer after this, at most; it then knows nothing. */
+const PATIENCE_MS = 2500;
 const THINK_MS = 40;
 
 export interface WorkloadParts {
@@ -24,6 +24,7 @@ export interface WorkloadParts {
 export class Client {
   readonly #name: string;
   readonly #parts: WorkloadParts;
+  readonly #open = new Set<() => void>();
   #values = 0;
   #stopped = false;
   /** The revisions it was last told, for conditions. */
@@ -41,6 +42,11 @@ export class Client {
 
   stop(): void {
     this.#stopped = true;
+  }
+
+  /** The run is over: what has no answer never will have. */
+  finish(): void {
+    for (const giveUp of [...this.#open]) giveUp();
   }
 
   #next(): void {
@@ -75,11 +81,14 @@ export class Client {
       if (settled) return;
       settled = true;
       cancel();
+      this.#open.delete(giveUp);
       if ('revision' in outcome && outcome.revision !== undefined) this.#revisions.set(key, outcome.revision);
       history.push({ client: this.#name, key, action, outcome, invokeMs, returnMs: world.nowMs });
       then();
     };
-    const cancel = world.after(PATIENCE_MS, () => settle({ type: 'unknown' }));
+    const giveUp = (): void => settle({ type: 'unknown' });
+    const cancel = world.after(random.between(0.2, 1) * PATIENCE_MS, giveUp);
+    this.#open.add(giveUp);
     const consistency = random.chance(0.3) ? 'lease' : 'linearizable';
     network.sendOnce(this.#name, host.id, () =>
       host.arrive(({ service }) => {

@@ -1,0 +1,355 @@
+/**
+ * A cluster in one process: real nodes and services on stores in memory, with a network that the test cuts and a clock
+ * of its own. What is forwarded goes through the real methods of the control plane.
+ */
+
+import type { Configuration, NodeId } from '../../membership/configuration.js';
+import { memberOf } from '../../membership/configuration.js';
+import { memoryLogDisk, openMemoryLogStore } from '../../persistence/memory/log-store.js';
+import type { MemoryLogDisk } from '../../persistence/memory/log-store.js';
+import { memoryStateDisk, openMemoryStateStore } from '../../persistence/memory/state-store.js';
+import type { MemoryStateDisk } from '../../persistence/memory/state-store.js';
+import type { StateStore } from '../../persistence/state-store.js';
+import type { LogStore } from '../../persistence/log-store.js';
+import { ClusterInvariants } from '../../raft/invariants.js';
+import type { RaftOptions } from '../../raft/state.js';
+import { firstBatch, firstConfiguration } from '../../server/bootstrap.js';
+import { Leadership } from '../../server/leadership.js';
+import { Node } from '../../server/node.js';
+import { ReadIndexes } from '../../server/read-indexes.js';
+import { Reader } from '../../server/reader.js';
+import { isFresh, recoverSeed } from '../../server/recovery.js';
+import type { ControlClient } from '../../server/rpc/control.js';
+import { controlMethods } from '../../server/rpc/control-methods.js';
+import type { Methods } from '../../server/rpc/dispatch.js';
+import { ChannelError } from '../../server/rpc/errors.js';
+import { createLeaderLink } from '../../server/rpc/forwarding.js';
+import type { Roster } from '../../server/rpc/identity.js';
+import { envelopeTo } from '../../server/rpc/identity.js';
+import { StatusReport } from '../../server/status.js';
+import { StoreService } from '../../server/store-service.js';
+import type { VirtualClock } from './virtual-clock.js';
+import { virtualClock } from './virtual-clock.js';
+
+export const REQUEST_TIMEOUT_MS = 5000;
+/** Four of the longest election timeouts, as a server has it. */
+export const LEADER_WAIT_MS = 1200;
+const TICK_MS = 10;
+const LATENCY_MS = 1;
+
+export interface TestNode {
+  readonly id: NodeId;
+  readonly node: Node;
+  readonly service: StoreService;
+  readonly logStore: LogStore;
+  readonly stateStore: StateStore;
+  /** Messages that the core refused as those of no correct peer. */
+  readonly refusals: string[];
+}
+
+interface Machine {
+  readonly id: NodeId;
+  readonly logDisk: MemoryLogDisk;
+  readonly stateDisk: MemoryStateDisk;
+  running: TestNode | undefined;
+  methods: Methods;
+}
+
+export interface ClusterOptions {
+  readonly size?: number;
+  readonly pendingMax?: number;
+  readonly raft?: Partial<RaftOptions>;
+  /** How long an operation of a node's state store takes, in ms; may change while it runs. */
+  readonly stateDelaysMs?: Map<NodeId, number>;
+}
+
+export interface Cluster {
+  readonly clock: VirtualClock;
+  readonly nodes: readonly TestNode[];
+  node(id: NodeId): TestNode;
+  /** Waits for a leader that every node in `among` follows; all by default. */
+  leader(among?: readonly TestNode[]): Promise<TestNode>;
+  followers(): TestNode[];
+  /** Nothing passes between the groups; nodes in none are alone. */
+  partition(...groups: (readonly TestNode[])[]): void;
+  /** As `partition`, for consensus alone: the control plane goes on. */
+  partitionConsensus(...groups: (readonly TestNode[])[]): void;
+  heal(): void;
+  /** Whether a call over a cut link finds that out at once, or waits for its answer in vain. */
+  cutIs: 'refused' | 'silent';
+  /** Ends a node as `stopServer` does at last: the stores close in the same turn. */
+  stop(id: NodeId): Promise<void>;
+  start(id: NodeId): Promise<TestNode>;
+}
+
+/** The same numbers every time, others for each node. */
+function randomFrom(seed: number): () => number {
+  let state = seed * 2654435761;
+  return () => {
+    state = (Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x9e3779b9) | 0;
+    return (state >>> 0) / 2 ** 32;
+  };
+}
+
+function raftOptions(id: NodeId, seed: number, options: Partial<RaftOptions> = {}): RaftOptions {
+  return {
+    id,
+    electionTicks: [15, 30],
+    heartbeatTicks: 5,
+    appendBytesMax: 4096,
+    window: { appendsMax: 8, bytesMax: 65_536 },
+    uncommittedBytesMax: 1_000_000,
+    entryCacheBytes: 1_000_000,
+    applyBytesMax: 4096,
+    leaseMs: 126,
+    pendingReadsMax: 100,
+    random: randomFrom(seed),
+    ...options,
+  };
+}
+
+class Network {
+  #groups: readonly (readonly NodeId[])[] | undefined;
+  #consensusGroups: readonly (readonly NodeId[])[] | undefined;
+
+  set(groups: readonly (readonly NodeId[])[] | undefined, consensus = groups): void {
+    this.#groups = groups;
+    this.#consensusGroups = consensus;
+  }
+
+  connects(a: NodeId, b: NodeId, consensus: boolean): boolean {
+    const groups = consensus ? this.#consensusGroups : this.#groups;
+    return groups === undefined || groups.some((group) => group.includes(a) && group.includes(b));
+  }
+}
+
+export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
+  const ids = Array.from({ length: options.size ?? 3 }, (_, at) => `n${at + 1}`);
+  const machines = new Map<NodeId, Machine>(
+    ids.map((id) => [
+      id,
+      { id, logDisk: memoryLogDisk(), stateDisk: memoryStateDisk(), running: undefined, methods: {} },
+    ]),
+  );
+  const machine = (id: NodeId): Machine => machines.get(id)!;
+  const running = (): TestNode[] => [...machines.values()].flatMap(({ running: node }) => node ?? []);
+  const restarted = new Set<NodeId>();
+  const invariants = new ClusterInvariants();
+  const clock = virtualClock(() => {
+    const observed = running().map(({ id, node }) => ({ state: node.state, disk: diskOf(machine(id)) }));
+    // Only with all of them up is it known what a majority holds.
+    if (observed.length === ids.length) invariants.observe(observed, new Set(restarted));
+    if (observed.length === ids.length) restarted.clear();
+  });
+  const network = new Network();
+  const first = await firstOf(ids);
+
+  const cluster: Cluster = {
+    clock,
+    get nodes() {
+      return running();
+    },
+    node: (id) => machine(id).running!,
+    async leader(among) {
+      const leaderOf = (): TestNode | undefined => {
+        const wanted = among ?? running();
+        const leader = wanted.find(({ node }) => node.standing.role === 'leader');
+        const follow = wanted.every(({ node }) => node.standing.leader === leader?.id);
+        return follow ? leader : undefined;
+      };
+      await clock.when(() => leaderOf() !== undefined, 'a leader that all follow');
+      return leaderOf()!;
+    },
+    followers: () => running().filter(({ node }) => node.standing.role !== 'leader'),
+    partition: (...groups) => network.set(groups.map((group) => group.map(({ id }) => id))),
+    partitionConsensus: (...groups) =>
+      network.set(
+        undefined,
+        groups.map((group) => group.map(({ id }) => id)),
+      ),
+    heal: () => network.set(undefined),
+    cutIs: 'silent',
+    async stop(id) {
+      const { node, logStore, stateStore } = machine(id).running!;
+      node.stop();
+      const closed = Promise.all([logStore.close(), stateStore.close()]);
+      machine(id).running = undefined;
+      await clock.until(closed, `the stores of ${id} close`);
+    },
+    async start(id) {
+      restarted.add(id);
+      await boot(machine(id));
+      return machine(id).running!;
+    },
+  };
+
+  const control = (from: NodeId, roster: Roster): Pick<ControlClient, 'call'> => ({
+    call: (id, method, params, timeoutMs) =>
+      callOver({ clock, network, cluster, from }, timeoutMs, id, async () => {
+        const incarnation = memberOf(first, id)!.incarnation;
+        const sent: unknown = JSON.parse(
+          JSON.stringify({ ...envelopeTo(roster, { id, incarnation }), ...params }),
+        );
+        const answer = await machine(id).methods[method]!(sent, {});
+        return JSON.parse(JSON.stringify(answer)) as unknown;
+      }),
+  });
+
+  async function boot(on: Machine): Promise<void> {
+    const seed = ids.indexOf(on.id) + 1;
+    on.running = await bootNode(on, { options, clock, network, machine, first, seed, control });
+  }
+
+  for (const id of ids) await boot(machine(id));
+  return cluster;
+}
+
+function diskOf({ logDisk }: Machine): {
+  readonly term: number;
+  readonly vote: NodeId | undefined;
+  termAt(index: number): number | undefined;
+} {
+  return {
+    term: logDisk.hardState?.term ?? 0,
+    vote: logDisk.hardState?.vote,
+    termAt: (index) => (index === 0 ? 0 : logDisk.entries[index - 1]?.term),
+  };
+}
+
+function firstOf(ids: readonly NodeId[]): Promise<Configuration> {
+  const incarnation = (id: NodeId): string => `disk-of-${id}`;
+  const peers = ids.map((id) => ({ id, raft: `${id}:1`, rpc: `${id}:2`, http: `${id}:3` }));
+  return firstConfiguration({
+    self: { id: ids[0]!, incarnation: incarnation(ids[0]!) },
+    peers,
+    greet: ({ id }) => Promise.resolve({ incarnation: incarnation(id), clusterId: null }),
+  });
+}
+
+interface Wires {
+  readonly clock: VirtualClock;
+  readonly network: Network;
+  readonly cluster: Cluster;
+  readonly from: NodeId;
+}
+
+/** A call as the control plane carries it: lost without a word, or refused, where the link is cut. */
+function callOver(
+  { clock, network, cluster, from }: Wires,
+  timeoutMs: number,
+  to: NodeId,
+  carryOut: () => Promise<unknown>,
+): Promise<unknown> {
+  const there = (): boolean => network.connects(from, to, false);
+  return new Promise((resolve, reject) => {
+    if (!there() && cluster.cutIs === 'refused') {
+      reject(new ChannelError('never-sent', `${to} is not reached`));
+      return;
+    }
+    clock.after(timeoutMs, () => reject(new ChannelError('timed-out', `no answer of ${to}`)));
+    const answer = (settle: () => void): void =>
+      void clock.after(LATENCY_MS, () => {
+        if (there()) settle();
+        else if (cluster.cutIs === 'refused') reject(new ChannelError('lost', `${to} went`));
+      });
+    clock.after(LATENCY_MS, () => {
+      if (!there()) return;
+      carryOut().then(
+        (result) => answer(() => resolve(result)),
+        (error: unknown) => answer(() => reject(error instanceof Error ? error : new Error(String(error)))),
+      );
+    });
+  });
+}
+
+interface Boot {
+  readonly options: ClusterOptions;
+  readonly clock: VirtualClock;
+  readonly network: Network;
+  readonly machine: (id: NodeId) => Machine;
+  readonly first: Configuration;
+  readonly seed: number;
+  readonly control: (from: NodeId, roster: Roster) => Pick<ControlClient, 'call'>;
+}
+
+async function bootNode(on: Machine, boot: Boot): Promise<TestNode> {
+  const { options, clock, network, machine, first, seed, control } = boot;
+  const { id, logDisk, stateDisk } = on;
+  const defer = (task: () => void): void => clock.soon(task);
+  const deferState = (task: () => void): void => void clock.after(options.stateDelaysMs?.get(id) ?? 0, task);
+  if (logDisk.hardState === undefined) {
+    const { entries, hardState } = firstBatch(first);
+    logDisk.entries.push(...entries);
+    logDisk.hardState = hardState;
+  }
+  const { store: logStore, recovered } = openMemoryLogStore({ disk: logDisk, tailBytesMax: 65_536, defer });
+  const stateStore = openMemoryStateStore({ disk: stateDisk, defer: deferState });
+  if (isFresh(recovered, stateStore.recovered)) throw new Error('the disk is empty');
+  const recovering = recoverSeed(`/${id}`, logStore, recovered, stateStore.recovered);
+  const refusals: string[] = [];
+  const transport = {
+    send(messages: Parameters<Node['receive']>[0][]): void {
+      for (const message of messages) {
+        const { from, to } = message;
+        clock.after(LATENCY_MS, () => {
+          if (network.connects(from, to, true)) machine(to).running?.node.receive(message);
+        });
+      }
+    },
+  };
+  const node = new Node(
+    { clock, transport: { send: (messages) => transport.send([...messages]) }, logStore, stateStore },
+    { raft: raftOptions(id, seed, options.raft), tickMs: TICK_MS, pendingMax: options.pendingMax ?? 1000 },
+    await clock.until(recovering, `${id} recovers`),
+    {
+      changed: () => undefined,
+      refused: (what) => void refusals.push(what),
+      broken(error) {
+        throw error;
+      },
+    },
+  );
+  const roster: Roster = {
+    clusterName: 'test',
+    self: () => ({ id, incarnation: memberOf(first, id)!.incarnation }),
+    clusterId: () => first.clusterId,
+    peerIncarnation: (peer) => memberOf(first, peer)?.incarnation,
+    isReplaced: () => false,
+  };
+  const link = createLeaderLink(control(id, roster), clock);
+  const leadership = new Leadership(node, { leaderWaitMs: LEADER_WAIT_MS, retryMs: 50 });
+  const report = new StatusReport(node, clock, {
+    addresses: { raft: `${id}:1`, rpc: `${id}:2`, http: `${id}:3` },
+    cluster: 'test',
+    version: '0.0.0',
+    tickMs: TICK_MS,
+    unreachableAfterMs: 300,
+  });
+  const service = new StoreService({
+    node,
+    clock,
+    leadership,
+    link,
+    readIndexes: new ReadIndexes(node, clock, leadership, link, {
+      lease: false,
+      timeoutMs: REQUEST_TIMEOUT_MS,
+    }),
+    leaseIndexes: new ReadIndexes(node, clock, leadership, link, {
+      lease: true,
+      timeoutMs: REQUEST_TIMEOUT_MS,
+    }),
+    reader: new Reader(stateStore, clock, node),
+    report,
+    requestTimeoutMs: REQUEST_TIMEOUT_MS,
+  });
+  on.methods = controlMethods({
+    roster,
+    clock,
+    node: () => on.running?.node,
+    status: () => service.clusterStatus(),
+    valueBytesMax: 1000,
+    requestTimeoutMs: REQUEST_TIMEOUT_MS,
+  });
+  await clock.until(new Promise<void>((resolve) => node.start(resolve)), `${id} starts`);
+  return { id, node, service, logStore, stateStore, refusals };
+}

@@ -1,0 +1,77 @@
+import test from 'ava';
+import type { ProposalOutcome } from '../../server/waiters.js';
+import { AppliedWaiters, ProposalWaiters } from '../../server/waiters.js';
+
+function waiting(): { waiters: ProposalWaiters; add: (index: number, term: number) => ProposalOutcome[] } {
+  const waiters = new ProposalWaiters();
+  return {
+    waiters,
+    add(index, term) {
+      const outcomes: ProposalOutcome[] = [];
+      waiters.add(index, term, (outcome) => outcomes.push(outcome));
+      return outcomes;
+    },
+  };
+}
+
+const result = { status: 'set', revision: 5 } as const;
+
+test('a proposal is applied when its entry is, once', (t) => {
+  const { waiters, add } = waiting();
+  const outcomes = add(5, 2);
+  waiters.applied(4, 2, result);
+  t.deepEqual(outcomes, []);
+  waiters.applied(5, 2, result);
+  waiters.applied(5, 2, result);
+  waiters.abandon();
+  t.deepEqual(outcomes, [{ status: 'applied', index: 5, result }]);
+  t.is(waiters.size, 0);
+});
+
+test('a proposal is displaced when an entry of another term is applied at its index', (t) => {
+  const { waiters, add } = waiting();
+  const [byCommand, byNoop] = [add(5, 2), add(6, 2)];
+  waiters.applied(5, 3, result);
+  waiters.applied(6, 3, undefined);
+  t.deepEqual([...byCommand, ...byNoop], [{ status: 'displaced' }, { status: 'displaced' }]);
+  t.is(waiters.size, 0);
+});
+
+test('a proposal whose index is taken again, with nothing committed there, is not called displaced', (t) => {
+  // Leader A of term 2 replicated (5, 2) to B, and lost it from its own log to a leader of term 3 that reached only A. A leads
+  // term 4 and appends (5, 4); B may still be elected in term 5, with (5, 2) in its log, and commit it.
+  const { waiters, add } = waiting();
+  const first = add(5, 2);
+  const second = add(5, 4);
+  t.deepEqual(first, [{ status: 'unresolved' }]);
+  waiters.applied(5, 2, result);
+  t.deepEqual(second, [{ status: 'displaced' }]);
+});
+
+test('what is abandoned is unresolved', (t) => {
+  const { waiters, add } = waiting();
+  const outcomes = [add(5, 2), add(6, 2)];
+  waiters.abandon();
+  t.deepEqual(outcomes.flat(), [{ status: 'unresolved' }, { status: 'unresolved' }]);
+  t.is(waiters.size, 0);
+});
+
+test('reads go on at their index, when they are taken back never, when abandoned at once', (t) => {
+  const waiters = new AppliedWaiters();
+  const events: string[] = [];
+  const add = (name: string, index: number): (() => void) =>
+    waiters.add(index, (reached) => events.push(`${name} ${reached}`));
+  add('a', 5);
+  const takeBack = add('b', 5);
+  add('c', 6);
+  add('d', 9);
+  takeBack();
+  waiters.applied(4);
+  t.deepEqual(events, []);
+  waiters.applied(6);
+  t.deepEqual(events, ['a true', 'c true']);
+  t.is(waiters.size, 1);
+  waiters.abandon();
+  t.deepEqual(events.slice(2), ['d false']);
+  t.is(waiters.size, 0);
+});
