@@ -71,12 +71,11 @@ function countVote(state: RaftState, from: NodeId, granted: boolean): void {
 }
 
 /**
- * True while this node owes its leader loyalty: it heard of it within the shortest election timeout, or is the leader
+ * True while this node owes a leader loyalty: it heard of it within the shortest election timeout, or is the leader
  * itself. Then elections are ignored, so that a node which was away disturbs nobody (thesis §4.2.3).
  */
 export function isLoyal(state: RaftState): boolean {
   if (state.now < state.graceTick) return true;
-  if (leaderOf(state) === undefined) return false;
   if (state.current.role === 'leader') return true;
   const [min] = state.options.electionTicks;
   return state.leaderTick !== undefined && state.now - state.leaderTick < min;
@@ -103,11 +102,11 @@ export function onPreVoteResponse(state: RaftState, message: PreVoteResponse): v
   countVote(state, message.from, message.granted);
 }
 
-/** The message's term is the current one by now (see `Raft.step`), or is older, or is ignored out of loyalty. */
+/** The message's term is the current one by now (see `Raft.step`). */
 export function onRequestVote(state: RaftState, message: RequestVote): void {
   const granted =
-    message.term === state.term &&
     state.now >= state.graceTick &&
+    (message.transfer || !isLoyal(state)) &&
     (state.vote === message.from || (state.vote === undefined && leaderOf(state) === undefined)) &&
     state.log.isUpToDate(message.lastIndex, message.lastTerm);
   if (granted) {

@@ -92,7 +92,10 @@ export interface RaftState {
   /** The tick at which to campaign, unless a leader is heard of before. */
   electionTick: number;
   heartbeatTick: number;
-  /** The last tick at which a leader of this term was heard of; undefined: not in this term. */
+  /**
+   * The last tick at which a leader was heard of, of whatever term: the loyalty that was promised to it outlasts news
+   * of a later term, since a lease counts on it. Undefined: never, or it is over.
+   */
   leaderTick: number | undefined;
   /**
    * Until this tick nobody gets a vote: before a restart this node may have promised a leader one more election
@@ -162,7 +165,6 @@ function adoptTerm(state: RaftState, term: Term): void {
   if (term === state.term) return;
   state.term = term;
   state.vote = undefined;
-  state.leaderTick = undefined;
 }
 
 /** The only place where a vote is given. It must be durable before it is told: the answer goes behind the append. */

@@ -54,6 +54,14 @@ test('§5.2: a vote leaves only after it is durable', (t) => {
   t.like(raft.ready().messages, [{ type: 'requestVoteResponse', granted: true }]);
 });
 
+test('§5.2: a vote in a term that is durable already is written all the same', (t) => {
+  const raft = alone({ terms: { a: 5 } });
+  raft.step({ type: 'requestVote', from: 'b', to: 'a', term: 5, lastIndex: 0, lastTerm: 0, transfer: false });
+  const ready = raft.ready();
+  t.deepEqual(ready.messages, []);
+  t.like(ready.append, { hardState: { term: 5, vote: 'b' }, messages: [{ granted: true }] });
+});
+
 test('Figure 2: an acknowledgement leaves only after its entries are durable', (t) => {
   const raft = alone({});
   raft.step(append(1, 0, 0, [1, 1]));
@@ -290,6 +298,19 @@ test('entries that are only on disk are fetched for a follower far behind', (t) 
   cluster.restart('c');
   cluster.run(20);
   t.is(cluster.node('c').applied.length, 31);
+});
+
+test('no more is fetched than what the own disk holds', (t) => {
+  const cluster = led({ raft: { entryCacheBytes: 0 } });
+  cluster.crash('c');
+  for (let i = 0; i < 5; i += 1) cluster.propose('a', `${i}`);
+  cluster.run(3);
+  cluster.holdDisk('a');
+  cluster.propose('a', 'in flight');
+  cluster.restart('c');
+  cluster.run(4);
+  t.like(cluster.node('a').fetches, [{ to: 'c', from: 2, through: 6 }]);
+  t.is(cluster.state('a').log.lastIndex, 7);
 });
 
 test('a fetch that comes back too late is dropped', (t) => {

@@ -286,7 +286,7 @@ test('every message twice, and in reverse, leads to the same logs', (t) => {
   }
 });
 
-test('a repeated grant is one vote', (t) => {
+test('a voter’s first answer counts, once; a stranger’s never', (t) => {
   const { raft } = new Cluster({ ids: ['a', 'b', 'c', 'd', 'e'] }).node('a');
   const role = (): string => raft.state.current.role;
   while (role() !== 'pre-candidate') raft.tick();
@@ -294,11 +294,18 @@ test('a repeated grant is one vote', (t) => {
     raft.step({ type: 'preVoteResponse', from, to: 'a', term: 1, granted: true });
   raft.ready();
   raft.durable();
-  for (let i = 0; i < 3; i += 1)
-    raft.step({ type: 'requestVoteResponse', from: 'b', to: 'a', term: 1, granted: true });
-  raft.step({ type: 'requestVoteResponse', from: 'x', to: 'a', term: 1, granted: true });
+  const answer = (from: string, granted: boolean): void =>
+    raft.step({ type: 'requestVoteResponse', from, to: 'a', term: 1, granted });
+  for (let i = 0; i < 3; i += 1) answer('b', true);
+  answer('b', false);
+  answer('x', true);
   t.is(role(), 'candidate');
-  raft.step({ type: 'requestVoteResponse', from: 'c', to: 'a', term: 1, granted: true });
+  const { current } = raft.state;
+  t.deepEqual('votes' in current && [...current.votes], [
+    ['a', true],
+    ['b', true],
+  ]);
+  answer('c', true);
   t.is(role(), 'leader');
 });
 

@@ -116,6 +116,23 @@ test('thesis §4.2.3: loyalty ends with the shortest election time-out', (t) => 
   t.like(cluster.sent.at(-1), { granted: true, term: term + 1 });
 });
 
+test('thesis §4.2.3, §6.4.1: news of a later term does not end the loyalty that a lease counts on', (t) => {
+  const cluster = led();
+  const { term, log } = cluster.state('b');
+  cluster.lose = () => true;
+  const last = { lastIndex: log.lastIndex, lastTerm: term };
+  const ask = { type: 'requestVote', from: 'c', to: 'b', term: term + 1, ...last } as const;
+  // c campaigned while the leader was silent; its late answer to an old pre-vote comes before its request.
+  cluster.step({ type: 'preVoteResponse', from: 'c', to: 'b', term: term + 1, granted: false });
+  t.is(cluster.state('b').term, term + 1);
+  cluster.step({ ...ask, transfer: false });
+  t.like(cluster.sent.at(-1), { type: 'requestVoteResponse', granted: false });
+  cluster.step({ type: 'preVote', from: 'c', to: 'b', term: term + 2, ...last });
+  t.like(cluster.sent.at(-1), { type: 'preVoteResponse', granted: false });
+  cluster.step({ ...ask, transfer: true });
+  t.like(cluster.sent.at(-1), { granted: true }, 'the leader itself asked for this election');
+});
+
 test('thesis §4.2.3: a node that comes back after a partition disturbs nobody', (t) => {
   const cluster = led();
   cluster.partition(['a', 'b'], ['c']);

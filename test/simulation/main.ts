@@ -1,0 +1,81 @@
+/** `npm run simulate`: replays a seed, or searches new ones for as long as it is given. */
+
+import { Command, InvalidArgumentError } from 'commander';
+import type { RunReport } from './run.js';
+import { SimulationFailure, describeFailure, shrink, simulate } from './run.js';
+
+interface Options {
+  readonly seed?: number;
+  readonly minutes?: number;
+  readonly from?: number;
+}
+
+function number(text: string): number {
+  const value = Number(text);
+  if (!Number.isFinite(value) || value < 0)
+    throw new InvalidArgumentError('a number is needed, zero or more');
+  return value;
+}
+
+async function main(): Promise<void> {
+  const options = new Command('simulate')
+    .description(
+      'Whole clusters in one process, on simulated clock, network and disk, from seeds that replay exactly.',
+    )
+    .option('--seed <n>', 'run this one seed', number)
+    .option('--minutes <m>', 'search new seeds for so long (default: 1)', number)
+    .option('--from <n>', 'the first of the new seeds (default: by the clock)', number)
+    .parse()
+    .opts<Options>();
+  const total = newTotal();
+  const startMs = performance.now();
+  const endMs = startMs + (options.minutes ?? 1) * 60_000;
+  let seed = options.seed ?? options.from ?? Math.floor(Date.now() / 1000) * 1000;
+  do {
+    try {
+      add(total, await simulate({ seed }));
+    } catch (error) {
+      if (!(error instanceof SimulationFailure)) throw error;
+      process.stdout.write(`${describeFailure(await shrink(error, 200), 400)}\n`);
+      process.exitCode = 1;
+      return;
+    }
+    seed += 1;
+  } while (options.seed === undefined && performance.now() < endMs);
+  report(total, (performance.now() - startMs) / 1000);
+}
+
+interface Total {
+  seeds: number;
+  steps: number;
+  simulatedMs: number;
+  operations: number;
+  acknowledged: number;
+  readonly faults: Map<string, number>;
+}
+
+function newTotal(): Total {
+  return { seeds: 0, steps: 0, simulatedMs: 0, operations: 0, acknowledged: 0, faults: new Map() };
+}
+
+function add(total: Total, run: RunReport): void {
+  total.seeds += 1;
+  total.steps += run.steps;
+  total.simulatedMs += run.simulatedMs;
+  total.operations += run.operations;
+  total.acknowledged += run.acknowledged;
+  for (const [kind, count] of run.faults) total.faults.set(kind, (total.faults.get(kind) ?? 0) + count);
+}
+
+function report(total: Total, seconds: number): void {
+  const lines = [
+    `${total.seeds} seeds, ${total.steps} steps, ${(total.simulatedMs / 60_000).toFixed(1)} simulated minutes in ${seconds.toFixed(1)} s`,
+    `${total.operations} operations, ${total.acknowledged} with a definite answer; every history linearizable`,
+    ...[...total.faults]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([kind, count]) => `  ${kind.padEnd(18)} ${count}`),
+  ];
+  process.stdout.write(`${lines.join('\n')}\n`);
+}
+
+await main();

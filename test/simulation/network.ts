@@ -1,0 +1,62 @@
+/** The simulated network: every link, in each direction, may lose, delay, double and reorder, or be cut. */
+
+import type { Random } from './random.js';
+import type { World } from './world.js';
+
+export interface LinkQuality {
+  readonly delayMs: readonly [min: number, max: number];
+  readonly loss: number;
+  readonly doubled: number;
+  /** How often something takes ten times as long, and is overtaken. */
+  readonly late: number;
+}
+
+export const GOOD_LINK: LinkQuality = { delayMs: [0.05, 0.5], loss: 0, doubled: 0, late: 0 };
+
+export class Network {
+  quality: LinkQuality = GOOD_LINK;
+  readonly #world: World;
+  readonly #random: Random;
+  /** Directed pairs that nothing passes. */
+  readonly #cut = new Set<string>();
+
+  constructor(world: World, random: Random) {
+    this.#world = world;
+    this.#random = random;
+  }
+
+  cut(from: string, to: string): void {
+    this.#cut.add(`${from}>${to}`);
+  }
+
+  heal(): void {
+    this.#cut.clear();
+    this.quality = GOOD_LINK;
+  }
+
+  isCut(from: string, to: string): boolean {
+    return this.#cut.has(`${from}>${to}`);
+  }
+
+  /** Calls `deliver` when something sent now arrives: never, once, or twice. */
+  send(from: string, to: string, deliver: () => void): void {
+    const { loss, doubled } = this.quality;
+    if (this.isCut(from, to) || this.#random.chance(loss)) return;
+    this.#arrive(deliver);
+    if (this.#random.chance(doubled)) this.#arrive(deliver);
+  }
+
+  /** For what a connection guards: it comes once, or the connection breaks. */
+  sendOnce(from: string, to: string, deliver: () => void): boolean {
+    if (this.isCut(from, to) || this.#random.chance(this.quality.loss)) return false;
+    this.#arrive(deliver);
+    return true;
+  }
+
+  #arrive(deliver: () => void): void {
+    const { delayMs, late } = this.quality;
+    const [min, max] = delayMs;
+    const delay = this.#random.between(min, max) * (this.#random.chance(late) ? 10 : 1);
+    this.#world.after(delay, deliver);
+  }
+}

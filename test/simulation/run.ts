@@ -1,0 +1,165 @@
+/** One run from one seed: faults and clients, then heal, converge, serve, and look whether anything is lost. */
+
+import { checkHistory } from '../linearizability/checker.js';
+import type { Operation } from '../linearizability/history.js';
+import { describeOperation } from '../linearizability/history.js';
+import { SimulatedCluster } from './cluster.js';
+import type { Fault } from './faults.js';
+import { describeFault, drawFaults, inject } from './faults.js';
+import { Random } from './random.js';
+import { Client } from './workload.js';
+
+export interface RunOptions {
+  readonly seed: number;
+  /** Instead of what the seed draws; for finding out which faults a failure needs. */
+  readonly faults?: readonly Fault[];
+}
+
+export interface RunReport {
+  readonly seed: number;
+  readonly steps: number;
+  readonly simulatedMs: number;
+  readonly operations: number;
+  readonly acknowledged: number;
+  readonly faults: ReadonlyMap<string, number>;
+  /** Equal for equal runs. */
+  readonly digest: number;
+}
+
+export class SimulationFailure extends Error {
+  override readonly name = 'SimulationFailure';
+  readonly seed: number;
+  readonly faults: readonly Fault[];
+  readonly log: readonly string[];
+  constructor(
+    seed: number,
+    message: string,
+    faults: readonly Fault[],
+    log: readonly string[],
+    cause: unknown,
+  ) {
+    super(`seed ${seed}: ${message}`, { cause });
+    this.seed = seed;
+    this.faults = faults;
+    this.log = log;
+  }
+}
+
+const STORM_MS = 3000;
+/** From the healing on: elections, catching up, and what was asked before. */
+const CONVERGE_MS = 10_000;
+
+export async function simulate({ seed, faults: given }: RunOptions): Promise<RunReport> {
+  const random = new Random(seed);
+  const nodes = random.pick([1, 2, 3, 3, 3, 3, 4, 5, 5]);
+  const faults = given ?? drawFaults(random.fork(), STORM_MS);
+  const cluster = new SimulatedCluster(nodes, random.fork());
+  const { world, journal } = cluster;
+  const history: Operation[] = [];
+  const parts = { world, network: cluster.network, hosts: cluster.hostList, random: random.fork(), history };
+  const clients = Array.from({ length: random.whole(1, 5) }, (_, at) => new Client(`c${at + 1}`, parts));
+  journal.note(`seed ${seed}: ${nodes} nodes, ${clients.length} clients, ${faults.length} faults`);
+  try {
+    for (const fault of faults) {
+      world.after(fault.atMs, () => inject(cluster, fault, new Random(fault.roll)));
+    }
+    for (const client of clients) client.start();
+    await cluster.run(STORM_MS);
+    await recover(cluster, clients);
+    const verdict = checkHistory(history);
+    if (verdict.type !== 'linearizable')
+      throw new Error(`${verdict.type} on key ${verdict.key}\n${verdict.report}`);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    const log = [...journal.lines(), ...history.map(describeOperation)];
+    throw new SimulationFailure(seed, message, faults, log, error);
+  }
+  return {
+    seed,
+    steps: world.steps,
+    simulatedMs: world.nowMs,
+    operations: history.length,
+    acknowledged: history.filter(
+      ({ outcome }) => outcome.type !== 'unknown' && outcome.type !== 'not-applied',
+    ).length,
+    faults: journal.faults,
+    digest: journal.digest,
+  };
+}
+
+/** Safety was checked all along; this is liveness: a healed cluster serves, agrees, and has kept everything. */
+async function recover(cluster: SimulatedCluster, clients: readonly Client[]): Promise<void> {
+  const { world, journal } = cluster;
+  for (const client of clients) client.stop();
+  cluster.heal();
+  journal.note('healed');
+  const untilMs = world.nowMs + CONVERGE_MS;
+  const [client] = clients;
+  if (client === undefined) throw new Error('a run has a client');
+  // What was written is read back through every node, into the same history.
+  for (const host of cluster.hostList) {
+    for (const key of ['a', 'b', 'c']) {
+      let answered = false;
+      client.ask(host, key, { type: 'get' }, () => (answered = true));
+      if (!(await cluster.run(untilMs, () => answered)))
+        throw new Error(`${host.id} does not serve after everything healed`);
+    }
+  }
+  const converged = (): boolean =>
+    cluster.hostList.every(({ node }) => node !== undefined && isLevel(cluster, node));
+  if (!(await cluster.run(untilMs, converged))) {
+    const indexes = cluster.hostList
+      .map(({ id, node }) => `${id} applied ${node?.appliedIndex ?? '-'}`)
+      .join(', ');
+    throw new Error(`the nodes did not converge: ${indexes}`);
+  }
+  const states = cluster.hostList.map(({ disk }) => disk.fingerprint());
+  if (new Set(states).size > 1)
+    throw new Error(`states differ at the same applied index:\n${states.join('\n')}`);
+}
+
+function isLevel(cluster: SimulatedCluster, node: { readonly appliedIndex: number }): boolean {
+  const lead = cluster.leader()?.node;
+  return lead !== undefined && node.appliedIndex === lead.state.log.lastIndex;
+}
+
+/** The fewest of the faults that still make it fail, found by leaving out ever smaller parts. */
+export async function shrink(failure: SimulationFailure, runsMax: number): Promise<SimulationFailure> {
+  let smallest = failure;
+  let runs = 0;
+  for (
+    let size = Math.ceil(smallest.faults.length / 2);
+    size >= 1;
+    size = size === 1 ? 0 : Math.ceil(size / 2)
+  ) {
+    for (let from = 0; from < smallest.faults.length && runs < runsMax;) {
+      runs += 1;
+      const fewer = smallest.faults.filter((_, at) => at < from || at >= from + size);
+      const again = await failureOf(failure.seed, fewer);
+      if (again === undefined) from += size;
+      else smallest = again;
+    }
+  }
+  return smallest;
+}
+
+async function failureOf(seed: number, faults: readonly Fault[]): Promise<SimulationFailure | undefined> {
+  try {
+    await simulate({ seed, faults });
+    return undefined;
+  } catch (error) {
+    if (error instanceof SimulationFailure) return error;
+    throw error;
+  }
+}
+
+export function describeFailure(failure: SimulationFailure, lines: number): string {
+  return [
+    failure.message,
+    `faults that it needs (${failure.faults.length}):`,
+    ...failure.faults.map((fault) => `  ${describeFault(fault)}`),
+    `the end of its log:`,
+    ...failure.log.slice(-lines),
+    `again: npm run simulate -- --seed ${failure.seed}`,
+  ].join('\n');
+}
