@@ -72,7 +72,7 @@ export async function startCluster(size: number, parent: string, signal?: AbortS
 type Peer = Pick<ClusterNode, 'id' | 'http' | 'rpc' | 'raft'>;
 
 /** Ports of 127.0.0.1 that were free a moment ago, chosen by the kernel; no two are the same. */
-export async function freePorts(count: number): Promise<readonly number[]> {
+async function freePorts(count: number): Promise<readonly number[]> {
   const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
   await Promise.all(servers.map((server) => once(server, 'listening')));
   const ports = servers.map((server) => (server.address() as AddressInfo).port);

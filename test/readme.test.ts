@@ -2,14 +2,23 @@
 
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import test from 'ava';
 import { PATHS } from '../api/paths.js';
-import { freePorts, ROOT } from '../bench/cluster.js';
+import { ROOT } from '../bench/cluster.js';
 import { loadConfig } from '../configs/load.js';
+import { freePorts } from './integration/ports.js';
 import { blocksOf, matches, stepsOf } from './readme-blocks.js';
 
 const UP_MS = 90_000;
@@ -40,11 +49,31 @@ test('the commands of npm exist, and npm start runs what is tested here', (t) =>
   t.regex(manifest.scripts['start'] ?? '', /(?:^|\s)node scripts\/run\.mjs dist\/scripts\/cluster\.js$/);
 });
 
-test('links lead to files that are there', (t) => {
-  const links = [...readme.matchAll(/\]\(([^)#:]+)\)/g)].map((match) => match[1] ?? '');
-  t.true(links.length > 0);
-  for (const link of links) t.true(existsSync(path.join(ROOT, link)), link);
+test('links in the documents lead somewhere', (t) => {
+  const decisions = readdirSync(path.join(ROOT, 'docs/decisions')).map((name) => `docs/decisions/${name}`);
+  const documents = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'docs/ARCHITECTURE.md', ...decisions];
+  for (const document of documents) {
+    const text = readFileSync(path.join(ROOT, document), 'utf8');
+    for (const [, link = ''] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^https?:/.test(link)) continue;
+      const [file = '', heading] = link.split('#');
+      const target = file === '' ? document : path.join(path.dirname(document), file);
+      t.true(existsSync(path.join(ROOT, target)), `${document}: ${link}`);
+      if (heading !== undefined) t.true(headingsOf(target).includes(heading), `${document}: ${link}`);
+    }
+  }
 });
+
+/** The names by which links know the headings of a document. */
+function headingsOf(document: string): readonly string[] {
+  const text = readFileSync(path.join(ROOT, document), 'utf8');
+  return [...text.matchAll(/^#+ (.*)$/gm)].map(([, title = '']) =>
+    title
+      .toLowerCase()
+      .replace(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-'),
+  );
+}
 
 test('every path for clients is described', (t) => {
   for (const route of Object.values(PATHS)) if (route !== PATHS.rpc) t.true(readme.includes(route), route);
