@@ -7,7 +7,7 @@ import { memoryLogDisk, openMemoryLogStore } from '../../persistence/memory/log-
 import type { Applied } from '../../persistence/state-store.js';
 import { NOTHING_APPLIED } from '../../persistence/state-store.js';
 import { firstBatch } from '../../server/bootstrap.js';
-import { isFresh, recoverSeed, refuseLostLog } from '../../server/recovery.js';
+import { isFresh, recoverSeed, checkForgetful } from '../../server/recovery.js';
 
 const member = { id: 'n1', incarnation: 'i1', raft: 'n1:1', rpc: 'n1:2', http: 'n1:3', voter: true };
 const FIRST = configuration('c1', [member]);
@@ -93,8 +93,19 @@ test('a log without a configuration is refused', async (t) => {
 });
 
 test('an empty log under the identity of a cluster is refused: its votes are forgotten', (t) => {
-  t.notThrows(() => refuseLostLog('/d', { clusterId: null }));
-  const error = t.throws(() => refuseLostLog('/d', { clusterId: 'c1' }), { instanceOf: StorageError });
+  const identity = {
+    formatVersion: 1,
+    engine: 'rocksdb',
+    clusterName: 'test',
+    clusterId: 'c1',
+    nodeId: 'n1',
+    incarnation: 'i1',
+  };
+  t.notThrows(() => checkForgetful('/d', { ...identity, clusterId: null }));
+  const error = t.throws(() => checkForgetful('/d', identity), { instanceOf: StorageError });
   t.is(error.fault, 'damaged');
-  t.regex(error.message, /^\/d is damaged: it belongs to the cluster c1, but its log is gone; restore/);
+  t.regex(
+    error.message,
+    /^\/d is damaged: the log is empty, but the node belongs to the cluster c1; restore/,
+  );
 });

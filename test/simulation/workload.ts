@@ -76,13 +76,11 @@ export class Client {
   ask(host: Host, key: string, action: Action, then: () => void): void {
     const { world, network, random, history } = this.#parts;
     const invokeMs = world.nowMs;
-    let settled = false;
     const settle = (outcome: Outcome): void => {
-      if (settled) return;
-      settled = true;
+      if (!this.#open.has(giveUp)) return;
       cancel();
       this.#open.delete(giveUp);
-      if ('revision' in outcome && outcome.revision !== undefined) this.#revisions.set(key, outcome.revision);
+      if ('revision' in outcome) this.#revisions.set(key, outcome.revision);
       history.push({ client: this.#name, key, action, outcome, invokeMs, returnMs: world.nowMs });
       then();
     };

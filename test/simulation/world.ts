@@ -89,5 +89,5 @@ const MICROTASKS_PER_STEP = 16;
 
 /** Lets promises that one event settled run on, before the next event. Deterministic: no timer, no I/O. */
 export async function settle(): Promise<void> {
-  for (let turn = 0; turn < MICROTASKS_PER_STEP; turn += 1) await undefined;
+  for (let turn = 0; turn < MICROTASKS_PER_STEP; turn += 1) await Promise.resolve();
 }

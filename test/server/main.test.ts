@@ -1,0 +1,221 @@
+import { readFileSync, rmSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import path from 'node:path';
+import test from 'ava';
+import { fileWith, freePorts, kvServer, listening, ready, seedFile, temporaryDirectory } from './process.js';
+
+const STOP_MS = 5000;
+
+const packageVersion = (JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }).version;
+
+test.serial('--check prints what the file amounts to and exits 0, without a data directory', async (t) => {
+  const directory = temporaryDirectory(t);
+  const { file, ports } = await seedFile(directory);
+  const { code, stdout, complaints } = await kvServer(t, ['--config', file, '--check']).exit;
+  t.is(code, 0);
+  t.deepEqual(complaints, []);
+  t.regex(stdout, new RegExp(`httpAddr: 127\\.0\\.0\\.1:${ports[0]}`));
+  t.regex(stdout, /electionTimeout:/);
+});
+
+test.serial('--help and --version exit 0', async (t) => {
+  const help = await kvServer(t, ['--help']).exit;
+  t.is(help.code, 0);
+  t.regex(help.stdout, /--config <file>/);
+  t.regex(help.stdout, /Exit codes:/);
+  const version = await kvServer(t, ['--version']).exit;
+  t.is(version.code, 0);
+  t.is(version.stdout, `${packageVersion}\n`);
+});
+
+test.serial('an option that there is not exits 1, and says how to go on', async (t) => {
+  const { code, complaints } = await kvServer(t, ['--confg', 'x']).exit;
+  t.is(code, 1);
+  t.regex(complaints[0]!, /unknown option '--confg'/);
+  t.regex(complaints.join('\n'), /--help/);
+});
+
+test.serial('an argument too many exits 1', async (t) => {
+  t.is((await kvServer(t, ['serve']).exit).code, 1);
+});
+
+for (const extra of [[], ['--check']]) {
+  test.serial(`a bad file exits 1 with a line for each problem ${extra.join('')}`, async (t) => {
+    const file = fileWith(
+      temporaryDirectory(t),
+      'httpAdr: ":1"\nraft:\n  nodeID: 7\n  heartbeatInterval: never\n',
+    );
+    const { code, stdout, complaints } = await kvServer(t, ['--config', file, ...extra]).exit;
+    t.is(code, 1);
+    t.is(stdout, '');
+    t.is(complaints.length, 3, complaints.join('\n'));
+    for (const line of complaints) t.true(line.startsWith(`kv-server: ${file}:`), line);
+    for (const key of ['httpAdr', 'raft.nodeID', 'raft.heartbeatInterval'])
+      t.true(
+        complaints.some((line) => line.includes(key)),
+        key,
+      );
+  });
+}
+
+test.serial('a file that is not there exits 1', async (t) => {
+  const file = path.join(temporaryDirectory(t), 'none.yaml');
+  const { code, complaints } = await kvServer(t, ['--config', file]).exit;
+  t.is(code, 1);
+  t.is(complaints.length, 1);
+  t.true(complaints[0]!.includes(file));
+});
+
+test.serial('joining is refused as what this version does not do', async (t) => {
+  const directory = temporaryDirectory(t);
+  const { file } = await seedFile(directory, 'cluster:\n  join: ["127.0.0.1:1"]\n');
+  const { code, complaints } = await kvServer(t, ['--config', file]).exit;
+  t.is(code, 1);
+  t.regex(complaints[0]!, /cluster\.join/);
+});
+
+for (const [at, key] of ['httpAddr', 'rpcAddr', 'raft.bindAddr'].entries()) {
+  test.serial(`a port in use exits 1 and names ${key}`, async (t) => {
+    const taken = await listening();
+    t.teardown(() => taken.close());
+    const { file, ports } = await seedFile(temporaryDirectory(t));
+    const text = readFileSync(file, 'utf8').replaceAll(
+      `:${ports[at]}`,
+      `:${(taken.address() as AddressInfo).port}`,
+    );
+    const { code, complaints } = await kvServer(t, ['--config', fileWith(path.dirname(file), text)]).exit;
+    t.is(code, 1);
+    t.is(complaints.length, 1, complaints.join('\n'));
+    t.true(complaints[0]!.includes(`${key}: can't listen on`), complaints[0]);
+  });
+}
+
+test.serial(
+  'the seed form serves a cluster of one, stops with 0, and has everything after a restart',
+  async (t) => {
+    const { file, url } = await seedFile(temporaryDirectory(t));
+    const first = kvServer(t, ['--config', file]);
+    await ready(url);
+    const set = await fetch(`${url}/set`, { method: 'POST', body: JSON.stringify({ key: 'k', value: 'v' }) });
+    t.is(set.status, 200);
+    const read = async (): Promise<unknown> => (await fetch(`${url}/get?key=k`)).json();
+    t.like(await read(), { key: 'k', value: 'v' });
+
+    const stopMs = performance.now();
+    first.kill('SIGTERM');
+    const { code, complaints } = await first.exit;
+    t.is(code, 0, complaints.join('\n'));
+    t.true(performance.now() - stopMs < STOP_MS);
+
+    kvServer(t, ['--config', file]);
+    await ready(url);
+    t.like(await read(), { key: 'k', value: 'v' });
+  },
+);
+
+test.serial('SIGTERM under load answers every request that was sent, and exits 0', async (t) => {
+  const { file, url } = await seedFile(temporaryDirectory(t));
+  const server = kvServer(t, ['--config', file]);
+  await ready(url);
+  const statuses: number[] = [];
+  // As a client that goes elsewhere when it is told to. A request without an answer would reject.
+  const client = async (id: number): Promise<void> => {
+    for (let at = 0; statuses.at(-1) !== 503; at += 1) {
+      const body = JSON.stringify({ key: `k${id}`, value: String(at) });
+      const response = await fetch(`${url}/set`, { method: 'POST', body });
+      statuses.push(response.status);
+      if (response.status !== 200)
+        t.like(await response.json(), { code: 'shutting-down', outcome: 'not-applied' });
+      else await response.text();
+    }
+  };
+  const clients = Promise.all(Array.from({ length: 8 }, (_, id) => client(id)));
+  while (statuses.length < 200) await new Promise((resolve) => setImmediate(resolve));
+  server.kill('SIGTERM');
+  await clients;
+  const { code, complaints } = await server.exit;
+  t.is(code, 0, complaints.join('\n'));
+  for (const status of statuses) t.true(status === 200 || status === 503, String(status));
+});
+
+test.serial('a data directory in use by a running node exits 2', async (t) => {
+  const directory = temporaryDirectory(t);
+  const { file, url, dataDir } = await seedFile(directory);
+  kvServer(t, ['--config', file]);
+  await ready(url);
+  const [port] = await freePorts(1);
+  const second = kvServer(t, ['--id', 'node1', '--listen', `127.0.0.1:${port}`, '--data-dir', dataDir]);
+  const { code, complaints } = await second.exit;
+  t.is(code, 2, complaints.join('\n'));
+  t.is(complaints.length, 1);
+  t.regex(complaints[0]!, /in use by a running process/);
+});
+
+test.serial('the data directory of another node, and one whose log is gone, exit 2', async (t) => {
+  const { file, url, dataDir } = await seedFile(temporaryDirectory(t));
+  const first = kvServer(t, ['--config', file]);
+  await ready(url);
+  first.kill('SIGTERM');
+  await first.exit;
+
+  const [port] = await freePorts(1);
+  const other = await kvServer(t, ['--id', 'node2', '--listen', `127.0.0.1:${port}`, '--data-dir', dataDir])
+    .exit;
+  t.is(other.code, 2);
+  t.is(other.complaints.length, 1);
+  t.regex(other.complaints[0]!, /belongs to the node node1, not node2/);
+
+  rmSync(path.join(dataDir, 'log'), { recursive: true });
+  rmSync(path.join(dataDir, 'state'), { recursive: true });
+  const lost = await kvServer(t, ['--config', file]).exit;
+  t.is(lost.code, 2);
+  t.is(lost.complaints.length, 1);
+  t.regex(lost.complaints[0]!, /the log is empty, but the node belongs to the cluster/);
+});
+
+test.serial(
+  'SIGTERM while it waits for its peers exits 0, and until then it says what it waits for',
+  async (t) => {
+    const [own, other] = await freePorts(2);
+    const args = ['--id', 'n1', '--listen', `127.0.0.1:${own}`, '--data-dir', temporaryDirectory(t)];
+    const peers = `n1=127.0.0.1:${own},n2=127.0.0.1:${other}`;
+    const server = kvServer(t, [...args, '--peers', peers]);
+    await server.logs('waiting for a peer');
+    const url = `http://127.0.0.1:${own}`;
+    t.regex(await (await fetch(`${url}/readyz`)).text(), /waits for every peer: n2/);
+    t.is((await fetch(`${url}/get?key=k`)).status, 503);
+    t.is((await fetch(`${url}/livez`)).status, 200);
+    const stopMs = performance.now();
+    server.kill('SIGTERM');
+    const { code, complaints } = await server.exit;
+    t.is(code, 0, complaints.join('\n'));
+    t.true(performance.now() - stopMs < STOP_MS);
+  },
+);
+
+test.serial('a node whose disk was wiped is refused by its peers, and exits 2', async (t) => {
+  const directory = temporaryDirectory(t);
+  const ports = await freePorts(3);
+  const peers = ports.map((port, at) => `n${at + 1}=127.0.0.1:${port}`).join(',');
+  const start = (at: number): ReturnType<typeof kvServer> =>
+    kvServer(t, [
+      ...['--id', `n${at + 1}`, '--listen', `127.0.0.1:${ports[at]}`],
+      ...['--data-dir', path.join(directory, `n${at + 1}`), '--peers', peers],
+    ]);
+  const url = (at: number): string => `http://127.0.0.1:${ports[at]}`;
+  const nodes = [0, 1, 2].map(start);
+  await Promise.all([0, 1, 2].map((at) => ready(url(at))));
+  nodes[2]!.kill('SIGKILL');
+  await nodes[2]!.exit;
+  rmSync(path.join(directory, 'n3'), { recursive: true });
+  const { code, complaints } = await start(2).exit;
+  t.is(code, 2, complaints.join('\n'));
+  t.is(complaints.length, 1, complaints.join('\n'));
+  t.regex(complaints[0]!, /is not the data directory that n[12] knows n3 by/);
+  // The others go on, and stop with 0.
+  await ready(url(0));
+  for (const node of nodes.slice(0, 2)) {
+    node.kill('SIGTERM');
+    t.is((await node.exit).code, 0);
+  }
+});
