@@ -175,6 +175,17 @@ export class Node implements Inbox {
     return this.#appliedWaiters.size;
   }
 
+  /** Resolves once no proposal waits, or after `timeoutMs`. */
+  whenDecided(timeoutMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#ports.clock.after(timeoutMs, resolve);
+      this.#proposals.whenEmpty(() => {
+        cancel();
+        resolve();
+      });
+    });
+  }
+
   /** Appends a command where this node leads; settles when it is applied, or when it is certain that it never will be. */
   propose(command: Uint8Array): Promise<ProposalOutcome> {
     if (this.#stopped) return Promise.resolve({ status: 'refused', why: 'stopping' });

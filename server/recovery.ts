@@ -16,14 +16,14 @@ export function isFresh(log: RecoveredLog, applied: Applied): boolean {
 }
 
 /**
- * For a directory without a log: the cluster's id is written down only once the log holds the first entry. A node that went on
- * from nothing under its old incarnation would have forgotten its votes and acknowledgements, and nobody would notice.
+ * An empty log under a directory that belongs to a cluster has lost its term, its vote and its entries: RocksDB opens
+ * without a word when its write-ahead log is gone or damaged at its start.
  *
  * @throws StorageError `damaged`
  */
-export function refuseLostLog(dataDir: string, identity: Pick<Identity, 'clusterId'>): void {
+export function checkForgetful(dataDir: string, identity: Identity): void {
   if (identity.clusterId === null) return;
-  throw contradiction(dataDir, `it belongs to the cluster ${identity.clusterId}, but its log is gone`);
+  throw contradiction(dataDir, `the log is empty, but the node belongs to the cluster ${identity.clusterId}`);
 }
 
 /** @throws StorageError `damaged` when log and state contradict each other. */

@@ -25,7 +25,7 @@ import type { Inbox } from './ports.js';
 import { TICK_MS, raftOptions } from './raft-settings.js';
 import { ReadIndexes } from './read-indexes.js';
 import { Reader } from './reader.js';
-import { isFresh, recoverSeed, refuseLostLog } from './recovery.js';
+import { checkForgetful, isFresh, recoverSeed } from './recovery.js';
 import { findPeers, greetPeer } from './find-peers.js';
 import type { ControlClient } from './rpc/control.js';
 import { createControlClient } from './rpc/control.js';
@@ -179,7 +179,7 @@ async function seedOf(base: Base, identity: Identity): Promise<RaftSeed> {
   if (!isFresh(log.recovered, state.recovered)) {
     return recoverSeed(config.raft.dataDir, log.store, log.recovered, state.recovered);
   }
-  refuseLostLog(config.raft.dataDir, identity);
+  checkForgetful(config.raft.dataDir, identity);
   const finding = {
     config,
     roster,

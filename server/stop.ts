@@ -28,7 +28,8 @@ export async function stopServer(parts: StopParts): Promise<void> {
   service.leave();
   await handOver(parts);
   service.stop();
-  await Promise.all([listeners.drain(DRAIN_MS), decided(node)]);
+  // The servers that requests are forwarded to stay until those are decided.
+  await Promise.all([listeners.drain(DRAIN_MS), node.whenDecided(DRAIN_MS)]);
   node.stop();
   control.close();
   // Whoever waited still has an answer by now; it leaves before the connections are closed.
@@ -49,11 +50,6 @@ async function handOver({ node, maxElectionMs, logger }: StopParts): Promise<voi
   );
   if (settled) logger.info({ leader: node.standing.leader }, 'handed leadership over');
   else logger.warn({ to: target }, 'leadership could not be handed over in time; the others will elect');
-}
-
-/** What other nodes forwarded to this one is answered too: it waits for what the log holds now. */
-async function decided(node: Node): Promise<void> {
-  if (node.pendingProposals > 0) await node.whenApplied(node.state.log.lastIndex, DRAIN_MS);
 }
 
 /** The voter that has most of the log, and is there. */

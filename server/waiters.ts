@@ -21,6 +21,7 @@ interface Waiting {
 /** Proposals by the index that their entry has. */
 export class ProposalWaiters {
   readonly #waiting = new Map<Index, Waiting>();
+  #onEmpty: (() => void) | undefined;
 
   get size(): number {
     return this.#waiting.size;
@@ -40,6 +41,13 @@ export class ProposalWaiters {
     this.#waiting.delete(index);
     if (waiting.term !== term || result === undefined) waiting.settle({ status: 'displaced' });
     else waiting.settle({ status: 'applied', index, result });
+    if (this.#waiting.size === 0) this.#onEmpty?.();
+  }
+
+  /** Calls `task` when nothing waits any more. */
+  whenEmpty(task: () => void): void {
+    this.#onEmpty = task;
+    if (this.#waiting.size === 0) task();
   }
 
   abandon(): void {

@@ -101,8 +101,8 @@ function raftOptions(id: NodeId, seed: number, options: Partial<RaftOptions> = {
     uncommittedBytesMax: 1_000_000,
     entryCacheBytes: 1_000_000,
     applyBytesMax: 4096,
-    leaseMs: 126,
     pendingReadsMax: 100,
+    leaseMs: 126,
     random: randomFrom(seed),
     ...options,
   };
@@ -318,6 +318,8 @@ async function bootNode(on: Machine, boot: Boot): Promise<TestNode> {
   };
   const link = createLeaderLink(control(id, roster), clock);
   const leadership = new Leadership(node, { leaderWaitMs: LEADER_WAIT_MS, retryMs: 50 });
+  const indexes = (lease: boolean): ReadIndexes =>
+    new ReadIndexes(node, clock, leadership, link, { lease, timeoutMs: REQUEST_TIMEOUT_MS });
   const report = new StatusReport(node, clock, {
     addresses: { raft: `${id}:1`, rpc: `${id}:2`, http: `${id}:3` },
     cluster: 'test',
@@ -330,14 +332,8 @@ async function bootNode(on: Machine, boot: Boot): Promise<TestNode> {
     clock,
     leadership,
     link,
-    readIndexes: new ReadIndexes(node, clock, leadership, link, {
-      lease: false,
-      timeoutMs: REQUEST_TIMEOUT_MS,
-    }),
-    leaseIndexes: new ReadIndexes(node, clock, leadership, link, {
-      lease: true,
-      timeoutMs: REQUEST_TIMEOUT_MS,
-    }),
+    readIndexes: indexes(false),
+    leaseIndexes: indexes(true),
     reader: new Reader(stateStore, clock, node),
     report,
     requestTimeoutMs: REQUEST_TIMEOUT_MS,

@@ -7,7 +7,7 @@ import { memoryLogDisk, openMemoryLogStore } from '../../persistence/memory/log-
 import type { Applied } from '../../persistence/state-store.js';
 import { NOTHING_APPLIED } from '../../persistence/state-store.js';
 import { firstBatch } from '../../server/bootstrap.js';
-import { isFresh, recoverSeed, refuseLostLog } from '../../server/recovery.js';
+import { isFresh, recoverSeed, checkForgetful } from '../../server/recovery.js';
 
 const member = { id: 'n1', incarnation: 'i1', raft: 'n1:1', rpc: 'n1:2', http: 'n1:3', voter: true };
 const FIRST = configuration('c1', [member]);
@@ -101,11 +101,11 @@ test('an empty log under the identity of a cluster is refused: its votes are for
     nodeId: 'n1',
     incarnation: 'i1',
   };
-  t.notThrows(() => refuseLostLog('/d', { ...identity, clusterId: null }));
-  const error = t.throws(() => refuseLostLog('/d', identity), { instanceOf: StorageError });
+  t.notThrows(() => checkForgetful('/d', { ...identity, clusterId: null }));
+  const error = t.throws(() => checkForgetful('/d', identity), { instanceOf: StorageError });
   t.is(error.fault, 'damaged');
   t.regex(
     error.message,
-    /^\/d is damaged: it belongs to the cluster c1, but its log is gone; restore/,
+    /^\/d is damaged: the log is empty, but the node belongs to the cluster c1; restore/,
   );
 });
