@@ -113,6 +113,33 @@ test('a leader that lost its majority answers no linearizable read from what it 
   t.is(entries[0]?.value.toString(), 'new');
 });
 
+test('a lease read never answers with what a later leader has replaced', async (t) => {
+  const cluster = await startCluster();
+  const old = await cluster.leader();
+  await write(cluster, old, 'k', 'old');
+  for (const { service } of cluster.nodes) {
+    const { entries } = await cluster.clock.until(service.read(['k'], 'lease'), 'a lease read');
+    t.is(entries[0]?.value.toString(), 'old');
+  }
+  const others = cluster.followers();
+  cluster.partition([old], others);
+  // By its lease the old leader still answers, and at once, as long as nobody else can lead.
+  const atOnce = await ended(cluster, old.service.read(['k'], 'lease'));
+  t.regex(atOnce.as, /"revision"/);
+  t.is(atOnce.ms, 0);
+  const next = await cluster.leader(others);
+  const written = write(cluster, next, 'k', 'new');
+  const asked: Promise<string>[] = [];
+  await written;
+  for (let round = 0; round < 30; round += 1) {
+    asked.push(ended(cluster, old.service.read(['k'], 'lease')).then(({ as }) => as));
+    await cluster.clock.run(10);
+  }
+  cluster.heal();
+  const old64 = JSON.stringify(Buffer.from('old'));
+  for (const as of await Promise.all(asked)) t.false(as.includes(old64), as);
+});
+
 test('a write whose entry another leader replaced is proposed again, and applied once', async (t) => {
   const cluster = await startCluster();
   const old = await cluster.leader();
