@@ -2,7 +2,8 @@ import { readFileSync, rmSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import test from 'ava';
-import { fileWith, freePorts, kvServer, listening, ready, seedFile, temporaryDirectory } from './process.js';
+import { freePorts } from '../integration/ports.js';
+import { fileWith, kvServer, listening, ready, seedFile, temporaryDirectory } from './process.js';
 
 const STOP_MS = 5000;
 

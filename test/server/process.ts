@@ -4,11 +4,12 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import type { AddressInfo, Server } from 'node:net';
+import type { Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
+import { freePorts } from '../integration/ports.js';
 
 const MAIN = path.resolve('dist/server/main.js');
 const READY_MS = 20_000;
@@ -70,27 +71,6 @@ export function fileWith(directory: string, text: string, name = 'node.yaml'): s
   const file = path.join(directory, name);
   writeFileSync(file, text);
   return file;
-}
-
-/** Below those that the kernel gives to outgoing connections, so that none of these takes one before the node does. */
-const PORT_MIN = 20_000;
-const PORT_MAX = 32_000;
-
-/** Ports that were free a moment ago, all different. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers: Server[] = [];
-  while (servers.length < count) {
-    const server = createServer();
-    server.listen(PORT_MIN + Math.floor(Math.random() * (PORT_MAX - PORT_MIN)), '127.0.0.1');
-    const free = await once(server, 'listening').then(
-      () => true,
-      () => false,
-    );
-    if (free) servers.push(server);
-  }
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => once(server.close(), 'close')));
-  return ports;
 }
 
 export async function listening(): Promise<Server> {
