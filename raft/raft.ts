@@ -272,11 +272,11 @@ export class Raft {
     const state = this.#state;
     const { current } = state;
     const fetches: Fetch[] = [];
+    const append = this.#nextAppend();
     if (current.role === 'leader') {
       sendAppends(state, current, fetches);
       sendHeartbeats(state, current, false);
     }
-    const append = this.#nextAppend();
     return {
       append,
       // With nothing to write, nothing has to be waited for.

@@ -14,12 +14,16 @@ import { refuse, resetElectionTimer } from './state.js';
 
 // ---- the leader
 
-/** Sends whatever the windows of the followers have room for. Entries that are only on disk are asked for instead. */
+/**
+ * Sends whatever the windows of the followers have room for. Entries leave when they are handed to this node's own
+ * disk, neither before nor after: what gathers while that writes travels as one message, too. Entries that are only on
+ * disk are asked for instead.
+ */
 export function sendAppends(state: RaftState, lead: Leadership, fetches: Fetch[]): void {
   for (const [to, progress] of lead.progress) {
-    while (progress.next <= state.log.lastIndex && !progress.paused) {
+    while (progress.next <= state.handedOut && !progress.paused) {
       const { appendBytesMax: bytesMax } = state.options;
-      const entries = state.log.entries(progress.next, state.log.lastIndex, bytesMax);
+      const entries = state.log.entries(progress.next, state.handedOut, bytesMax);
       if (entries === undefined) {
         progress.fetching = progress.next;
         // What is not in memory is durable; what lies behind that may not be on disk yet.
