@@ -19,14 +19,22 @@ export interface ReadIndexOptions {
   readonly timeoutMs: number;
 }
 
+/**
+ * Turns of the event loop that reads are gathered for. A loop with nothing to do turns within microseconds; one that is busy
+ * takes in more reads with each turn, and every round that they share saves messages to and from all the others.
+ */
+const GATHER_TURNS = 4;
+
 export class ReadIndexes {
   readonly #node: Node;
   readonly #clock: Clock;
   readonly #leadership: Leadership;
   readonly #link: LeaderLink;
   readonly #options: ReadIndexOptions;
-  #current: Promise<Index> | undefined;
-  #next: Promise<Index> | undefined;
+  /** Asked for, and perhaps answered. */
+  #asking: Promise<Index> | undefined;
+  /** Not asked for yet: whoever comes shares it. */
+  #gathering: Promise<Index> | undefined;
 
   constructor(node: Node, clock: Clock, leadership: Leadership, link: LeaderLink, options: ReadIndexOptions) {
     this.#node = node;
@@ -38,24 +46,19 @@ export class ReadIndexes {
 
   /** An index asked for after this call. Rejects with a `ServiceError`. */
   get(): Promise<Index> {
-    if (this.#current === undefined) return this.#start();
-    // What is out may have been answered already, before this read came: only the next one is fresh enough.
-    this.#next ??= this.#current.then(
-      () => this.#start(),
-      () => this.#start(),
-    );
-    return this.#next;
+    // What is out may have been answered already, before this read came: only what is not asked yet is fresh enough.
+    this.#gathering ??= this.#gather();
+    return this.#gathering;
   }
 
-  #start(): Promise<Index> {
-    this.#next = undefined;
-    const fetched = this.#fetch(deadlineAfter(this.#clock, this.#options.timeoutMs));
-    this.#current = fetched;
-    const clear = (): void => {
-      if (this.#current === fetched) this.#current = undefined;
-    };
-    fetched.then(clear, clear);
-    return fetched;
+  async #gather(): Promise<Index> {
+    await this.#asking?.catch(() => undefined);
+    for (let turn = 0; turn < GATHER_TURNS; turn += 1) {
+      await new Promise<void>((resolve) => this.#clock.soon(resolve));
+    }
+    this.#gathering = undefined;
+    this.#asking = this.#fetch(deadlineAfter(this.#clock, this.#options.timeoutMs));
+    return this.#asking;
   }
 
   async #fetch(deadline: Deadline): Promise<Index> {
