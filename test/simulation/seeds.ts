@@ -12,7 +12,6 @@ export async function checkSeeds(t: ExecutionContext, from: number, to: number):
     } catch (error) {
       if (!(error instanceof SimulationFailure)) throw error;
       t.fail(describeFailure(await shrink(error, 50), 200));
-      return;
     }
   }
   // A search in which nothing was ever served would find nothing.
