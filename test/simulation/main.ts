@@ -1,6 +1,8 @@
 /** `npm run simulate`: replays a seed, or searches new ones for as long as it is given. */
 
 import { Command, InvalidArgumentError } from 'commander';
+import { MUTANTS } from './mutants.js';
+import { searchAll } from './mutation-run.js';
 import type { RunReport } from './run.js';
 import { SimulationFailure, describeFailure, shrink, simulate } from './run.js';
 
@@ -8,6 +10,9 @@ interface Options {
   readonly seed?: number;
   readonly minutes?: number;
   readonly from?: number;
+  readonly mutants?: boolean;
+  readonly only?: string;
+  readonly seeds?: number;
 }
 
 function number(text: string): number {
@@ -25,8 +30,15 @@ async function main(): Promise<void> {
     .option('--seed <n>', 'run this one seed', number)
     .option('--minutes <m>', 'search new seeds for so long (default: 1)', number)
     .option('--from <n>', 'the first of the new seeds (default: by the clock)', number)
+    .option('--mutants', 'break the product in each of the listed ways, and see that the simulator finds it')
+    .option('--only <name>', 'with --mutants: this one')
+    .option('--seeds <n>', "with --mutants: so many seeds, instead of each one's bound", number)
     .parse()
     .opts<Options>();
+  if (options.mutants === true) {
+    if (!(await searchMutants(options))) process.exitCode = 1;
+    return;
+  }
   const total = newTotal();
   const startMs = performance.now();
   const endMs = startMs + (options.minutes ?? 1) * 60_000;
@@ -43,6 +55,17 @@ async function main(): Promise<void> {
     seed += 1;
   } while (options.seed === undefined && performance.now() < endMs);
   report(total, (performance.now() - startMs) / 1000);
+}
+
+async function searchMutants({ only, seeds }: Options): Promise<boolean> {
+  const mutants = MUTANTS.filter(({ name }) => only === undefined || name === only);
+  if (mutants.length === 0) {
+    process.stderr.write(
+      `there is no mutant ${only ?? ''}; there are: ${MUTANTS.map(({ name }) => name).join(', ')}\n`,
+    );
+    return false;
+  }
+  return searchAll(mutants, (line) => void process.stdout.write(`${line}\n`), seeds);
 }
 
 interface Total {
