@@ -36,6 +36,14 @@ const uncertain = (status: number, title: string): ErrorKind => ({
   outcome: 'unknown',
 });
 
+/** The attempt itself is not applied, but an earlier one may be; the same request will not succeed. */
+const doubtful = (status: number, title: string): ErrorKind => ({
+  status,
+  title,
+  retryable: false,
+  outcome: 'unknown',
+});
+
 export const ERRORS = Object.freeze({
   'bad-request': refused(400, 'The request is not valid'),
   'bad-json': refused(400, 'The body is not valid JSON'),
@@ -47,8 +55,8 @@ export const ERRORS = Object.freeze({
   'method-not-allowed': refused(405, 'This route does not take this method'),
   'request-timeout': later(408, 'The request did not arrive in time'),
   'check-failed': refused(409, 'A check of the transaction failed'),
-  'session-expired': uncertain(409, 'The session is unknown or has expired'),
-  'session-conflict': uncertain(409, 'The sequence number was used for another command'),
+  'session-expired': doubtful(409, 'The session is unknown or has expired'),
+  'session-conflict': doubtful(409, 'The sequence number was used for another write'),
   'membership-conflict': refused(409, 'Another change of membership is under way'),
   'revision-compacted': refused(410, 'That revision is no longer in the history'),
   'revision-mismatch': refused(412, 'The condition on the revision does not hold'),

@@ -4,6 +4,7 @@ export const PATHS = Object.freeze({
   set: '/set',
   delete: '/delete',
   kv: '/kv',
+  sessions: '/sessions',
   status: '/status',
   clusterStatus: '/cluster/status',
   health: '/health',

@@ -100,9 +100,16 @@ export interface HealthResponse {
   readonly reason?: string;
 }
 
-/** Response headers. `KV-Leader` is `<id> <host:port>`, absent while no leader is known. */
+/** The answer to `POST /sessions`. */
+export interface SessionResponse {
+  readonly clientId: string;
+}
+
+/** Response headers. `KV-Leader` is `<id> <host:port>`, absent while no leader is known. `KV-Session` is a
+ * request header: `<clientId>/<seq>/<lowestPendingSeq>`. */
 export const HEADERS = Object.freeze({
   revision: 'KV-Revision',
   leader: 'KV-Leader',
   requestId: 'KV-Request-Id',
+  session: 'KV-Session',
 });

@@ -65,6 +65,12 @@ export interface Config {
     /** Requests that wait for consensus in this node, at most; further ones are answered `overloaded`. */
     readonly pendingRequests: number;
   };
+  readonly sessions: {
+    /** A session that is idle for longer, in log time, expires. */
+    readonly ttlMs: number;
+    /** Sessions at a time, at most; further ones are answered `overloaded`. */
+    readonly max: number;
+  };
   readonly storage: {
     readonly engine: 'rocksdb';
   };

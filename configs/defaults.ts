@@ -16,6 +16,7 @@ interface Defaults {
   readonly cluster: Settings<Config['cluster'], 'peerUrls'>;
   readonly http: Config['http'];
   readonly limits: Config['limits'];
+  readonly sessions: Config['sessions'];
   readonly storage: Config['storage'];
 }
 
@@ -49,5 +50,6 @@ export const DEFAULTS: Defaults = deepFreeze({
     keepAliveTimeoutMs: 60_000,
   },
   limits: { valueBytes: MIB, pendingRequests: 10_000 },
+  sessions: { ttlMs: 600_000, max: 10_000 },
   storage: { engine: 'rocksdb' },
 });

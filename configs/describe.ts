@@ -52,7 +52,7 @@ function raftKeys(raft: Config['raft']): object {
   };
 }
 
-function fileKeys({ cluster, http, limits, storage, raft, ...top }: Config): object {
+function fileKeys({ cluster, http, limits, sessions, storage, raft, ...top }: Config): object {
   return {
     rpcAddr: top.rpcAddr,
     httpAddr: top.httpAddr,
@@ -69,6 +69,7 @@ function fileKeys({ cluster, http, limits, storage, raft, ...top }: Config): obj
       keepAliveTimeout: formatDurationMs(http.keepAliveTimeoutMs),
     },
     limits: { valueBytes: formatSizeBytes(limits.valueBytes), pendingRequests: limits.pendingRequests },
+    sessions: { ttl: formatDurationMs(sessions.ttlMs), max: sessions.max },
     storage: { engine: storage.engine },
   };
 }

@@ -73,6 +73,10 @@ export function resolve(file: FileConfig, peerUrls: readonly string[], source: s
       valueBytes: file.limits.valueBytes ?? DEFAULTS.limits.valueBytes,
       pendingRequests: file.limits.pendingRequests ?? DEFAULTS.limits.pendingRequests,
     },
+    sessions: {
+      ttlMs: file.sessions.ttl ?? DEFAULTS.sessions.ttlMs,
+      max: file.sessions.max ?? DEFAULTS.sessions.max,
+    },
     storage: { engine: file.storage.engine ?? DEFAULTS.storage.engine },
   };
 }

@@ -72,6 +72,11 @@ const limitsShape = {
   pendingRequests: count(1, 1_000_000).optional(),
 };
 
+const sessionsShape = {
+  ttl: durationMs('ms', 1000).optional(),
+  max: count(1, 1_000_000).optional(),
+};
+
 const storageShape = {
   engine: oneOf(['rocksdb']).optional(),
 };
@@ -85,6 +90,7 @@ const fileShape = {
   cluster: section(clusterShape),
   http: section(httpShape),
   limits: section(limitsShape),
+  sessions: section(sessionsShape),
   storage: section(storageShape),
 };
 
@@ -116,5 +122,6 @@ export const KNOWN_KEYS: ReadonlyMap<string, readonly string[]> = new Map([
   ['cluster.peers[]', Object.keys(peerShape)],
   ['http', Object.keys(httpShape)],
   ['limits', Object.keys(limitsShape)],
+  ['sessions', Object.keys(sessionsShape)],
   ['storage', Object.keys(storageShape)],
 ]);

@@ -1,6 +1,6 @@
 /**
  * How the state machine lies in an ordered map of bytes. A key's row is `k` + its UTF-8 bytes, so that rows sort as
- * keys do; counters are under `m`.
+ * keys do; counters and the clock are under `m`, sessions under `s` and `r` (`sessions.ts`).
  */
 
 const KEY_PREFIX = 0x6b;
@@ -8,6 +8,9 @@ const REVISION_BYTES = 8;
 
 /** Holds the number of keys. */
 export const KEY_COUNT_ROW = Buffer.from('mkeys');
+
+/** Holds the log time of the last command, in ms. */
+export const CLOCK_ROW = Buffer.from('mclock');
 
 /** All rows of keys are in [`KEY_ROWS.gte`, `KEY_ROWS.lt`). */
 export const KEY_ROWS = Object.freeze({ gte: Buffer.from([KEY_PREFIX]), lt: Buffer.from([KEY_PREFIX + 1]) });
@@ -49,4 +52,16 @@ export function encodeCount(count: number): Buffer {
 
 export function decodeCount(record: Buffer | undefined): number {
   return record === undefined ? 0 : Number(record.readBigUInt64BE(0));
+}
+
+/** Log time in ms. */
+export function encodeTime(timeMs: number): Buffer {
+  const record = Buffer.allocUnsafe(8);
+  record.writeDoubleBE(timeMs, 0);
+  return record;
+}
+
+/** 0 before the first command. */
+export function decodeTime(record: Buffer | undefined): number {
+  return record?.readDoubleBE(0) ?? 0;
 }

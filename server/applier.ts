@@ -2,10 +2,11 @@
 
 import type { Configuration } from '../membership/configuration.js';
 import { decodeConfiguration } from '../membership/configuration.js';
-import { apply, rowsRead } from '../kv/apply.js';
-import { decodeCommand } from '../kv/codec.js';
-import type { Command, CommandResult } from '../kv/command.js';
-import { KEY_COUNT_ROW, decodeCount } from '../kv/rows.js';
+import type { Proposed } from '../kv/apply.js';
+import { applyAll, rowsRead } from '../kv/apply.js';
+import { decodeCommand, readStamp } from '../kv/codec.js';
+import type { CommandResult } from '../kv/command.js';
+import { CLOCK_ROW, KEY_COUNT_ROW, decodeCount, decodeTime } from '../kv/rows.js';
 import { WorkingSet } from '../kv/working-set.js';
 import type { Applied, StateStore } from '../persistence/state-store.js';
 import type { Entry } from '../raft/entry.js';
@@ -20,6 +21,7 @@ export class Applier {
   readonly #store: StateStore;
   #applied: Applied;
   #keyCount = 0;
+  #logTimeMs = 0;
   #stopped = false;
 
   constructor(store: StateStore) {
@@ -36,10 +38,15 @@ export class Applier {
     return this.#keyCount;
   }
 
+  /** The log time of the last command that was applied. */
+  get logTimeMs(): number {
+    return this.#logTimeMs;
+  }
+
   /** Reads what is kept in memory. */
   open(done: () => void): void {
-    this.#store.getMany([KEY_COUNT_ROW], ([count]) => {
-      this.#keyCount = decodeCount(count);
+    this.#store.getMany([KEY_COUNT_ROW, CLOCK_ROW], ([count, clock]) => {
+      this.#keep(count, clock);
       done();
     });
   }
@@ -51,25 +58,29 @@ export class Applier {
 
   /** Applies consecutive entries that follow `applied`. Not to be called again before `done`. */
   apply(entries: readonly Entry[], done: (applied: readonly AppliedEntry[]) => void): void {
-    const commands = entries.map((entry) =>
-      entry.type === 'command' ? decodeCommand(entry.data) : undefined,
-    );
-    const rows = rowsRead(commands.filter((command): command is Command => command !== undefined));
+    const commands = entries.filter((entry) => entry.type === 'command').map(proposedOf);
+    const rows = rowsRead(commands.map(({ command }) => command));
     this.#store.getMany(rows, (values) => {
       if (this.#stopped) return;
       const set = new WorkingSet(rows, values);
-      const results = entries.map((entry, at) => {
-        const command = commands[at];
-        return { entry, result: command === undefined ? undefined : apply(set, command, entry.index) };
-      });
+      const results = new Map(applyAll(set, commands).map((result, at) => [commands[at]?.index, result]));
       const applied = entries.reduce(nextApplied, this.#applied);
       this.#store.write({ applied, ...set.changes() }, () => {
         this.#applied = applied;
-        this.#keyCount = decodeCount(set.get(KEY_COUNT_ROW));
-        done(results);
+        this.#keep(set.get(KEY_COUNT_ROW), set.get(CLOCK_ROW));
+        done(entries.map((entry) => ({ entry, result: results.get(entry.index) })));
       });
     });
   }
+
+  #keep(count: Buffer | undefined, clock: Buffer | undefined): void {
+    this.#keyCount = decodeCount(count);
+    this.#logTimeMs = decodeTime(clock);
+  }
+}
+
+function proposedOf({ index, data }: Entry): Proposed {
+  return { command: decodeCommand(data), index, stampMs: readStamp(data) };
 }
 
 function nextApplied(applied: Applied, entry: Entry): Applied {

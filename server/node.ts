@@ -4,6 +4,7 @@
  * each answers into a new turn of the loop.
  */
 
+import { writeStamp } from '../kv/codec.js';
 import type { Configuration, NodeId } from '../membership/configuration.js';
 import type { LogStore } from '../persistence/log-store.js';
 import type { StateStore } from '../persistence/state-store.js';
@@ -75,6 +76,12 @@ export class Node implements Inbox {
   readonly #reads = new Map<number, (outcome: ReadIndexOutcome) => void>();
   readonly #watchers = new Set<Watcher>();
   #lastReadId = 0;
+  /** Where this leader's log time is counted from. */
+  #timeBase: { readonly term: Term; readonly logTimeMs: number; readonly clockMs: number } = {
+    term: -1,
+    logTimeMs: 0,
+    clockMs: 0,
+  };
   #standing: Standing;
   #turnDue = false;
   #lastTickMs = 0;
@@ -192,7 +199,10 @@ export class Node implements Inbox {
     if (this.#proposals.size >= this.#options.pendingMax) {
       return Promise.resolve({ status: 'refused', why: 'overloaded' });
     }
-    const proposed = this.#guard(() => this.#core.propose([command]));
+    // A copy: the same bytes may be in the log already, under an earlier stamp.
+    const stamped = Buffer.from(command);
+    writeStamp(stamped, this.logTimeMs());
+    const proposed = this.#guard(() => this.#core.propose([stamped]));
     if (typeof proposed === 'string') return Promise.resolve({ status: 'refused', why: proposed });
     this.#wake();
     return new Promise((settle) => this.#proposals.add(proposed.firstIndex, proposed.term, settle));
@@ -245,6 +255,20 @@ export class Node implements Inbox {
     if (this.#stopped) return;
     this.#guard(() => this.#core.unreachable(peer));
     this.#wake();
+  }
+
+  /**
+   * Log time is the last stamp that is applied plus what has passed since on the leader's monotonic clock: it stands still
+   * without a leader, and no wall clock moves it. Of meaning only where this node leads.
+   */
+  logTimeMs(): number {
+    const nowMs = this.#ports.clock.nowMs();
+    const { term } = this.#core.state;
+    const { logTimeMs: appliedMs } = this.#applier;
+    const sinceMs = this.#timeBase.logTimeMs + (nowMs - this.#timeBase.clockMs);
+    if (this.#timeBase.term === term && sinceMs >= appliedMs) return sinceMs;
+    this.#timeBase = { term, logTimeMs: appliedMs, clockMs: nowMs };
+    return appliedMs;
   }
 
   /** Callers may catch errors, to answer a request with them; a broken invariant gets past none of them. */

@@ -6,7 +6,7 @@
 import type { ErrorCode, LeaderHint, Outcome } from '../api/errors.js';
 import { ERRORS } from '../api/errors.js';
 import type { ClusterStatusResponse, Consistency, HealthResponse, StatusResponse } from '../api/types.js';
-import type { Command, CommandResult } from '../kv/command.js';
+import type { Write, WriteResult } from '../kv/command.js';
 
 export interface StoredEntry {
   readonly key: string;
@@ -43,8 +43,13 @@ export interface ListResult {
 }
 
 export interface Service {
-  /** Resolves once the command is committed and applied. Rejects with a `ServiceError`, within the request timeout. */
-  propose(command: Command): Promise<CommandResult>;
+  /**
+   * Resolves once the write is committed and applied; once only, where it is tagged with a session. Rejects with a
+   * `ServiceError`, within the request timeout.
+   */
+  write(write: Write): Promise<WriteResult>;
+  /** Opens a session and resolves with its client id. Rejects with a `ServiceError`. */
+  openSession(): Promise<number>;
   read(keys: readonly string[], consistency: Consistency): Promise<ReadResult>;
   list(query: ListQuery, consistency: Consistency): Promise<ListResult>;
   status(): StatusResponse;

@@ -36,6 +36,7 @@ import type { PeerTransport } from './rpc/peers.js';
 import { createPeerTransport } from './rpc/peers.js';
 import type { Starting } from './starting.js';
 import { addressesOf, startingService } from './starting.js';
+import { sweepSessions } from './session-sweeper.js';
 import { StatusReport } from './status.js';
 import { stopServer } from './stop.js';
 import { StoreService } from './store-service.js';
@@ -230,6 +231,7 @@ async function run(base: Base, seed: RaftSeed, listeners: Listeners): Promise<Ru
   await new Promise<void>((resolve) => node.start(resolve));
   base.node.current = node;
   base.inbox.current = node;
+  sweepSessions(node, state, systemClock);
   starting.handOver(service);
   void catchUp(node, readIndexes, report, logger);
   const stores = [log.store, state];
@@ -272,6 +274,7 @@ function serviceOf(
     reader: new Reader(state, clock, node),
     report,
     requestTimeoutMs,
+    sessions: config.sessions,
   });
   return { service, readIndexes, report };
 }

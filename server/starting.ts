@@ -47,7 +47,8 @@ export function startingService(config: Config, version: string, uptimeMs: () =>
       current = service;
     },
     service: {
-      propose: (command) => current?.propose(command) ?? refuse(),
+      write: (write) => current?.write(write) ?? refuse(),
+      openSession: () => current?.openSession() ?? refuse(),
       read: (keys, consistency) => current?.read(keys, consistency) ?? refuse(),
       list: (query, consistency) => current?.list(query, consistency) ?? refuse(),
       status: () => current?.status() ?? status(),

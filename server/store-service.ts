@@ -3,7 +3,7 @@
 import type { ClusterStatusResponse, Consistency, HealthResponse, StatusResponse } from '../api/types.js';
 import type { LeaderHint } from '../api/errors.js';
 import { encodeCommand } from '../kv/codec.js';
-import type { Command, CommandResult } from '../kv/command.js';
+import type { Command, CommandResult, Write, WriteResult } from '../kv/command.js';
 import type { Deadline } from './deadline.js';
 import { deadlineAfter } from './deadline.js';
 import type { LeaderLink } from './leader-link.js';
@@ -28,6 +28,8 @@ export interface ServiceParts {
   readonly reader: Reader;
   readonly report: StatusReport;
   readonly requestTimeoutMs: number;
+  /** What a session that is opened here may do. */
+  readonly sessions: { readonly ttlMs: number; readonly max: number };
 }
 
 export class StoreService implements Service {
@@ -48,20 +50,61 @@ export class StoreService implements Service {
     this.#state = 'stopped';
   }
 
-  async propose(command: Command): Promise<CommandResult> {
+  async write(write: Write): Promise<WriteResult> {
+    const result = await this.#propose(write);
+    switch (result.status) {
+      case 'session-expired':
+        throw new ServiceError(
+          'session-expired',
+          'the session has expired, or this number was answered and forgotten',
+        );
+      case 'session-conflict':
+        throw new ServiceError('session-conflict', 'this number of the session was used for another write');
+      case 'registered':
+      case 'sessions-full':
+      case 'expired':
+        throw new Error(`a write was answered "${result.status}"`);
+      default:
+        return result;
+    }
+  }
+
+  async openSession(): Promise<number> {
+    const { ttlMs, max } = this.#parts.sessions;
+    const result = await this.#propose({ op: 'register', ttlMs, sessionsMax: max });
+    if (result.status === 'registered') return result.clientId;
+    throw new ServiceError('overloaded', `there are ${max} sessions already (sessions.max)`, {
+      retryAfterSeconds: 1,
+    });
+  }
+
+  async #propose(command: Command): Promise<CommandResult> {
     const { node, clock, leadership, link, requestTimeoutMs } = this.#parts;
     const deadline = this.#begin(clock, requestTimeoutMs);
     const bytes = encodeCommand(command);
-    for (;;) {
-      const leader = await leadership.leader(deadline);
-      const sent =
-        leader === node.state.id ? node.propose(bytes) : link.propose(leader, bytes, deadline.remainingMs());
-      const outcome = await deadline.race(sent);
-      const result = settled(outcome);
-      if (result !== undefined) return result;
-      // Certainly not applied, so it may be proposed again.
-      await leadership.settle(deadline);
-      if (deadline.remainingMs() === 0) throw noLeader('no leader took the write in time');
+    /** Whether an attempt may have been applied. */
+    let uncertain = false;
+    try {
+      for (;;) {
+        const leader = await leadership.leader(deadline);
+        const sent =
+          leader === node.state.id
+            ? node.propose(bytes)
+            : link.propose(leader, bytes, deadline.remainingMs());
+        const outcome = await deadline.race(sent);
+        uncertain ||= outcome?.status === 'unresolved';
+        const result = settled(outcome, isRepeatable(command));
+        if (result !== undefined) return certain(result, uncertain);
+        await leadership.settle(deadline);
+        if (deadline.remainingMs() === 0) throw noLeader('no leader took the write in time');
+      }
+    } catch (error) {
+      if (!uncertain || !(error instanceof ServiceError) || error.outcome === 'unknown') throw error;
+      throw new ServiceError(
+        'leadership-lost',
+        `${error.message}; an earlier attempt may have been applied`,
+        { cause: error },
+      );
     }
   }
 
@@ -125,8 +168,21 @@ export class StoreService implements Service {
   }
 }
 
-/** The result; undefined when the write is certainly not applied and may be tried again. Throws what is final. */
-function settled(outcome: ProposalOutcome | undefined): CommandResult | undefined {
+/** That a session has ended tells nothing of an attempt that went before: then the write stays uncertain. */
+function certain(result: CommandResult, uncertain: boolean): CommandResult {
+  if (uncertain && result.status === 'session-expired') {
+    throw new ServiceError('leadership-lost', 'the session expired before an earlier attempt was confirmed');
+  }
+  return result;
+}
+
+/** A tagged write is applied once however often it is proposed; a session too many only expires. */
+function isRepeatable(command: Command): boolean {
+  return command.op === 'register' || 'session' in command;
+}
+
+/** The result; undefined when the command may be proposed again. Throws what is final. */
+function settled(outcome: ProposalOutcome | undefined, repeatable: boolean): CommandResult | undefined {
   switch (outcome?.status) {
     case 'applied':
       return outcome.result;
@@ -139,6 +195,7 @@ function settled(outcome: ProposalOutcome | undefined): CommandResult | undefine
       if (outcome.why === 'stopping') throw shuttingDown();
       return undefined;
     case 'unresolved':
+      if (repeatable) return undefined;
       throw new ServiceError(
         'leadership-lost',
         'the leader went before it confirmed the write; it may be applied or not',

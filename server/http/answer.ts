@@ -1,5 +1,5 @@
 import type { SetResponse, DeleteResponse } from '../../api/types.js';
-import type { CommandResult } from '../../kv/command.js';
+import type { WriteResult } from '../../kv/command.js';
 import type { Context } from './context.js';
 import { RequestError } from './request-error.js';
 
@@ -12,7 +12,7 @@ export function answerJson(ctx: Context, status: number, body: object, revision?
 }
 
 /** The answer of a write that the state machine has decided. */
-export function answerWrite(ctx: Context, key: string, result: CommandResult): void {
+export function answerWrite(ctx: Context, key: string, result: WriteResult): void {
   switch (result.status) {
     case 'set': {
       const body: SetResponse = { success: true, key, revision: String(result.revision) };

@@ -6,6 +6,7 @@ import type { KeyRouteOptions } from './key-access.js';
 import { listRoute } from './list-route.js';
 import { pathRoutes } from './path-routes.js';
 import { queryRoutes } from './query-routes.js';
+import { openSession } from './session.js';
 import { statusRoutes } from './status-routes.js';
 
 /** The routes of clients, as parts of an application. */
@@ -28,6 +29,7 @@ export function clientRoutes(options: KeyRouteOptions): ClientRoutes {
   router.get(PATHS.get, byQuery.get);
   router.post(PATHS.set, byQuery.set);
   router.delete(PATHS.delete, byQuery.delete);
+  router.post(PATHS.sessions, openSession(options));
   router.get(PATHS.kv, listRoute(options.service));
   // As an expression: the router would decode parameters, and a key decodes its own path.
   const keyPath = new RegExp(`^${PATHS.kv}/`);

@@ -7,6 +7,7 @@ import { type Conditions, writeConditions } from './conditions.js';
 import { type JsonObject, checkNames } from './json.js';
 import { checkedKey, parseRevision } from './params.js';
 import { badField } from './request-error.js';
+import { sessionOf } from './session.js';
 import { valueOfBody } from './values.js';
 
 const SET_FIELDS = ['key', 'value', 'valueBase64', 'ttlMs', 'ifRevision', 'ifAbsent'] as const;
@@ -28,12 +29,13 @@ export function setOfBody(body: JsonObject, headers: IncomingHttpHeaders, valueB
     key: keyOfBody(body),
     value: valueOfBody(body, valueBytesMax),
     ...writeConditions(headers, asked),
+    ...sessionOf(headers),
   };
 }
 
 /** `PUT /kv/<key>`: the body has the value, the headers have the conditions. */
 export function setOfKey(key: string, value: Buffer, headers: IncomingHttpHeaders): SetCommand {
-  return { op: 'set', key, value, ...writeConditions(headers, {}) };
+  return { op: 'set', key, value, ...writeConditions(headers, {}), ...sessionOf(headers) };
 }
 
 /** The value of a `/kv/<key>` body in JSON. */
@@ -47,7 +49,7 @@ export function valueOfKeyBody(body: JsonObject, valueBytesMax: number): Buffer 
 export function deleteOf(key: string, headers: IncomingHttpHeaders, asked: Conditions): DeleteCommand {
   const { ifRevision, ifAbsent } = writeConditions(headers, asked);
   if (ifAbsent === true) throw badField('If-None-Match', 'has no meaning for a delete; use If-Match');
-  return { op: 'delete', key, ...(ifRevision !== undefined && { ifRevision }) };
+  return { op: 'delete', key, ...(ifRevision !== undefined && { ifRevision }), ...sessionOf(headers) };
 }
 
 /** The `key` of a body, checked. */

@@ -1,6 +1,6 @@
 /** What the routes of single keys share. */
 
-import type { Command } from '../../kv/command.js';
+import type { Write } from '../../kv/command.js';
 import type { Service, StoredEntry } from '../service.js';
 import { answerWrite } from './answer.js';
 import { type BodyBudget, announcesBody, readBody } from './body.js';
@@ -59,8 +59,8 @@ export async function readJson(
 }
 
 /** Has the command decided, and answers what became of it. */
-export async function propose(ctx: Context, { service }: KeyRouteOptions, command: Command): Promise<void> {
-  answerWrite(ctx, command.key, await service.propose(command));
+export async function propose(ctx: Context, { service }: KeyRouteOptions, write: Write): Promise<void> {
+  answerWrite(ctx, write.key, await service.write(write));
 }
 
 /** A condition in a body that nobody reads would be a write without its condition. */

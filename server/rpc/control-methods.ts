@@ -3,6 +3,7 @@
 import { KEY_BYTES_MAX } from '../../api/limits.js';
 import type { ClusterStatusResponse } from '../../api/types.js';
 import { CommandFormatError, decodeCommand } from '../../kv/codec.js';
+import type { Write } from '../../kv/command.js';
 import { deadlineAfter } from '../deadline.js';
 import type { Node } from '../node.js';
 import type { Clock } from '../ports.js';
@@ -61,18 +62,18 @@ function checkedCommand(text: string, field: string, valueBytesMax: number): Buf
   const bytes = Buffer.from(text, 'base64');
   try {
     const command = decodeCommand(bytes);
-    const keyBytes = Buffer.byteLength(command.key);
-    if (keyBytes === 0 || keyBytes > KEY_BYTES_MAX)
-      throw invalidParams(field, `its key has ${keyBytes} bytes`);
-    if (command.op === 'set' && command.value.length > valueBytesMax) {
-      throw invalidParams(
-        field,
-        `its value has ${command.value.length} bytes, at most ${valueBytesMax} are allowed`,
-      );
-    }
+    const fault = 'key' in command ? writeFault(command, valueBytesMax) : undefined;
+    if (fault !== undefined) throw invalidParams(field, fault);
   } catch (error) {
     if (error instanceof CommandFormatError) throw invalidParams(field, error.message);
     throw error;
   }
   return bytes;
+}
+
+function writeFault(write: Write, valueBytesMax: number): string | undefined {
+  const keyBytes = Buffer.byteLength(write.key);
+  if (keyBytes === 0 || keyBytes > KEY_BYTES_MAX) return `its key has ${keyBytes} bytes`;
+  if (write.op === 'delete' || write.value.length <= valueBytesMax) return undefined;
+  return `its value has ${write.value.length} bytes, at most ${valueBytesMax} are allowed`;
 }

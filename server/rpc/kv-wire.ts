@@ -16,6 +16,11 @@ const resultSchema = z.discriminatedUnion('status', [
   z.strictObject({ status: z.literal('deleted'), revision: index }),
   z.strictObject({ status: z.literal('not-found'), revision: index }),
   z.strictObject({ status: z.literal('revision-mismatch'), currentRevision: index }),
+  z.strictObject({ status: z.literal('session-expired') }),
+  z.strictObject({ status: z.literal('session-conflict') }),
+  z.strictObject({ status: z.literal('registered'), clientId: index }),
+  z.strictObject({ status: z.literal('sessions-full') }),
+  z.strictObject({ status: z.literal('expired'), sessions: index }),
 ]);
 
 const refusal = {

@@ -1,7 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { apply, rowsRead } from '../../kv/apply.js';
-import type { Command, CommandResult } from '../../kv/command.js';
+import { applyAll, rowsRead } from '../../kv/apply.js';
+import type { CommandResult, Write } from '../../kv/command.js';
 import { KEY_COUNT_ROW, decodeCount, decodeValue, keyOfRow } from '../../kv/rows.js';
 import { WorkingSet } from '../../kv/working-set.js';
 import { commands, fewKeys } from './arbitraries.js';
@@ -12,7 +12,7 @@ interface Known {
 }
 
 /** What a user would say that a command does. */
-function naive(model: Map<string, Known>, command: Command, index: number): CommandResult {
+function naive(model: Map<string, Known>, command: Write, index: number): CommandResult {
   const currentRevision = model.get(command.key)?.revision ?? 0;
   const wanted = command.ifRevision ?? currentRevision;
   const mustBeAbsent = command.op === 'set' && command.ifAbsent === true;
@@ -27,13 +27,16 @@ function naive(model: Map<string, Known>, command: Command, index: number): Comm
 /** Rows as a store keeps them, by their bytes in hex. */
 type Rows = Map<string, Buffer>;
 
-function applyBatch(rows: Rows, batch: readonly Command[], firstIndex: number): CommandResult[] {
+function applyBatch(rows: Rows, batch: readonly Write[], firstIndex: number): CommandResult[] {
   const read = rowsRead(batch);
   const set = new WorkingSet(
     read,
     read.map((row) => rows.get(row.toString('hex'))),
   );
-  const results = batch.map((command, at) => apply(set, command, firstIndex + at));
+  const results = applyAll(
+    set,
+    batch.map((command, at) => ({ command, index: firstIndex + at, stampMs: 0 })),
+  );
   const { puts, deletes } = set.changes();
   for (const row of deletes) rows.delete(row.toString('hex'));
   for (const [row, value] of puts) rows.set(row.toString('hex'), value);
@@ -100,11 +103,11 @@ test('how commands are cut into batches changes nothing', (t) => {
   );
 });
 
-test('each row is read once, the counter among them', (t) => {
+test('each row is read once, the counter and the clock among them', (t) => {
   const read = rowsRead([
     { op: 'delete', key: 'a' },
     { op: 'set', key: 'a', value: Buffer.alloc(0) },
     { op: 'delete', key: 'b' },
   ]);
-  t.deepEqual(read.map(String), [KEY_COUNT_ROW.toString(), 'ka', 'kb']);
+  t.deepEqual(read.map(String), [KEY_COUNT_ROW.toString(), 'mclock', 'ka', 'kb']);
 });

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { Command } from '../../kv/command.js';
+import type { Write } from '../../kv/command.js';
 
 /** Whole code points, those above U+FFFF well among them: in UTF-16 those sort before U+E000, in UTF-8 behind. */
 export const keys = fc.string({
@@ -31,7 +31,7 @@ export const values = fc.uint8Array({ maxLength: 40 });
 export function commands(
   key: fc.Arbitrary<string>,
   revision: fc.Arbitrary<number> = fc.maxSafeNat(),
-): fc.Arbitrary<Command> {
+): fc.Arbitrary<Write> {
   return fc.oneof(
     fc.record(
       {

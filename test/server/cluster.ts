@@ -337,6 +337,7 @@ async function bootNode(on: Machine, boot: Boot): Promise<TestNode> {
     reader: new Reader(stateStore, clock, node),
     report,
     requestTimeoutMs: REQUEST_TIMEOUT_MS,
+    sessions: { ttlMs: 600_000, max: 10 },
   });
   on.methods = controlMethods({
     roster,

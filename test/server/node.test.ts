@@ -22,10 +22,10 @@ test('conditions hold wherever the write came in', async (t) => {
   const first = await write(cluster, a!, 'k', '1');
   const revision = first.status === 'set' ? first.revision : 0;
   const conditional = (ifRevision: number): Promise<unknown> =>
-    cluster.clock.until(b!.service.propose({ ...setOf('k', '2'), ifRevision }), 'a conditional write');
+    cluster.clock.until(b!.service.write({ ...setOf('k', '2'), ifRevision }), 'a conditional write');
   t.deepEqual(await conditional(revision + 1), { status: 'revision-mismatch', currentRevision: revision });
   t.like(await conditional(revision), { status: 'set' });
-  t.like(await cluster.clock.until(a!.service.propose({ op: 'delete', key: 'k' }), 'a delete'), {
+  t.like(await cluster.clock.until(a!.service.write({ op: 'delete', key: 'k' }), 'a delete'), {
     status: 'deleted',
   });
   t.is(await read(cluster, b!, 'k'), undefined);
@@ -35,7 +35,7 @@ test('many writes at once, from every node, are each applied once', async (t) =>
   const cluster = await startCluster();
   await cluster.leader();
   const writes = Array.from({ length: 60 }, (_, at) =>
-    cluster.nodes[at % 3]!.service.propose(setOf(`k${at}`, 'v')),
+    cluster.nodes[at % 3]!.service.write(setOf(`k${at}`, 'v')),
   );
   const results = await cluster.clock.until(Promise.all(writes), 'all writes');
   const revisions = new Set(results.map((result) => (result.status === 'set' ? result.revision : 0)));
@@ -77,13 +77,13 @@ test('a write through a leader that is cut off ends in time as unknown, or as ne
   const leader = await cluster.leader();
   await write(cluster, leader, 'k', '1');
   cluster.partition();
-  t.deepEqual(await ended(cluster, leader.service.propose(setOf('k', '2'))), {
+  t.deepEqual(await ended(cluster, leader.service.write(setOf('k', '2'))), {
     as: 'timeout unknown',
     ms: REQUEST_TIMEOUT_MS,
   });
   t.is(leader.node.standing.role === 'leader', false);
   for (const { service } of cluster.nodes) {
-    t.deepEqual(await ended(cluster, service.propose(setOf('k', '3'))), {
+    t.deepEqual(await ended(cluster, service.write(setOf('k', '3'))), {
       as: 'no-leader not-applied',
       ms: LEADER_WAIT_MS,
     });
@@ -145,7 +145,7 @@ test('a write whose entry another leader replaced is proposed again, and applied
   const old = await cluster.leader();
   const others = cluster.followers();
   cluster.partition([old], others);
-  const pending = [1, 2, 3].map((at) => old.service.propose(setOf(`lost${at}`, 'v')));
+  const pending = [1, 2, 3].map((at) => old.service.write(setOf(`lost${at}`, 'v')));
   const next = await cluster.leader(others);
   for (let at = 0; at < 5; at += 1) await write(cluster, next, `k${at}`, 'v');
   cluster.heal();
@@ -166,7 +166,7 @@ test('a follower whose leader hangs says so of its write, and reads on from the 
   cluster.partition(others);
   const [a, b] = others;
   const reading = ended(cluster, a!.service.read(['k'], 'linearizable'));
-  const written = b!.service.propose(setOf('k', '2'));
+  const written = b!.service.write(setOf('k', '2'));
   const { as, ms } = await reading;
   t.regex(as, /"revision"/);
   t.true(ms < LEADER_WAIT_MS, `${ms} ms`);
@@ -181,7 +181,7 @@ test('a follower whose leader can not be called waits for another, and nothing i
   const old = await cluster.leader();
   const others = cluster.followers();
   cluster.partition(others);
-  const { as } = await ended(cluster, others[0]!.service.propose(setOf('k', '1')));
+  const { as } = await ended(cluster, others[0]!.service.write(setOf('k', '1')));
   t.regex(as, /"set"/);
   t.is(await read(cluster, others[0]!, 'k'), '1');
   t.is(await timesApplied(t, cluster, others[0]!, 'k'), 1);
@@ -196,7 +196,7 @@ test('beyond the bound of what waits, writes are refused at once as overloaded, 
   const [follower] = cluster.followers();
   const results = await Promise.all(
     [leader, leader, leader, follower!, follower!].map(({ service }) =>
-      ended(cluster, service.propose(setOf('k', 'v'))),
+      ended(cluster, service.write(setOf('k', 'v'))),
     ),
   );
   const codes = results.map(({ as }) => (as.startsWith('{') ? 'set' : as));
@@ -209,8 +209,8 @@ test('beyond the bound of what waits, writes are refused at once as overloaded, 
 test('bytes beyond the bound are refused as overloaded', async (t) => {
   const cluster = await startCluster({ raft: { uncommittedBytesMax: 1000 } });
   const leader = await cluster.leader();
-  const first = leader.service.propose(setOf('k', 'x'.repeat(1000)));
-  t.deepEqual(await ended(cluster, leader.service.propose(setOf('k', 'y'))), {
+  const first = leader.service.write(setOf('k', 'x'.repeat(1000)));
+  t.deepEqual(await ended(cluster, leader.service.write(setOf('k', 'y'))), {
     as: 'overloaded not-applied',
     ms: 0,
   });
@@ -241,7 +241,7 @@ test('time without a quorum leaves nothing behind', async (t) => {
   await cluster.clock.run(2000);
   for (let round = 0; round < 5; round += 1) {
     const requests = cluster.nodes.flatMap(({ service }) => [
-      ended(cluster, service.propose(setOf('k', 'v'))),
+      ended(cluster, service.write(setOf('k', 'v'))),
       ended(cluster, service.read(['k'], 'linearizable')),
     ]);
     for (const { as } of await Promise.all(requests)) t.is(as, 'no-leader not-applied');
@@ -263,7 +263,7 @@ test('a node that stops answers all that waits, and touches its closed stores no
   for (const stopAfterMs of [0, 3, 10, 25, 45]) {
     const node = cluster.node(leader.id);
     const requests = [1, 2, 3].flatMap((at) => [
-      ended(cluster, node.service.propose(setOf(`k${at}`, 'v'))),
+      ended(cluster, node.service.write(setOf(`k${at}`, 'v'))),
       ended(cluster, node.service.read(['k1'], 'linearizable')),
       ended(cluster, node.service.read(['k1'], 'stale')),
     ]);
@@ -273,7 +273,7 @@ test('a node that stops answers all that waits, and touches its closed stores no
     for (const { as } of await Promise.all(requests)) {
       t.regex(as, /^\{|^(leadership-lost unknown|shutting-down not-applied)$/);
     }
-    t.deepEqual(await ended(cluster, node.service.propose(setOf('k', 'v'))), {
+    t.deepEqual(await ended(cluster, node.service.write(setOf('k', 'v'))), {
       as: 'shutting-down not-applied',
       ms: 0,
     });

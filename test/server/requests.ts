@@ -1,16 +1,16 @@
 import type { ExecutionContext } from 'ava';
 import { ServiceError } from '../../server/service.js';
 import { decodeCommand } from '../../kv/codec.js';
-import type { Command, CommandResult } from '../../kv/command.js';
+import type { Write, CommandResult } from '../../kv/command.js';
 import type { Cluster, TestNode } from './cluster.js';
 
-export function setOf(key: string, value: string): Command {
+export function setOf(key: string, value: string): Write {
   return { op: 'set', key, value: Buffer.from(value) };
 }
 
 /** Writes, and waits for the result. */
 export function write(cluster: Cluster, on: TestNode, key: string, value: string): Promise<CommandResult> {
-  return cluster.clock.until(on.service.propose(setOf(key, value)), `a write of ${key}`);
+  return cluster.clock.until(on.service.write(setOf(key, value)), `a write of ${key}`);
 }
 
 /** Reads, and waits for the value. */
@@ -58,5 +58,10 @@ export async function timesApplied(
     'the log is read',
   );
   t.true(entries.length > 0);
-  return entries.filter(({ type, data }) => type === 'command' && decodeCommand(data).key === key).length;
+  return entries.filter(({ type, data }) => type === 'command' && keyOf(data) === key).length;
+}
+
+function keyOf(data: Uint8Array): string | undefined {
+  const command = decodeCommand(data);
+  return 'key' in command ? command.key : undefined;
 }

@@ -46,7 +46,7 @@ test('a leader hands over, closes from the outside in, and nothing that it took 
   const others = cluster.followers();
   // Its own, and forwarded ones.
   const requests = cluster.nodes.flatMap((on) =>
-    [1, 2, 3].map((at) => ended(cluster, on.service.propose(setOf(`${on.id}-${at}`, 'v')))),
+    [1, 2, 3].map((at) => ended(cluster, on.service.write(setOf(`${on.id}-${at}`, 'v')))),
   );
   const { stopped, order } = stopping(cluster, leader);
   t.regex(leader.service.notReady() ?? '', /shutting down/);
@@ -57,14 +57,14 @@ test('a leader hands over, closes from the outside in, and nothing that it took 
   for (const { as } of await Promise.all(requests)) t.regex(as, /"status":"set"/);
   const next = await cluster.leader(others);
   for (const { id } of cluster.nodes) t.is(await read(cluster, next, `${id}-1`), 'v');
-  t.is((await ended(cluster, leader.service.propose(setOf('k', 'v')))).as, 'shutting-down not-applied');
+  t.is((await ended(cluster, leader.service.write(setOf('k', 'v')))).as, 'shutting-down not-applied');
 });
 
 test('a leader that nobody can take over from stops all the same, within its bound, and answers what waits', async (t) => {
   const cluster = await startCluster();
   const leader = await cluster.leader();
   cluster.partition();
-  const written = ended(cluster, leader.service.propose(setOf('k', 'v')));
+  const written = ended(cluster, leader.service.write(setOf('k', 'v')));
   const asked = ended(cluster, leader.service.read(['k'], 'linearizable'));
   const startMs = cluster.clock.nowMs();
   await stopping(cluster, leader).stopped;
@@ -78,7 +78,7 @@ test('a follower stops without an election', async (t) => {
   const leader = await cluster.leader();
   const { term } = leader.node.standing;
   const [follower, other] = cluster.followers();
-  const requests = [1, 2].map((at) => ended(cluster, follower!.service.propose(setOf(`k${at}`, 'v'))));
+  const requests = [1, 2].map((at) => ended(cluster, follower!.service.write(setOf(`k${at}`, 'v'))));
   await stopping(cluster, follower!).stopped;
   for (const { as } of await Promise.all(requests))
     t.regex(as, /"set"|^(shutting-down not-applied|leadership-lost unknown)$/);

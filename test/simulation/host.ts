@@ -21,6 +21,7 @@ import { ChannelError } from '../../server/rpc/errors.js';
 import { createLeaderLink } from '../../server/rpc/forwarding.js';
 import type { Roster } from '../../server/rpc/identity.js';
 import { envelopeTo } from '../../server/rpc/identity.js';
+import { sweepSessions } from '../../server/session-sweeper.js';
 import { StatusReport } from '../../server/status.js';
 import { StoreService } from '../../server/store-service.js';
 import { Disk } from './disk.js';
@@ -32,6 +33,8 @@ import type { World } from './world.js';
 export const TICK_MS = 10;
 const REQUEST_TIMEOUT_MS = 2000;
 const PENDING_MAX = 64;
+const SESSION_TTL_MS = 2000;
+const SESSIONS_MAX = 8;
 const TAIL_BYTES_MAX = 2048;
 
 /** Small bounds, so that short runs meet them. */
@@ -238,7 +241,9 @@ export class Host {
       reader: new Reader(state, clock, node),
       report,
       requestTimeoutMs: REQUEST_TIMEOUT_MS,
+      sessions: { ttlMs: SESSION_TTL_MS, max: SESSIONS_MAX },
     });
+    sweepSessions(node, state, clock);
     const methods = controlMethods({
       roster,
       clock,

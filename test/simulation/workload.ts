@@ -1,7 +1,8 @@
 /** Clients of a simulated cluster: each asks one thing at a time, of any node, and writes down what it was told. */
 
 import { ServiceError } from '../../server/service.js';
-import type { Command } from '../../kv/command.js';
+import type { Write, WriteResult } from '../../kv/command.js';
+import type { StoreService } from '../../server/store-service.js';
 import type { Action, Operation, Outcome } from '../linearizability/history.js';
 import type { Host } from './host.js';
 import type { Network } from './network.js';
@@ -12,6 +13,8 @@ const KEYS = ['a', 'b', 'c'];
 /** A client gives up on an answer after this, at most; it then knows nothing. */
 const PATIENCE_MS = 2500;
 const THINK_MS = 40;
+/** Of one write under a session. */
+const ATTEMPTS_MAX = 20;
 
 export interface WorkloadParts {
   readonly world: World;
@@ -21,10 +24,19 @@ export interface WorkloadParts {
   readonly history: Operation[];
 }
 
+type Answer<T> =
+  | { readonly type: 'done'; readonly value: T }
+  | { readonly type: 'failed'; readonly code: string }
+  | { readonly type: 'silence' };
+
 export class Client {
   readonly #name: string;
   readonly #parts: WorkloadParts;
   readonly #open = new Set<() => void>();
+  readonly #usesSession: boolean;
+  #clientId: number | undefined;
+  /** Of its next write under the session. */
+  seq = 0;
   #values = 0;
   #stopped = false;
   /** The revisions it was last told, for conditions. */
@@ -33,6 +45,7 @@ export class Client {
   constructor(name: string, parts: WorkloadParts) {
     this.#name = name;
     this.#parts = parts;
+    this.#usesSession = parts.random.chance(0.5);
   }
 
   start(): void {
@@ -53,7 +66,93 @@ export class Client {
     if (this.#stopped) return;
     const { random } = this.#parts;
     const key = random.pick(KEYS);
-    this.ask(random.pick(this.#parts.hosts), key, this.#action(key), () => this.start());
+    const action = this.#action(key);
+    if (action.type === 'get' || !this.#usesSession)
+      this.ask(random.pick(this.#parts.hosts), key, action, () => this.start());
+    else if (this.#clientId === undefined) this.#register();
+    else this.#writeOnce(key, action);
+  }
+
+  /** Until it has a session, or as long as it is told that there can't be one. */
+  #register(): void {
+    const { random } = this.#parts;
+    this.#exchange(
+      random.pick(this.#parts.hosts),
+      (service) => service.openSession(),
+      (answer) => {
+        if (answer.type === 'done') this.#clientId = answer.value;
+        this.start();
+      },
+    );
+  }
+
+  /**
+   * A write under the session, sent again to other nodes until it has a definite answer: one operation of the history,
+   * that takes effect once. Some answers are doubted although they came, and asked for again.
+   */
+  #writeOnce(key: string, action: Exclude<Action, { type: 'get' }>): void {
+    const { world, random, history } = this.#parts;
+    const invokeMs = world.nowMs;
+    const { seq } = this;
+    this.seq += 1;
+    const session = { clientId: this.#clientId ?? 0, seq, lowestPending: seq };
+    let attempts = 0;
+    const finish = (outcome: Outcome): void => {
+      this.#open.delete(giveUp);
+      if ('revision' in outcome) this.#revisions.set(key, outcome.revision ?? 0);
+      history.push({ client: this.#name, key, action, outcome, invokeMs, returnMs: world.nowMs });
+      this.start();
+    };
+    const giveUp = (): void => finish({ type: 'unknown' });
+    this.#open.add(giveUp);
+    const attempt = (): void => {
+      attempts += 1;
+      const write = { ...commandOf(key, action), session };
+      this.#exchange(
+        random.pick(this.#parts.hosts),
+        (service) => service.write(write),
+        (answer) => {
+          if (!this.#open.has(giveUp)) return;
+          const sure = answer.type === 'done' && !random.chance(0.1);
+          if (sure) finish(outcomeOf(answer.value));
+          else if (answer.type === 'failed' && answer.code === 'session-conflict')
+            throw new Error(`${this.#name}: number ${seq} conflicts with itself`);
+          else if (answer.type === 'failed' && answer.code === 'session-expired') {
+            this.#clientId = undefined;
+            finish(attempts === 1 ? { type: 'not-applied' } : { type: 'unknown' });
+          } else if (attempts >= ATTEMPTS_MAX || this.#stopped) giveUp();
+          else world.after(random.between(0, THINK_MS), attempt);
+        },
+      );
+    };
+    attempt();
+  }
+
+  /** One request and its answer, if either arrives. */
+  #exchange<T>(
+    host: Host,
+    ask: (service: StoreService) => Promise<T>,
+    then: (answer: Answer<T>) => void,
+  ): void {
+    const { world, network, random } = this.#parts;
+    let over = false;
+    const settle = (answer: Answer<T>): void => {
+      if (over) return;
+      over = true;
+      cancel();
+      then(answer);
+    };
+    const cancel = world.after(random.between(0.2, 1) * PATIENCE_MS, () => settle({ type: 'silence' }));
+    network.sendOnce(this.#name, host.id, () =>
+      host.arrive(({ service }) => {
+        const answer = (value: Answer<T>): void =>
+          void network.sendOnce(host.id, this.#name, () => settle(value));
+        ask(service).then(
+          (value) => answer({ type: 'done', value }),
+          (error: unknown) => answer({ type: 'failed', code: codeOf(error) }),
+        );
+      }),
+    );
   }
 
   #action(key: string): Action {
@@ -101,14 +200,14 @@ export class Client {
                     ? { type: 'missing' }
                     : { type: 'value', value: entry.value.toString(), revision: entry.revision },
                 )
-            : service.propose(commandOf(key, action)).then(outcomeOf);
+            : service.write(commandOf(key, action)).then(outcomeOf);
         asked.then(answer, (error: unknown) => answer(failureOf(error)));
       }),
     );
   }
 }
 
-function commandOf(key: string, action: Exclude<Action, { type: 'get' }>): Command {
+function commandOf(key: string, action: Exclude<Action, { type: 'get' }>): Write {
   const { condition } = action;
   const revision = condition?.type === 'revision' ? { ifRevision: condition.revision } : {};
   if (action.type === 'delete') return { op: 'delete', key, ...revision };
@@ -116,7 +215,7 @@ function commandOf(key: string, action: Exclude<Action, { type: 'get' }>): Comma
   return { op: 'set', key, value: Buffer.from(action.value), ...revision, ...absent };
 }
 
-function outcomeOf(result: Awaited<ReturnType<NonNullable<Host['service']>['propose']>>): Outcome {
+function outcomeOf(result: WriteResult): Outcome {
   switch (result.status) {
     case 'set':
       return { type: 'written', revision: result.revision };
@@ -136,4 +235,9 @@ function outcomeOf(result: Awaited<ReturnType<NonNullable<Host['service']>['prop
 function failureOf(error: unknown): Outcome {
   if (!(error instanceof ServiceError)) throw error;
   return error.outcome === 'not-applied' ? { type: 'not-applied' } : { type: 'unknown' };
+}
+
+function codeOf(error: unknown): string {
+  if (!(error instanceof ServiceError)) throw error;
+  return error.code;
 }

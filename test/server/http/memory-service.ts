@@ -2,11 +2,11 @@
 
 import type { LeaderHint } from '../../../api/errors.js';
 import type { Consistency, HealthResponse, StatusResponse } from '../../../api/types.js';
-import type { Command, CommandResult } from '../../../kv/command.js';
+import type { Write, WriteResult } from '../../../kv/command.js';
 import type { ListQuery, ListResult, ReadResult, Service, StoredEntry } from '../../../server/service.js';
 
 export interface MemoryService extends Service {
-  readonly proposed: Command[];
+  readonly proposed: Write[];
   readonly reads: Consistency[];
   readonly lists: ListQuery[];
   readonly store: Map<string, StoredEntry>;
@@ -23,7 +23,7 @@ export function memoryService(): MemoryService {
   let index = 1;
   const store = new Map<string, StoredEntry>();
 
-  const apply = (command: Command): CommandResult => {
+  const apply = (command: Write): WriteResult => {
     const revision = ++index;
     const currentRevision = store.get(command.key)?.revision ?? 0;
     const absentWanted = command.op === 'set' && command.ifAbsent === true;
@@ -48,7 +48,8 @@ export function memoryService(): MemoryService {
     unreadyReason: undefined,
     failure: undefined,
     gate: Promise.resolve(),
-    async propose(command) {
+    openSession: () => answer(() => ++index),
+    async write(command) {
       throwFailure();
       service.proposed.push(command);
       await service.gate;
