@@ -29,9 +29,14 @@ export function raftOptions({ raft, limits }: Config): RaftOptions {
     uncommittedBytesMax: raft.uncommittedBytesMax,
     entryCacheBytes: raft.entryCacheBytes,
     applyBytesMax: APPLY_BYTES_MAX,
-    // A follower hears of its leader within a tick, and counts its loyalty from that tick on.
-    leaseMs: (minTicks - 1) * TICK_MS * (1 - CLOCK_DRIFT_MAX),
+    leaseMs: leaseMsFor(minTicks),
     pendingReadsMax: limits.pendingRequests,
     random: Math.random,
   };
+}
+
+/** How long a lease may be where the shortest election timeout is `minTicks`. */
+export function leaseMsFor(minTicks: number): number {
+  // A follower hears of its leader within a tick, and counts its loyalty from that tick on.
+  return (minTicks - 1) * TICK_MS * (1 - CLOCK_DRIFT_MAX);
 }

@@ -13,7 +13,12 @@ const BATCH_MAX = 64;
 const PAGE = { limit: 1000, bytesMax: 256 * 1024 };
 
 /** Begins to look; the result ends it. */
-export function sweepSessions(node: Node, store: StateStore, clock: Clock): () => void {
+export function sweepSessions(
+  node: Node,
+  store: StateStore,
+  clock: Clock,
+  lookEveryMs = LOOK_EVERY_MS,
+): () => void {
   let looking = false;
 
   function look(gte: Buffer): void {
@@ -39,7 +44,7 @@ export function sweepSessions(node: Node, store: StateStore, clock: Clock): () =
     return !node.isStopped && node.standing.role === 'leader';
   }
 
-  return clock.every(LOOK_EVERY_MS, () => {
+  return clock.every(lookEveryMs, () => {
     if (looking || !leads()) return;
     looking = true;
     look(SESSION_ROWS.gte);

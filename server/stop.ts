@@ -41,7 +41,13 @@ export async function stopServer(parts: StopParts): Promise<void> {
 }
 
 /** Requests that come meanwhile wait for the new leader and are forwarded to it. */
-async function handOver({ node, maxElectionMs, logger }: StopParts): Promise<void> {
+export async function handOver({
+  node,
+  maxElectionMs,
+  logger,
+}: Pick<StopParts, 'node' | 'maxElectionMs'> & {
+  readonly logger: Pick<Logger, 'info' | 'warn'>;
+}): Promise<void> {
   const target = mostAdvanced(node);
   if (target === undefined || node.transfer(target) !== 'taken') return;
   const settled = await node.whenStanding(

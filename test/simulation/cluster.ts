@@ -2,18 +2,20 @@
 
 import type { Configuration, NodeId } from '../../membership/configuration.js';
 import { configuration } from '../../membership/configuration.js';
-import type { Observed } from '../../raft/invariants.js';
 import { ClusterInvariants } from '../../raft/invariants.js';
 import { firstBatch } from '../../server/bootstrap.js';
 import { Host, incarnationOf } from './host.js';
 import { Journal } from './journal.js';
 import { Network } from './network.js';
+import { Oracle } from './oracle.js';
 import type { Random } from './random.js';
+import { drawSettings } from './settings.js';
 import { World, settle } from './world.js';
 
 export class SimulatedCluster {
   readonly world = new World();
   readonly journal = new Journal(() => this.world.nowMs);
+  readonly oracle = new Oracle();
   readonly network: Network;
   readonly hostList: readonly Host[];
   readonly #hosts = new Map<NodeId, Host>();
@@ -30,8 +32,10 @@ export class SimulatedCluster {
       network: this.network,
       journal: this.journal,
       configuration: first,
+      settings: drawSettings(random),
+      oracle: this.oracle,
       hosts: this.#hosts,
-      fail: (error: unknown) => this.#fail(error),
+      fail: (error: unknown) => this.fail(error),
     };
     const { entries, hardState } = firstBatch(first);
     for (const { id } of first.members) {
@@ -61,11 +65,35 @@ export class SimulatedCluster {
     this.journal.note(`${host.id} crashed`);
   }
 
+  /**
+   * Its disk fails at the next operation of the log: the process ends, as the product's does, and nothing is answered. It
+   * comes back after `downMs`.
+   */
+  failDisk(host: Host, downMs: number): void {
+    if (!host.isUp) return;
+    host.disk.failNext(() => {
+      host.crash();
+      this.journal.note(`${host.id} stopped, its disk failed`);
+      this.world.after(downMs, () => this.restart(host));
+    });
+  }
+
+  /** Stops it in good order; it comes back after `downMs`. */
+  leave(host: Host, downMs: number): void {
+    host.leave().then(
+      () => {
+        this.journal.note(`${host.id} stopped`);
+        this.world.after(downMs, () => this.restart(host));
+      },
+      (error: unknown) => this.fail(error),
+    );
+  }
+
   restart(host: Host): void {
     if (host.isUp) return;
     this.#restarted.add(host.id);
     this.#appliedSeen.delete(host.id);
-    host.start().catch((error: unknown) => this.#fail(error));
+    host.start().catch((error: unknown) => this.fail(error));
   }
 
   /** Everything that was broken works again, and every machine runs. */
@@ -89,25 +117,29 @@ export class SimulatedCluster {
     return true;
   }
 
-  #fail(error: unknown): void {
+  fail(error: unknown): void {
     this.#failure ??= { error };
   }
 
   #check(): void {
     if (this.#failure !== undefined) throw this.#failure.error;
-    this.#observeApplied();
-    const observed = this.hostList.flatMap((host): Observed[] => {
-      const node = host.node ?? host.lastNode;
-      return node === undefined ? [] : [{ state: node.state, disk: diskOf(host) }];
-    });
+    // Most events concern one machine, many concern none.
+    const touched = this.hostList.filter((host) => host.takeTouched());
+    if (touched.length === 0) return;
+    this.#observeApplied(touched);
+    this.oracle.observe(this.hostList);
+    const observed = this.hostList.flatMap(({ observed }) => observed ?? []);
     // A disk counts for what is committed even while nothing runs on it; before its first start there is no state to see.
-    if (observed.length === this.hostList.length) this.#invariants.observe(observed, this.#restarted);
-    for (const host of this.hostList) if (host.isUp) this.#restarted.delete(host.id);
+    if (observed.length === this.hostList.length) {
+      const changed = touched.flatMap(({ observed }) => observed ?? []);
+      this.#invariants.observe(observed, this.#restarted, changed);
+    }
+    for (const host of touched) if (host.isUp) this.#restarted.delete(host.id);
   }
 
   /** Every entry that a state machine has taken since the last look. */
-  #observeApplied(): void {
-    for (const { id, node, disk } of this.hostList) {
+  #observeApplied(touched: readonly Host[]): void {
+    for (const { id, node, disk } of touched) {
       if (node === undefined) continue;
       const from = this.#appliedSeen.get(id) ?? 0;
       const { appliedIndex } = node;
@@ -115,19 +147,11 @@ export class SimulatedCluster {
         const entry = disk.entries[index - 1];
         if (entry === undefined) throw new Error(`${id} applied entry ${index}, which its log does not hold`);
         this.#invariants.applied(id, entry);
+        this.oracle.applied(entry);
       }
       this.#appliedSeen.set(id, appliedIndex);
     }
   }
-}
-
-function diskOf({ disk }: Host): Observed['disk'] {
-  const { hardState } = disk.log;
-  return {
-    term: hardState?.term ?? 0,
-    vote: hardState?.vote,
-    termAt: (index) => disk.termAt(index),
-  };
 }
 
 function firstOf(nodes: number): Configuration {

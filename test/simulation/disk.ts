@@ -1,5 +1,5 @@
 /**
- * A node's simulated disk. An append is on it only once its time has come; what is in flight at a crash is on it or not,
+ * A node's simulated disk: one queue for the log, one for the state, so that neither waits for the other. An append is on it only once its time has come; what is in flight at a crash is on it or not,
  * as chance has it, but never in part: the log's batches are atomic. The state is not synced, so a crash may take
  * back any number of the newest batches that were not flushed.
  */
@@ -18,6 +18,7 @@ export interface DiskQuality {
 }
 
 export const GOOD_DISK: DiskQuality = { delayMs: [0.1, 0.6] };
+const STATE_QUALITY: DiskQuality = { delayMs: [0.02, 0.3] };
 
 /** Batches of the state that a crash may take back, at most. */
 const UNFLUSHED_MAX = 8;
@@ -26,56 +27,57 @@ export class Disk {
   readonly log: MemoryLogDisk = memoryLogDisk();
   state: MemoryStateDisk = memoryStateDisk();
   quality: DiskQuality = GOOD_DISK;
-  /** Nothing is done before this time. */
-  stalledUntilMs = 0;
+  readonly #logQueue: Queue;
+  readonly #stateQueue: Queue;
   /** States that a crash may go back to, oldest first. */
   #versions: MemoryStateDisk[] = [];
-  readonly #world: World;
   readonly #random: Random;
-  #inFlight: { readonly task: () => void }[] = [];
-  #freeAtMs = 0;
 
   constructor(world: World, random: Random) {
-    this.#world = world;
     this.#random = random;
+    this.#logQueue = new Queue(world, random, () => this.quality);
+    // It is not synced: what is written to it goes to memory, however slow the device is.
+    this.#stateQueue = new Queue(world, random, () => STATE_QUALITY);
   }
 
   mend(): void {
     this.quality = GOOD_DISK;
-    this.stalledUntilMs = 0;
+    this.#logQueue.stall(0);
+    this.#stateQueue.stall(0);
+    this.#logQueue.failWith(undefined);
+  }
+
+  /** Nothing is done before `untilMs`, in the log or everywhere. */
+  stall(untilMs: number, everywhere: boolean): void {
+    this.#logQueue.stall(untilMs);
+    if (everywhere) this.#stateQueue.stall(untilMs);
+  }
+
+  /** The next operation of the log fails: `failed` is called in place of its completion, and it landed or not. */
+  failNext(failed: () => void): void {
+    this.#logQueue.failWith(failed);
   }
 
   get entries(): readonly Entry[] {
     return this.log.entries;
   }
 
-  termAt(index: Index): Term | undefined {
-    return index === 0 ? 0 : this.log.entries[index - 1]?.term;
+  readonly termAt = (index: Index): Term | undefined => (index === 0 ? 0 : this.log.entries[index - 1]?.term);
+
+  /** In order, each after the one before, among those of the log. */
+  deferLog(task: () => void): void {
+    this.#logQueue.defer(task);
   }
 
-  /** In order, each after the one before. */
-  defer(task: () => void): void {
-    const [min, max] = this.quality.delayMs;
-    const start = Math.max(this.#world.nowMs, this.stalledUntilMs, this.#freeAtMs);
-    this.#freeAtMs = start + this.#random.between(min, max);
-    const pending = { task };
-    this.#inFlight.push(pending);
-    this.#world.after(this.#freeAtMs - this.#world.nowMs, () => {
-      const at = this.#inFlight.indexOf(pending);
-      // A crash came first.
-      if (at < 0) return;
-      this.#inFlight.splice(at, 1);
-      task();
-    });
+  /** The same, among those of the state. */
+  deferState(task: () => void): void {
+    this.#stateQueue.defer(task);
   }
 
   /** The process is gone. What was under way landed or not, in order; its callbacks go nowhere. */
   crash(): void {
-    const pending = this.#inFlight;
-    this.#inFlight = [];
-    this.#freeAtMs = 0;
-    const landed = this.#random.whole(0, pending.length);
-    for (const { task } of pending.slice(0, landed)) task();
+    this.#logQueue.crash();
+    this.#stateQueue.crash();
     const version = this.#random.pick([this.state, ...this.#versions]);
     this.state = copyOf(version);
     this.#versions = [];
@@ -105,4 +107,59 @@ export class Disk {
 
 function copyOf(disk: MemoryStateDisk): MemoryStateDisk {
   return { rows: [...disk.rows], applied: disk.applied };
+}
+
+/** Operations that are carried out one after the other. */
+class Queue {
+  readonly #world: World;
+  readonly #random: Random;
+  readonly #quality: () => DiskQuality;
+  #inFlight: { readonly task: () => void }[] = [];
+  #freeAtMs = 0;
+  #stalledUntilMs = 0;
+  #failed: (() => void) | undefined;
+
+  constructor(world: World, random: Random, quality: () => DiskQuality) {
+    this.#world = world;
+    this.#random = random;
+    this.#quality = quality;
+  }
+
+  stall(untilMs: number): void {
+    this.#stalledUntilMs = untilMs;
+  }
+
+  failWith(failed: (() => void) | undefined): void {
+    this.#failed = failed;
+  }
+
+  defer(task: () => void): void {
+    const [min, max] = this.#quality().delayMs;
+    const start = Math.max(this.#world.nowMs, this.#stalledUntilMs, this.#freeAtMs);
+    this.#freeAtMs = start + this.#random.between(min, max);
+    const pending = { task };
+    this.#inFlight.push(pending);
+    this.#world.after(this.#freeAtMs - this.#world.nowMs, () => {
+      const at = this.#inFlight.indexOf(pending);
+      // A crash came first.
+      if (at < 0) return;
+      const failed = this.#failed;
+      this.#failed = undefined;
+      if (failed !== undefined) {
+        failed();
+        return;
+      }
+      this.#inFlight.splice(at, 1);
+      task();
+    });
+  }
+
+  crash(): void {
+    const pending = this.#inFlight;
+    this.#inFlight = [];
+    this.#freeAtMs = 0;
+    this.#failed = undefined;
+    const landed = this.#random.whole(0, pending.length);
+    for (const { task } of pending.slice(0, landed)) task();
+  }
 }

@@ -15,10 +15,22 @@ export const FAULT_KINDS = [
   'bridge',
   'flaky-network',
   'slow-network',
+  'deaf-follower',
+  'slow-answers',
   'disk-stall',
+  'disk-stall-leader',
   'slow-disk',
+  'disk-failure',
+  'disk-failure-leader',
+  'quick-restart',
+  'crash-sending',
+  'crash-sending-leader',
+  'graceful-stop',
+  'graceful-stop-leader',
   'clock-drift',
+  'slow-clock-leader',
   'transfer',
+  'transfer-unheard',
   'connection-loss',
 ] as const;
 
@@ -32,11 +44,15 @@ export interface Fault {
   readonly roll: number;
 }
 
+/** Clocks run apart by less than the bound that leases allow for (`CLOCK_DRIFT_MAX`): the fastest by 1.045 / 0.955 = 1.094. */
+const CLOCK_RATES = [0.955, 1.045] as const;
+
 /** Each seed has its own mix: some kinds often, most never. */
 export function drawFaults(random: Random, untilMs: number): Fault[] {
-  const mix = FAULT_KINDS.filter(() => random.chance(0.4));
+  const share = random.pick([0.1, 0.25, 0.4]);
+  const mix = FAULT_KINDS.filter(() => random.chance(share));
   if (mix.length === 0) return [];
-  const meanMs = random.between(80, 600);
+  const meanMs = random.between(60, 500);
   const faults: Fault[] = [];
   let atMs = random.between(100, 600);
   while (atMs < untilMs) {
@@ -54,9 +70,13 @@ export function describeFault({ atMs, kind, durationMs, roll }: Fault): string {
 /** Does it. What it breaks is mended after its duration. */
 export function inject(cluster: SimulatedCluster, fault: Fault, random: Random): void {
   const { world, network, journal } = cluster;
+  const [slowest, fastest] = CLOCK_RATES;
   const hosts = cluster.hostList;
   const leader = cluster.leader();
-  const victim = fault.kind.endsWith('leader') ? (leader ?? random.pick(hosts)) : random.pick(hosts);
+  const ofLeader = fault.kind.endsWith('leader') || fault.kind === 'slow-answers';
+  const victim = ofLeader ? (leader ?? random.pick(hosts)) : random.pick(hosts);
+  const isVictim = (id: string): boolean => id === victim.id;
+  const isAny = (): boolean => true;
   const later = (task: () => void): void => void world.after(fault.durationMs, task);
   const cutOff = (from: (id: string) => boolean, to: (id: string) => boolean): void => {
     for (const a of hosts)
@@ -139,18 +159,64 @@ export function inject(cluster: SimulatedCluster, fault: Fault, random: Random):
       network.quality = { delayMs: [5, random.between(10, 120)], loss: 0, doubled: 0, late: 0 };
       later(() => network.heal());
       return;
+    case 'deaf-follower':
+      // It hears no leader, and campaigns; the others may hear both.
+      cutOff((id) => id === leader?.id, isVictim);
+      if (random.chance(0.5)) cutOff(isVictim, (id) => id === leader?.id);
+      later(() => network.heal());
+      return;
+    case 'slow-answers':
+      // Answers to a leader come when it is not one any more.
+      network.slowDown(victim.id, random.between(50, 500));
+      world.after(random.between(0, 0.5) * fault.durationMs, () => cutOff(isVictim, isAny));
+      later(() => network.heal());
+      return;
     case 'disk-stall':
-      victim.disk.stalledUntilMs = world.nowMs + fault.durationMs;
+    case 'disk-stall-leader':
+      victim.disk.stall(world.nowMs + fault.durationMs, random.chance(0.3));
+      return;
+    case 'disk-failure':
+    case 'disk-failure-leader':
+      cluster.failDisk(victim, fault.durationMs);
+      return;
+    case 'quick-restart':
+      cluster.crash(victim);
+      world.after(random.between(0.1, 10), () => cluster.restart(victim));
+      return;
+    case 'crash-sending':
+    case 'crash-sending-leader':
+      victim.whenSending(random.whole(1, 4), () => {
+        cluster.crash(victim);
+        later(() => cluster.restart(victim));
+      });
+      return;
+    case 'graceful-stop':
+    case 'graceful-stop-leader':
+      cluster.leave(victim, fault.durationMs);
       return;
     case 'slow-disk':
       victim.disk.quality = { delayMs: [2, random.between(5, 60)] };
       later(() => victim.disk.mend());
       return;
     case 'clock-drift':
-      victim.drift(random.between(0.95, 1.05));
+      victim.drift(random.between(slowest, fastest));
+      return;
+    case 'slow-clock-leader':
+      // The lease of the slowest clock against the loyalty of the fastest ones.
+      for (const host of hosts) host.drift(host === victim ? slowest : fastest);
+      cutOff(isVictim, isAny);
+      cutOff(isAny, isVictim);
+      later(() => network.heal());
       return;
     case 'transfer':
       leader?.node?.transfer(victim.id);
+      return;
+    case 'transfer-unheard':
+      // The old leader hears nothing of what came of it.
+      if (leader === undefined) return;
+      leader.node?.transfer(victim.id);
+      cutOff(isAny, (id) => id === leader.id);
+      later(() => network.heal());
       return;
     case 'connection-loss':
       for (const host of hosts) host.arrive(({ node }) => node.unreachable(victim.id));

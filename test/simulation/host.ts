@@ -7,12 +7,13 @@ import type { Configuration, NodeId } from '../../membership/configuration.js';
 import { memberOf } from '../../membership/configuration.js';
 import { openMemoryLogStore } from '../../persistence/memory/log-store.js';
 import { openMemoryStateStore } from '../../persistence/memory/state-store.js';
-import type { RaftOptions } from '../../raft/state.js';
+import type { Observed } from '../../raft/invariants.js';
 import { Leadership } from '../../server/leadership.js';
 import { Node } from '../../server/node.js';
 import type { Clock } from '../../server/ports.js';
 import { ReadIndexes } from '../../server/read-indexes.js';
 import { Reader } from '../../server/reader.js';
+import { TICK_MS } from '../../server/raft-settings.js';
 import { recoverSeed } from '../../server/recovery.js';
 import { controlMethods } from '../../server/rpc/control-methods.js';
 import type { ControlClient } from '../../server/rpc/control.js';
@@ -23,38 +24,34 @@ import type { Roster } from '../../server/rpc/identity.js';
 import { envelopeTo } from '../../server/rpc/identity.js';
 import { sweepSessions } from '../../server/session-sweeper.js';
 import { StatusReport } from '../../server/status.js';
+import { handOver } from '../../server/stop.js';
 import { StoreService } from '../../server/store-service.js';
 import { Disk } from './disk.js';
 import type { Journal } from './journal.js';
 import type { Network } from './network.js';
+import type { Oracle } from './oracle.js';
+import { checkState } from './oracle.js';
 import type { Random } from './random.js';
+import type { RaftSettings } from './settings.js';
 import type { World } from './world.js';
 
-export const TICK_MS = 10;
 const REQUEST_TIMEOUT_MS = 2000;
+const MAX_ELECTION_MS = 300;
+const DRAIN_MS = 500;
+const SILENT = { info: () => undefined, warn: () => undefined };
 const PENDING_MAX = 64;
 const SESSION_TTL_MS = 2000;
 const SESSIONS_MAX = 8;
+const SESSION_SWEEP_MS = 700;
 const TAIL_BYTES_MAX = 2048;
-
-/** Small bounds, so that short runs meet them. */
-export const RAFT: Omit<RaftOptions, 'id' | 'random'> = {
-  electionTicks: [15, 30],
-  heartbeatTicks: 5,
-  appendBytesMax: 512,
-  window: { appendsMax: 4, bytesMax: 2048 },
-  uncommittedBytesMax: 16 * 1024,
-  entryCacheBytes: 1024,
-  applyBytesMax: 512,
-  pendingReadsMax: 64,
-  leaseMs: (15 - 1) * TICK_MS * 0.9,
-};
 
 export interface Surroundings {
   readonly world: World;
   readonly network: Network;
   readonly journal: Journal;
   readonly configuration: Configuration;
+  readonly settings: RaftSettings;
+  readonly oracle: Oracle;
   readonly hosts: ReadonlyMap<NodeId, Host>;
   /** Something happened that must not: the run has failed, even where somebody catches the error. */
   readonly fail: (error: unknown) => void;
@@ -78,10 +75,14 @@ export class Host {
   /** Counts starts and crashes; what belongs to an earlier one is dead. */
   #life = 0;
   #pausedUntilMs = 0;
+  #sending: { readonly life: number; left: number; readonly task: () => void } | undefined;
   #clockMs = 0;
   #clockReadAtMs = 0;
   /** The last one that ran, for checks while none does. */
   lastNode: Node | undefined;
+  /** That one with the disk as it is now. */
+  observed: Observed | undefined;
+  #touched = true;
 
   constructor(id: NodeId, around: Surroundings, random: Random) {
     this.id = id;
@@ -107,16 +108,27 @@ export class Host {
     this.#pausedUntilMs = Math.max(this.#pausedUntilMs, this.#around.world.nowMs + durationMs);
   }
 
+  /** What is to befall it does not. */
   resume(): void {
     this.#pausedUntilMs = 0;
+    this.#sending = undefined;
   }
 
   /** Runs `task` on this machine once it is not paused, unless the incarnation `life` is over by then. */
   #run(life: number, task: () => void): void {
     if (life !== this.#life) return;
     const { world } = this.#around;
-    if (world.nowMs >= this.#pausedUntilMs) task();
-    else world.after(this.#pausedUntilMs - world.nowMs, () => this.#run(life, task));
+    if (world.nowMs >= this.#pausedUntilMs) {
+      this.#touched = true;
+      task();
+    } else world.after(this.#pausedUntilMs - world.nowMs, () => this.#run(life, task));
+  }
+
+  /** Whether anything happened on this machine since the last call. */
+  takeTouched(): boolean {
+    const touched = this.#touched;
+    this.#touched = false;
+    return touched;
   }
 
   /** Arrives from outside. */
@@ -126,7 +138,8 @@ export class Host {
     });
   }
 
-  #localMs(): number {
+  /** What its clock says. */
+  localMs(): number {
     const { nowMs } = this.#around.world;
     this.#clockMs += (nowMs - this.#clockReadAtMs) * this.clockRate;
     this.#clockReadAtMs = nowMs;
@@ -135,7 +148,7 @@ export class Host {
 
   /** The clock runs at another rate from now on. */
   drift(rate: number): void {
-    this.#localMs();
+    this.localMs();
     this.clockRate = rate;
   }
 
@@ -144,7 +157,7 @@ export class Host {
     const after = (delayMs: number, task: () => void): (() => void) =>
       world.after(delayMs / this.clockRate, () => this.#run(life, task));
     return {
-      nowMs: () => this.#localMs(),
+      nowMs: () => this.localMs(),
       soon: (task) => void world.after(0.01, () => this.#run(life, task)),
       after,
       every: (periodMs, task) => {
@@ -161,25 +174,48 @@ export class Host {
     };
   }
 
+  /** Calls `task` right after the `nth` message from now on has left, before anything else is done. */
+  whenSending(nth: number, task: () => void): void {
+    this.#sending = { life: this.#life, left: nth, task };
+  }
+
+  #sent(life: number): void {
+    const sending = this.#sending;
+    if (sending === undefined || sending.life !== life || life !== this.#life) return;
+    sending.left -= 1;
+    if (sending.left > 0) return;
+    this.#sending = undefined;
+    sending.task();
+  }
+
   /** Starts from what the disk holds. */
   async start(): Promise<void> {
     this.#life += 1;
     const life = this.#life;
     const { journal, network, hosts, configuration, fail } = this.#around;
-    const defer = (task: () => void): void => {
-      if (life === this.#life) this.disk.defer(() => (life === this.#life ? this.#run(life, task) : task()));
+    const within = (task: () => void) => () => (life === this.#life ? this.#run(life, task) : task());
+    const deferTo = (queue: (task: () => void) => void) => (task: () => void) => {
+      if (life === this.#life) queue(within(task));
     };
-    const log = openMemoryLogStore({ disk: this.disk.log, tailBytesMax: TAIL_BYTES_MAX, defer });
-    const state = this.disk.guard(openMemoryStateStore({ disk: this.disk.state, defer }));
+    const log = openMemoryLogStore({
+      disk: this.disk.log,
+      tailBytesMax: TAIL_BYTES_MAX,
+      defer: deferTo((task) => this.disk.deferLog(task)),
+    });
+    const state = this.disk.guard(
+      openMemoryStateStore({ disk: this.disk.state, defer: deferTo((task) => this.disk.deferState(task)) }),
+    );
     const seed = await recoverSeed(this.id, log.store, log.recovered, state.recovered);
     if (life !== this.#life) return;
     const clock = this.#clock(life);
     const transport = {
       send: (messages: Parameters<Node['receive']>[0][]) => {
         for (const message of messages) {
+          this.#checked(() => this.#around.oracle.sent(message, this, hosts.get(message.to)));
           network.send(this.id, message.to, () =>
             hosts.get(message.to)?.arrive(({ node }) => node.receive(message)),
           );
+          this.#sent(life);
         }
       },
     };
@@ -191,7 +227,7 @@ export class Host {
         stateStore: state,
       },
       {
-        raft: { ...RAFT, id: this.id, random: () => this.#random.next() },
+        raft: { ...this.#around.settings, id: this.id, random: () => this.#random.next() },
         tickMs: TICK_MS,
         pendingMax: PENDING_MAX,
       },
@@ -205,6 +241,7 @@ export class Host {
     );
     const running = this.#assemble(node, clock, state, configuration);
     this.lastNode = node;
+    this.observed = { state: node.state, disk: durable(this.disk) };
     await new Promise<void>((resolve) => node.start(resolve));
     if (life !== this.#life) return;
     this.#running = running;
@@ -243,7 +280,7 @@ export class Host {
       requestTimeoutMs: REQUEST_TIMEOUT_MS,
       sessions: { ttlMs: SESSION_TTL_MS, max: SESSIONS_MAX },
     });
-    sweepSessions(node, state, clock);
+    sweepSessions(node, state, clock, SESSION_SWEEP_MS);
     const methods = controlMethods({
       roster,
       clock,
@@ -298,14 +335,51 @@ export class Host {
     };
   }
 
+  /** A breach of the oracle's is final, whoever calls. */
+  #checked(check: () => void): void {
+    try {
+      check();
+    } catch (error) {
+      this.#around.fail(error);
+    }
+  }
+
+  /** As `server/stop.ts` does it: leadership is handed over, what is in flight is decided, then the process ends. */
+  async leave(): Promise<void> {
+    const running = this.#running;
+    if (running === undefined) return;
+    const life = this.#life;
+    const { node, service } = running;
+    service.leave();
+    await handOver({ node, maxElectionMs: MAX_ELECTION_MS, logger: SILENT });
+    service.stop();
+    await node.whenDecided(DRAIN_MS);
+    if (life === this.#life) this.crash();
+  }
+
   /** The process is killed. */
   crash(): void {
+    this.#touched = true;
+    this.#sending = undefined;
     this.#life += 1;
     this.#running?.node.stop();
     this.#running = undefined;
     this.#pausedUntilMs = 0;
     this.disk.crash();
+    this.#checked(() => checkState(this.id, this.disk));
   }
+}
+
+function durable({ log, termAt }: Disk): Observed['disk'] {
+  return {
+    get term() {
+      return log.hardState?.term ?? 0;
+    },
+    get vote() {
+      return log.hardState?.vote;
+    },
+    termAt,
+  };
 }
 
 export function incarnationOf(id: NodeId): string {

@@ -7,7 +7,8 @@ const ELECTION_MUTANTS: readonly Mutant[] = [
     name: 'vote-without-log-check',
     file: 'raft/log.js',
     breaks: 'a vote goes only to a log that is at least as up to date (§5.4.1)',
-    original: 'return lastTerm > this.lastTerm || (lastTerm === this.lastTerm && lastIndex >= this.#lastIndex);',
+    original:
+      'return lastTerm > this.lastTerm || (lastTerm === this.lastTerm && lastIndex >= this.#lastIndex);',
     replacement: 'return true;',
     seedsMax: 2000,
   },
@@ -15,7 +16,8 @@ const ELECTION_MUTANTS: readonly Mutant[] = [
     name: 'vote-by-length-alone',
     file: 'raft/log.js',
     breaks: 'the term of the last entry counts before the length of the log (§5.4.1)',
-    original: 'return lastTerm > this.lastTerm || (lastTerm === this.lastTerm && lastIndex >= this.#lastIndex);',
+    original:
+      'return lastTerm > this.lastTerm || (lastTerm === this.lastTerm && lastIndex >= this.#lastIndex);',
     replacement: 'return lastIndex >= this.#lastIndex;',
     seedsMax: 2000,
   },
@@ -49,14 +51,6 @@ const ELECTION_MUTANTS: readonly Mutant[] = [
     breaks: 'who heard of a leader just now votes for nobody: leases count on it (thesis §4.2.3, §6.4.1)',
     original: 'return state.leaderTick !== undefined && state.now - state.leaderTick < min;',
     replacement: 'return false;',
-    seedsMax: 2000,
-  },
-  {
-    name: 'loyalty-ends-with-the-term',
-    file: 'raft/state.js',
-    breaks: 'loyalty to a leader outlasts the news of a later term: a lease counts on it (thesis §6.4.1)',
-    original: 'state.vote = undefined;\n}',
-    replacement: 'state.vote = undefined;\n    state.leaderTick = undefined;\n}',
     seedsMax: 2000,
   },
   {
@@ -139,22 +133,6 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     seedsMax: 2000,
   },
   {
-    name: 'acknowledged-to-the-end',
-    file: 'raft/replication.js',
-    breaks: "a follower acknowledges what matches the leader's log, not what it has (§5.3)",
-    original: 'answerAppend(state, message, true, Math.max(last, log.commit));',
-    replacement: 'answerAppend(state, message, true, log.lastIndex);',
-    seedsMax: 2000,
-  },
-  {
-    name: 'append-commits-to-the-end',
-    file: 'raft/replication.js',
-    breaks: "the leader's commit index counts up to the last entry that is known to match (Figure 2)",
-    original: 'log.commitTo(Math.min(message.commit, last));',
-    replacement: 'log.commitTo(Math.min(message.commit, log.lastIndex));',
-    seedsMax: 2000,
-  },
-  {
     name: 'heartbeat-commits-beyond-match',
     file: 'raft/replication.js',
     breaks: 'a heartbeat carries no commit index beyond what its receiver acknowledged (§5.3)',
@@ -201,7 +179,8 @@ const READ_MUTANTS: readonly Mutant[] = [
     name: 'late-answer-confirms',
     file: 'raft/reads.js',
     breaks: 'an answer to an earlier heartbeat confirms nothing about a later round (thesis §6.4)',
-    original: 'if (message.round > (reads.answered.get(message.from) ?? 0))\n        reads.answered.set(message.from, message.round);',
+    original:
+      'if (message.round > (reads.answered.get(message.from) ?? 0))\n        reads.answered.set(message.from, message.round);',
     replacement: 'reads.answered.set(message.from, reads.lastRound);',
     seedsMax: 2000,
   },
@@ -240,7 +219,8 @@ const READ_MUTANTS: readonly Mutant[] = [
   {
     name: 'lease-without-drift',
     file: 'server/raft-settings.js',
-    breaks: 'a lease is shorter than the loyalty that it counts on by what clocks may drift apart (thesis §6.4.1)',
+    breaks:
+      'a lease is shorter than the loyalty that it counts on by what clocks may drift apart (thesis §6.4.1)',
     original: '* TICK_MS * (1 - CLOCK_DRIFT_MAX)',
     replacement: '* TICK_MS',
     seedsMax: 2000,

@@ -35,15 +35,9 @@ const LOOP_MUTANTS: readonly Mutant[] = [
     file: 'server/applier.js',
     breaks: 'a write is answered, and seen by reads, once it is in the store',
     original:
-      'this.#store.write({ applied, ...set.changes() }, () => {\n' +
-      '                this.#applied = applied;\n' +
-      '                this.#keyCount = decodeCount(set.get(KEY_COUNT_ROW));\n' +
-      '                done(results);',
+      'this.#store.write({ applied, ...set.changes() }, () => {\n                this.#applied = applied;',
     replacement:
-      'this.#applied = applied;\n' +
-      '            this.#store.write({ applied, ...set.changes() }, () => {\n' +
-      '                this.#keyCount = decodeCount(set.get(KEY_COUNT_ROW));\n' +
-      '                done(results);',
+      'this.#applied = applied;\n            this.#store.write({ applied, ...set.changes() }, () => {',
     seedsMax: 2000,
   },
   {
@@ -99,8 +93,10 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
     name: 'stopping-settles-displaced',
     file: 'server/waiters.js',
     breaks: 'what is undecided when a node stops stays so',
-    original: "for (const { settle } of this.#waiting.values())\n            settle({ status: 'unresolved' });",
-    replacement: "for (const { settle } of this.#waiting.values())\n            settle({ status: 'displaced' });",
+    original:
+      "for (const { settle } of this.#waiting.values())\n            settle({ status: 'unresolved' });",
+    replacement:
+      "for (const { settle } of this.#waiting.values())\n            settle({ status: 'displaced' });",
     seedsMax: 2000,
   },
   {
@@ -136,4 +132,50 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
   },
 ];
 
-export const SERVER_MUTANTS: readonly Mutant[] = [...LOOP_MUTANTS, ...ANSWER_MUTANTS];
+const SESSION_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'session-result-not-kept',
+    file: 'kv/sessions.js',
+    breaks:
+      'a write that comes again under its session gets its first result, and changes nothing (thesis §6.3)',
+    original: 'set.put(resultRow(clientId, seq), encodeResult(fingerprint(write), result));',
+    replacement: '',
+    seedsMax: 2000,
+  },
+  {
+    name: 'session-not-forgetting-for-good',
+    file: 'kv/sessions.js',
+    breaks: 'a number below the lowest pending one is never applied again (thesis §6.3)',
+    original: 'if (tag.seq < session.lowestPending || tag.seq < tag.lowestPending)',
+    replacement: 'if (tag.seq < tag.lowestPending)',
+    seedsMax: 2000,
+  },
+  {
+    name: 'session-results-apart',
+    file: 'server/applier.js',
+    breaks: 'the session table survives a restart with the data that it guards',
+    original: 'this.#store.write({ applied, ...set.changes() }, () => {',
+    replacement:
+      'const { puts, deletes } = set.changes();\n' +
+      '            this.#store.write({ applied, puts: puts.filter(([row]) => row[0] !== 0x72), deletes }, () => {',
+    seedsMax: 2000,
+  },
+  {
+    name: 'log-time-of-the-node',
+    file: 'server/applier.js',
+    breaks: 'expiry is decided by the stamps in the log, not by the clock of the node that applies',
+    original: 'stampMs: readStamp(data)',
+    replacement: 'stampMs: readStamp(data) + performance.now()',
+    seedsMax: 2000,
+  },
+  {
+    name: 'uncertainty-forgotten',
+    file: 'server/store-service.js',
+    breaks: 'once an attempt may have been applied, no later refusal makes it "not-applied"',
+    original: "uncertain ||= outcome?.status === 'unresolved';",
+    replacement: '',
+    seedsMax: 2000,
+  },
+];
+
+export const SERVER_MUTANTS: readonly Mutant[] = [...LOOP_MUTANTS, ...ANSWER_MUTANTS, ...SESSION_MUTANTS];

@@ -56,7 +56,8 @@ export async function search(mutant: Mutant, seedsMax = mutant.seedsMax): Promis
   } finally {
     cleanup();
     cleanups.delete(cleanup);
-    if (cleanups.size === 0) for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, onSignal);
+    if (cleanups.size === 0)
+      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, onSignal);
   }
 }
 

@@ -17,6 +17,8 @@ export class Network {
   quality: LinkQuality = GOOD_LINK;
   readonly #world: World;
   readonly #random: Random;
+  /** To whom everything takes so much longer, in ms. */
+  readonly #slowTo = new Map<string, number>();
   /** Directed pairs that nothing passes. */
   readonly #cut = new Set<string>();
 
@@ -29,8 +31,14 @@ export class Network {
     this.#cut.add(`${from}>${to}`);
   }
 
+  /** Everything that is sent to `to` takes up to so much longer, until all is healed. */
+  slowDown(to: string, delayMs: number): void {
+    this.#slowTo.set(to, delayMs);
+  }
+
   heal(): void {
     this.#cut.clear();
+    this.#slowTo.clear();
     this.quality = GOOD_LINK;
   }
 
@@ -42,21 +50,22 @@ export class Network {
   send(from: string, to: string, deliver: () => void): void {
     const { loss, doubled } = this.quality;
     if (this.isCut(from, to) || this.#random.chance(loss)) return;
-    this.#arrive(deliver);
-    if (this.#random.chance(doubled)) this.#arrive(deliver);
+    this.#arrive(to, deliver);
+    if (this.#random.chance(doubled)) this.#arrive(to, deliver);
   }
 
   /** For what a connection guards: it comes once, or the connection breaks. */
   sendOnce(from: string, to: string, deliver: () => void): boolean {
     if (this.isCut(from, to) || this.#random.chance(this.quality.loss)) return false;
-    this.#arrive(deliver);
+    this.#arrive(to, deliver);
     return true;
   }
 
-  #arrive(deliver: () => void): void {
+  #arrive(to: string, deliver: () => void): void {
     const { delayMs, late } = this.quality;
     const [min, max] = delayMs;
     const delay = this.#random.between(min, max) * (this.#random.chance(late) ? 10 : 1);
-    this.#world.after(delay, deliver);
+    const slow = this.#slowTo.get(to);
+    this.#world.after(delay + (slow === undefined ? 0 : this.#random.between(0.5, 1) * slow), deliver);
   }
 }

@@ -45,26 +45,44 @@ export class SimulationFailure extends Error {
   }
 }
 
-const STORM_MS = 3000;
+/** Mostly a few patient clients for a while; at times many that press, for a shorter one. */
+const PACES = [
+  { stormMs: 2500, clients: [1, 5], patienceMs: 2500, thinkMs: 40, leaseShare: 0.3 },
+  { stormMs: 2500, clients: [2, 6], patienceMs: 600, thinkMs: 20, leaseShare: 0.1 },
+  { stormMs: 1200, clients: [5, 10], patienceMs: 300, thinkMs: 6, leaseShare: 0.5 },
+] as const;
 /** From the healing on: elections, catching up, and what was asked before. */
 const CONVERGE_MS = 10_000;
 
 export async function simulate({ seed, faults: given }: RunOptions): Promise<RunReport> {
   const random = new Random(seed);
   const nodes = random.pick([1, 2, 3, 3, 3, 3, 4, 5, 5]);
-  const faults = given ?? drawFaults(random.fork(), STORM_MS);
+  const pace = random.pick(PACES);
+  const faults = given ?? drawFaults(random.fork(), pace.stormMs);
   const cluster = new SimulatedCluster(nodes, random.fork());
   const { world, journal } = cluster;
   const history: Operation[] = [];
-  const parts = { world, network: cluster.network, hosts: cluster.hostList, random: random.fork(), history };
-  const clients = Array.from({ length: random.whole(1, 5) }, (_, at) => new Client(`c${at + 1}`, parts));
+  const parts = {
+    world,
+    network: cluster.network,
+    hosts: cluster.hostList,
+    random: random.fork(),
+    history,
+    pace,
+    oracle: cluster.oracle,
+    fail: (error: unknown) => cluster.fail(error),
+  };
+  const clients = Array.from(
+    { length: random.whole(pace.clients[0], pace.clients[1]) },
+    (_, at) => new Client(`c${at + 1}`, parts),
+  );
   journal.note(`seed ${seed}: ${nodes} nodes, ${clients.length} clients, ${faults.length} faults`);
   try {
     for (const fault of faults) {
       world.after(fault.atMs, () => inject(cluster, fault, new Random(fault.roll)));
     }
     for (const client of clients) client.start();
-    await cluster.run(STORM_MS);
+    await cluster.run(pace.stormMs);
     await recover(cluster, clients);
     for (const client of clients) client.finish();
     const verdict = checkHistory(history);

@@ -6,13 +6,21 @@ import type { StoreService } from '../../server/store-service.js';
 import type { Action, Operation, Outcome } from '../linearizability/history.js';
 import type { Host } from './host.js';
 import type { Network } from './network.js';
+import type { Oracle } from './oracle.js';
 import type { Random } from './random.js';
 import type { World } from './world.js';
 
 const KEYS = ['a', 'b', 'c'];
-/** A client gives up on an answer after this, at most; it then knows nothing. */
-const PATIENCE_MS = 2500;
-const THINK_MS = 40;
+/** How clients behave in a run. */
+export interface Pace {
+  /** A client gives up on an answer after this, at most; it then knows nothing. */
+  readonly patienceMs: number;
+  /** What it waits between two operations, at most. */
+  readonly thinkMs: number;
+  /** How many of its reads may be served from a lease. */
+  readonly leaseShare: number;
+}
+
 /** Of one write under a session. */
 const ATTEMPTS_MAX = 20;
 
@@ -22,11 +30,15 @@ export interface WorkloadParts {
   readonly hosts: readonly Host[];
   readonly random: Random;
   readonly history: Operation[];
+  readonly pace: Pace;
+  readonly oracle: Oracle;
+  /** Something happened that must not. */
+  readonly fail: (error: unknown) => void;
 }
 
 type Answer<T> =
   | { readonly type: 'done'; readonly value: T }
-  | { readonly type: 'failed'; readonly code: string }
+  | { readonly type: 'failed'; readonly code: string; readonly outcome: 'unknown' | 'not-applied' }
   | { readonly type: 'silence' };
 
 export class Client {
@@ -49,8 +61,8 @@ export class Client {
   }
 
   start(): void {
-    const { world, random } = this.#parts;
-    world.after(random.between(0, THINK_MS), () => this.#next());
+    const { world, random, pace } = this.#parts;
+    world.after(random.between(0, pace.thinkMs), () => this.#next());
   }
 
   stop(): void {
@@ -91,7 +103,7 @@ export class Client {
    * that takes effect once. Some answers are doubted although they came, and asked for again.
    */
   #writeOnce(key: string, action: Exclude<Action, { type: 'get' }>): void {
-    const { world, random, history } = this.#parts;
+    const { world, random, history, pace } = this.#parts;
     const invokeMs = world.nowMs;
     const { seq } = this;
     this.seq += 1;
@@ -120,8 +132,10 @@ export class Client {
           else if (answer.type === 'failed' && answer.code === 'session-expired') {
             this.#clientId = undefined;
             finish(attempts === 1 ? { type: 'not-applied' } : { type: 'unknown' });
-          } else if (attempts >= ATTEMPTS_MAX || this.#stopped) giveUp();
-          else world.after(random.between(0, THINK_MS), attempt);
+          } else if (attempts === 1 && answer.type === 'failed' && answer.outcome === 'not-applied')
+            finish({ type: 'not-applied' });
+          else if (attempts >= ATTEMPTS_MAX || this.#stopped) giveUp();
+          else world.after(random.between(0, pace.thinkMs), attempt);
         },
       );
     };
@@ -134,7 +148,7 @@ export class Client {
     ask: (service: StoreService) => Promise<T>,
     then: (answer: Answer<T>) => void,
   ): void {
-    const { world, network, random } = this.#parts;
+    const { world, network, random, pace } = this.#parts;
     let over = false;
     const settle = (answer: Answer<T>): void => {
       if (over) return;
@@ -142,14 +156,14 @@ export class Client {
       cancel();
       then(answer);
     };
-    const cancel = world.after(random.between(0.2, 1) * PATIENCE_MS, () => settle({ type: 'silence' }));
+    const cancel = world.after(random.between(0.2, 1) * pace.patienceMs, () => settle({ type: 'silence' }));
     network.sendOnce(this.#name, host.id, () =>
       host.arrive(({ service }) => {
         const answer = (value: Answer<T>): void =>
           void network.sendOnce(host.id, this.#name, () => settle(value));
         ask(service).then(
           (value) => answer({ type: 'done', value }),
-          (error: unknown) => answer({ type: 'failed', code: codeOf(error) }),
+          (error: unknown) => answer({ type: 'failed', ...faultOf(error) }),
         );
       }),
     );
@@ -173,8 +187,9 @@ export class Client {
 
   /** Asks `host`, writes down the outcome, then goes on with `then`. */
   ask(host: Host, key: string, action: Action, then: () => void): void {
-    const { world, network, random, history } = this.#parts;
+    const { world, network, random, history, pace, oracle, fail } = this.#parts;
     const invokeMs = world.nowMs;
+    const committed = oracle.committed;
     const settle = (outcome: Outcome): void => {
       if (!this.#open.has(giveUp)) return;
       cancel();
@@ -184,22 +199,27 @@ export class Client {
       then();
     };
     const giveUp = (): void => settle({ type: 'unknown' });
-    const cancel = world.after(random.between(0.2, 1) * PATIENCE_MS, giveUp);
+    const cancel = world.after(random.between(0.2, 1) * pace.patienceMs, giveUp);
     this.#open.add(giveUp);
-    const consistency = random.chance(0.3) ? 'lease' : 'linearizable';
+    const consistency = random.chance(pace.leaseShare) ? 'lease' : 'linearizable';
     network.sendOnce(this.#name, host.id, () =>
       host.arrive(({ service }) => {
         const answer = (outcome: Outcome): void =>
           void network.sendOnce(host.id, this.#name, () => settle(outcome));
         const asked =
           action.type === 'get'
-            ? service
-                .read([key], consistency)
-                .then(({ entries: [entry] }): Outcome =>
-                  entry === undefined
-                    ? { type: 'missing' }
-                    : { type: 'value', value: entry.value.toString(), revision: entry.revision },
-                )
+            ? service.read([key], consistency).then(({ entries: [entry], revision }): Outcome => {
+                // Whatever the key: the store as a whole is not older than what was committed before (§8).
+                if (revision < committed)
+                  fail(
+                    new Error(
+                      `a ${consistency} read through ${host.id} reflects ${revision}, but ${committed} was committed before it`,
+                    ),
+                  );
+                return entry === undefined
+                  ? { type: 'missing' }
+                  : { type: 'value', value: entry.value.toString(), revision: entry.revision };
+              })
             : service.write(commandOf(key, action)).then(outcomeOf);
         asked.then(answer, (error: unknown) => answer(failureOf(error)));
       }),
@@ -237,7 +257,7 @@ function failureOf(error: unknown): Outcome {
   return error.outcome === 'not-applied' ? { type: 'not-applied' } : { type: 'unknown' };
 }
 
-function codeOf(error: unknown): string {
+function faultOf(error: unknown): { readonly code: string; readonly outcome: 'unknown' | 'not-applied' } {
   if (!(error instanceof ServiceError)) throw error;
-  return error.code;
+  return { code: error.code, outcome: error.outcome };
 }

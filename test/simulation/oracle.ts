@@ -1,0 +1,108 @@
+/**
+ * What must hold between nodes, beyond the invariants of the core (`raft/invariants.ts`): promises are durable when
+ * they leave, reads are fresh, leases are exclusive, nothing is applied twice, and a disk's state is what its log says.
+ */
+
+import { applyAll, rowsRead } from '../../kv/apply.js';
+import { decodeCommand, readStamp } from '../../kv/codec.js';
+import { WorkingSet } from '../../kv/working-set.js';
+import { invariant } from '../../raft/assert.js';
+import type { Entry, Index } from '../../raft/entry.js';
+import type { Message } from '../../raft/messages.js';
+import { holdsLease } from '../../raft/reads.js';
+import type { Disk } from './disk.js';
+import type { Host } from './host.js';
+
+export class Oracle {
+  /** The highest index that was ever committed anywhere. */
+  committed: Index = 0;
+  /** Where each value was set without a session: clients never use one twice. */
+  readonly #setAt = new Map<string, Index>();
+
+  /** To be called after every event. */
+  observe(hosts: readonly Host[]): void {
+    for (const { lastNode } of hosts) {
+      if (lastNode !== undefined) this.committed = Math.max(this.committed, lastNode.state.log.commit);
+    }
+    for (const host of hosts) this.#checkLease(host);
+  }
+
+  /** Whoever could answer a read from its lease now would answer with everything that is committed (thesis §6.4.1). */
+  #checkLease(host: Host): void {
+    const state = host.node?.state;
+    if (state?.current.role !== 'leader') return;
+    if (!holdsLease({ ...state, clockMs: host.localMs() }, state.current)) return;
+    invariant(
+      state.log.commit >= this.committed,
+      `leader ${host.id} of term ${state.term} holds a lease at ${state.log.commit}, but ${this.committed} is committed`,
+    );
+  }
+
+  /** A message leaves: what it promises is on the disk, or the disk has promised to ignore its term for good. */
+  sent(message: Message, { disk }: Host, to: Host | undefined): void {
+    const { hardState } = disk.log;
+    if (hardState !== undefined && hardState.term > message.term) return;
+    const what = `${message.type} of ${message.from} to ${message.to} in term ${message.term}`;
+    const termIsDurable = hardState?.term === message.term;
+    switch (message.type) {
+      case 'requestVote':
+        invariant(termIsDurable && hardState.vote === message.from, `${what}: its own vote is not on disk`);
+        return;
+      case 'requestVoteResponse':
+        if (!message.granted) return;
+        invariant(termIsDurable && hardState.vote === message.to, `${what}: the vote is not on disk`);
+        return;
+      case 'appendEntriesResponse': {
+        if (!message.success) return;
+        const { index } = message;
+        const lead = to?.node?.state;
+        invariant(
+          termIsDurable && disk.termAt(index) !== undefined,
+          `${what}: entry ${index} is not on disk`,
+        );
+        if (lead?.term !== message.term || lead.current.role !== 'leader') return;
+        invariant(
+          disk.termAt(index) === lead.log.termAt(index),
+          `${what}: entry ${index} on disk is not the leader's`,
+        );
+        return;
+      }
+      default:
+        return;
+    }
+  }
+
+  /** An entry was applied for the first time: what was said to be lost, and tried again, is not there twice (§5.4.2). */
+  applied(entry: Entry): void {
+    if (entry.type !== 'command') return;
+    const command = decodeCommand(entry.data);
+    if (command.op !== 'set' || command.session !== undefined) return;
+    const value = Buffer.from(command.value).toString();
+    const before = this.#setAt.get(value) ?? entry.index;
+    invariant(before === entry.index, `${value} is set by entry ${before}, and by ${entry.index} again`);
+    this.#setAt.set(value, entry.index);
+  }
+}
+
+/** After a crash: the state on the disk is that of the log up to its applied index. */
+export function checkState(id: string, disk: Disk): void {
+  const { rows, applied } = disk.state;
+  const replayed = new Map<string, Buffer>();
+  for (const { index, type, data } of disk.entries.slice(0, applied.index)) {
+    if (type !== 'command') continue;
+    const command = decodeCommand(data);
+    const read = rowsRead([command]);
+    const set = new WorkingSet(
+      read,
+      read.map((row) => replayed.get(row.toString('latin1'))),
+    );
+    applyAll(set, [{ command, index, stampMs: readStamp(data) }]);
+    const { puts, deletes } = set.changes();
+    for (const [row, value] of puts) replayed.set(row.toString('latin1'), value);
+    for (const row of deletes) replayed.delete(row.toString('latin1'));
+  }
+  const same =
+    rows.length === replayed.size &&
+    rows.every(([row, value]) => replayed.get(row.toString('latin1'))?.equals(value) === true);
+  invariant(same, `the disk of ${id} holds another state than its log makes at ${applied.index}`);
+}
