@@ -46,7 +46,7 @@ export function openMemoryStateStore(options: MemoryStateStoreOptions): StateSto
       if (writing) throw new Error('write was called before the last one was done');
       checkApplied(disk.applied, batch.applied);
       const copy: StateBatch = {
-        applied: structuredClone(batch.applied),
+        applied: { ...batch.applied },
         puts: batch.puts.map(copyOf),
         deletes: batch.deletes.map((key) => Buffer.from(key)),
       };

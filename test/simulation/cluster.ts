@@ -7,6 +7,7 @@ import { firstBatch } from '../../server/bootstrap.js';
 import { Host, incarnationOf } from './host.js';
 import { Journal } from './journal.js';
 import { Network } from './network.js';
+import type { Observed } from '../../raft/invariants.js';
 import { Oracle } from './oracle.js';
 import type { Random } from './random.js';
 import { drawSettings } from './settings.js';
@@ -22,6 +23,7 @@ export class SimulatedCluster {
   readonly #invariants = new ClusterInvariants();
   readonly #appliedSeen = new Map<NodeId, number>();
   readonly #restarted = new Set<NodeId>();
+  #whenElected: ((host: Host) => void) | undefined;
   #failure: { readonly error: unknown } | undefined;
 
   constructor(nodes: number, random: Random) {
@@ -35,6 +37,11 @@ export class SimulatedCluster {
       settings: drawSettings(random),
       oracle: this.oracle,
       hosts: this.#hosts,
+      elected: (host: Host) => {
+        const task = this.#whenElected;
+        this.#whenElected = undefined;
+        task?.(host);
+      },
       fail: (error: unknown) => this.fail(error),
     };
     const { entries, hardState } = firstBatch(first);
@@ -46,6 +53,11 @@ export class SimulatedCluster {
       this.restart(host);
     }
     this.hostList = [...this.#hosts.values()];
+  }
+
+  /** Calls `task` when a node becomes the leader next, unless all is healed before. */
+  whenElected(task: (host: Host) => void): void {
+    this.#whenElected = task;
   }
 
   /** Whoever thinks it leads, in the latest term. */
@@ -98,6 +110,7 @@ export class SimulatedCluster {
 
   /** Everything that was broken works again, and every machine runs. */
   heal(): void {
+    this.#whenElected = undefined;
     this.network.heal();
     for (const host of this.hostList) {
       host.resume();
@@ -124,33 +137,37 @@ export class SimulatedCluster {
   #check(): void {
     if (this.#failure !== undefined) throw this.#failure.error;
     // Most events concern one machine, many concern none.
-    const touched = this.hostList.filter((host) => host.takeTouched());
-    if (touched.length === 0) return;
-    this.#observeApplied(touched);
-    this.oracle.observe(this.hostList);
-    const observed = this.hostList.flatMap(({ observed }) => observed ?? []);
-    // A disk counts for what is committed even while nothing runs on it; before its first start there is no state to see.
-    if (observed.length === this.hostList.length) {
-      const changed = touched.flatMap(({ observed }) => observed ?? []);
-      this.#invariants.observe(observed, this.#restarted, changed);
+    const observed: Observed[] = [];
+    const changed: Observed[] = [];
+    let touched = false;
+    for (const host of this.hostList) {
+      const isTouched = host.takeTouched();
+      touched ||= isTouched;
+      if (isTouched) this.#observeApplied(host);
+      if (host.observed === undefined) continue;
+      observed.push(host.observed);
+      if (isTouched) changed.push(host.observed);
     }
-    for (const host of touched) if (host.isUp) this.#restarted.delete(host.id);
+    if (!touched) return;
+    this.oracle.observe(this.hostList);
+    // A disk counts for what is committed even while nothing runs on it; before its first start there is no state to see.
+    if (observed.length === this.hostList.length)
+      this.#invariants.observe(observed, this.#restarted, changed);
+    for (const { id, isUp } of this.hostList) if (isUp) this.#restarted.delete(id);
   }
 
   /** Every entry that a state machine has taken since the last look. */
-  #observeApplied(touched: readonly Host[]): void {
-    for (const { id, node, disk } of touched) {
-      if (node === undefined) continue;
-      const from = this.#appliedSeen.get(id) ?? 0;
-      const { appliedIndex } = node;
-      for (let index = from + 1; index <= appliedIndex; index += 1) {
-        const entry = disk.entries[index - 1];
-        if (entry === undefined) throw new Error(`${id} applied entry ${index}, which its log does not hold`);
-        this.#invariants.applied(id, entry);
-        this.oracle.applied(entry);
-      }
-      this.#appliedSeen.set(id, appliedIndex);
+  #observeApplied({ id, node, disk }: Host): void {
+    if (node === undefined) return;
+    const from = this.#appliedSeen.get(id) ?? 0;
+    const { appliedIndex } = node;
+    for (let index = from + 1; index <= appliedIndex; index += 1) {
+      const entry = disk.entries[index - 1];
+      if (entry === undefined) throw new Error(`${id} applied entry ${index}, which its log does not hold`);
+      this.#invariants.applied(id, entry);
+      this.oracle.applied(entry);
     }
+    this.#appliedSeen.set(id, appliedIndex);
   }
 }
 

@@ -10,6 +10,7 @@ import { memoryLogDisk } from '../../persistence/memory/log-store.js';
 import type { MemoryStateDisk } from '../../persistence/memory/state-store.js';
 import { memoryStateDisk } from '../../persistence/memory/state-store.js';
 import type { StateBatch, StateStore } from '../../persistence/state-store.js';
+import type { Observed } from '../../raft/invariants.js';
 import type { Random } from './random.js';
 import type { World } from './world.js';
 
@@ -35,6 +36,16 @@ export class Disk {
 
   constructor(world: World, random: Random) {
     this.#random = random;
+    const { log, termAt } = this;
+    this.durable = {
+      get term() {
+        return log.hardState?.term ?? 0;
+      },
+      get vote() {
+        return log.hardState?.vote;
+      },
+      termAt,
+    };
     this.#logQueue = new Queue(world, random, () => this.quality);
     // It is not synced: what is written to it goes to memory, however slow the device is.
     this.#stateQueue = new Queue(world, random, () => STATE_QUALITY);
@@ -61,6 +72,9 @@ export class Disk {
   get entries(): readonly Entry[] {
     return this.log.entries;
   }
+
+  /** What the log would give back after a crash now. */
+  readonly durable: Observed['disk'];
 
   readonly termAt = (index: Index): Term | undefined => (index === 0 ? 0 : this.log.entries[index - 1]?.term);
 

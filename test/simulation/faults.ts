@@ -11,6 +11,7 @@ export const FAULT_KINDS = [
   'pause-leader',
   'partition',
   'isolate-leader',
+  'isolate-next-leader',
   'one-way',
   'bridge',
   'flaky-network',
@@ -123,6 +124,18 @@ export function inject(cluster: SimulatedCluster, fault: Fault, random: Random):
         (id) => id === victim.id,
       );
       later(() => network.heal());
+      return;
+    case 'isolate-next-leader':
+      // Alone or with few others, it appends what is lost later.
+      cluster.whenElected((elected) =>
+        world.after(random.chance(0.5) ? 0 : random.between(0, 15), () => {
+          const company = new Set(hosts.filter((host) => host === elected || random.chance(0.25)));
+          const isWithin = (id: string): boolean => [...company].some((host) => host.id === id);
+          cutOff(isWithin, (id) => !isWithin(id));
+          if (random.chance(0.5)) cutOff((id) => !isWithin(id), isWithin);
+          later(() => network.heal());
+        }),
+      );
       return;
     case 'one-way':
       if (random.chance(0.5))

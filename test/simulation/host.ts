@@ -53,6 +53,8 @@ export interface Surroundings {
   readonly settings: RaftSettings;
   readonly oracle: Oracle;
   readonly hosts: ReadonlyMap<NodeId, Host>;
+  /** It leads from now on. */
+  readonly elected: (host: Host) => void;
   /** Something happened that must not: the run has failed, even where somebody catches the error. */
   readonly fail: (error: unknown) => void;
 }
@@ -233,15 +235,17 @@ export class Host {
       },
       seed,
       {
-        changed: ({ role, term, leader }) =>
-          journal.note(`${this.id} ${role} in term ${term}, leader ${leader ?? '-'}`),
+        changed: ({ role, term, leader }) => {
+          journal.note(`${this.id} ${role} in term ${term}, leader ${leader ?? '-'}`);
+          if (role === 'leader') this.#around.elected(this);
+        },
         refused: (what) => fail(new Error(`${this.id} refused a message of a correct node: ${what}`)),
         broken: fail,
       },
     );
     const running = this.#assemble(node, clock, state, configuration);
     this.lastNode = node;
-    this.observed = { state: node.state, disk: durable(this.disk) };
+    this.observed = { state: node.state, disk: this.disk.durable };
     await new Promise<void>((resolve) => node.start(resolve));
     if (life !== this.#life) return;
     this.#running = running;
@@ -368,18 +372,6 @@ export class Host {
     this.disk.crash();
     this.#checked(() => checkState(this.id, this.disk));
   }
-}
-
-function durable({ log, termAt }: Disk): Observed['disk'] {
-  return {
-    get term() {
-      return log.hardState?.term ?? 0;
-    },
-    get vote() {
-      return log.hardState?.vote;
-    },
-    termAt,
-  };
 }
 
 export function incarnationOf(id: NodeId): string {

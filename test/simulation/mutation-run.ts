@@ -61,15 +61,26 @@ export async function search(mutant: Mutant, seedsMax = mutant.seedsMax): Promis
   }
 }
 
-function mutate(root: string, { name, file, original, replacement }: Mutant): void {
-  const target = path.join(root, file);
-  const parts = readFileSync(target, 'utf8').split(original);
-  if (parts.length !== 2) {
-    throw new Error(
-      `mutant ${name} is out of date: its text stands ${parts.length - 1} times in ${file}, not once`,
-    );
-  }
-  writeFileSync(target, parts.join(replacement));
+function mutate(root: string, mutant: Mutant): void {
+  const parts = partsOf(root, mutant);
+  const fault = faultOf(mutant, parts);
+  if (fault !== undefined) throw new Error(fault);
+  writeFileSync(path.join(root, mutant.file), parts.join(mutant.replacement));
+}
+
+/** What its text leaves of its file: two parts when it stands there once. */
+function partsOf(root: string, { file, original }: Mutant): string[] {
+  return readFileSync(path.join(root, file), 'utf8').split(original);
+}
+
+function faultOf({ name, file }: Mutant, parts: readonly string[]): string | undefined {
+  if (parts.length === 2) return undefined;
+  return `mutant ${name} is out of date: its text stands ${parts.length - 1} times in ${file}, not once`;
+}
+
+/** Which mutants do not fit the product any more, a line for each. */
+export function outOfDate(mutants: readonly Mutant[]): string[] {
+  return mutants.flatMap((mutant) => faultOf(mutant, partsOf(COMPILED, mutant)) ?? []);
 }
 
 function outcomeOf(child: ChildProcess): Promise<Found> {
@@ -115,6 +126,9 @@ export async function searchAll(
   say: (line: string) => void,
   seedsMax?: number,
 ): Promise<boolean> {
+  const faults = outOfDate(mutants);
+  faults.forEach(say);
+  if (faults.length > 0) return false;
   const width = Math.max(...mutants.map(({ name }) => name.length));
   let missed = 0;
   for (const mutant of mutants) {

@@ -50,8 +50,12 @@ export class Network {
   send(from: string, to: string, deliver: () => void): void {
     const { loss, doubled } = this.quality;
     if (this.isCut(from, to) || this.#random.chance(loss)) return;
-    this.#arrive(to, deliver);
-    if (this.#random.chance(doubled)) this.#arrive(to, deliver);
+    // A cut loses what is on its way, too.
+    const arrived = (): void => {
+      if (!this.isCut(from, to)) deliver();
+    };
+    this.#arrive(to, arrived);
+    if (this.#random.chance(doubled)) this.#arrive(to, arrived);
   }
 
   /** For what a connection guards: it comes once, or the connection breaks. */

@@ -45,11 +45,12 @@ export class SimulationFailure extends Error {
   }
 }
 
-/** Mostly a few patient clients for a while; at times many that press, for a shorter one. */
+/** Few patient clients for a while, or many that press for a shorter one; with next to none, logs stay level while leaders change. */
 const PACES = [
-  { stormMs: 2500, clients: [1, 5], patienceMs: 2500, thinkMs: 40, leaseShare: 0.3 },
-  { stormMs: 2500, clients: [2, 6], patienceMs: 600, thinkMs: 20, leaseShare: 0.1 },
-  { stormMs: 1200, clients: [5, 10], patienceMs: 300, thinkMs: 6, leaseShare: 0.5 },
+  { stormMs: 2000, clients: [1, 5], patienceMs: 2500, thinkMs: 40, leaseShare: 0.3 },
+  { stormMs: 2000, clients: [2, 6], patienceMs: 600, thinkMs: 20, leaseShare: 0.1 },
+  { stormMs: 2000, clients: [1, 2], patienceMs: 1000, thinkMs: 400, leaseShare: 0.5 },
+  { stormMs: 900, clients: [5, 10], patienceMs: 300, thinkMs: 6, leaseShare: 0.5 },
 ] as const;
 /** From the healing on: elections, catching up, and what was asked before. */
 const CONVERGE_MS = 10_000;
