@@ -34,6 +34,8 @@ export const DEFAULTS: Defaults = deepFreeze({
     trailingLogBytes: 64 * MIB,
     electionTimeoutMs: [150, 300],
     heartbeatIntervalMs: 50,
+    diskStallTimeoutMs: 1000,
+    loopStallTimeoutMs: 1000,
     entryCacheBytes: 64 * MIB,
     appendBytesMax: MIB,
     inflightAppendsMax: 64,

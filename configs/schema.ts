@@ -36,6 +36,8 @@ const raftShape = {
     })
     .optional(),
   heartbeatInterval: durationMs().optional(),
+  diskStallTimeout: durationMs('ms', 10).optional(),
+  loopStallTimeout: durationMs('ms', 10).optional(),
   entryCacheBytes: sizeBytes().optional(),
   appendBytesMax: sizeBytes().optional(),
   inflightAppendsMax: count(1, 10_000).optional(),

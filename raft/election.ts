@@ -19,9 +19,13 @@ import {
 /** The time is over without word of a leader. */
 export function electionTimeout(state: RaftState): void {
   resetElectionTimer(state);
-  if (memberOf(state.configuration, state.id)?.voter !== true) return;
+  if (!mayCampaign(state)) return;
   becomePreCandidate(state);
   askForVotes(state, false);
+}
+
+function mayCampaign(state: RaftState): boolean {
+  return !state.stalled && memberOf(state.configuration, state.id)?.voter === true;
 }
 
 function campaign(state: RaftState, transfer: boolean): void {
@@ -130,7 +134,7 @@ export function onRequestVoteResponse(state: RaftState, message: RequestVoteResp
 /** The leader asks this node to take over, without delay and without a pre-vote (thesis §3.10). */
 export function onTimeoutNow(state: RaftState, message: TimeoutNow): void {
   if (state.current.role !== 'follower' || state.current.leader !== message.from) return;
-  if (memberOf(state.configuration, state.id)?.voter !== true) return;
+  if (!mayCampaign(state)) return;
   campaign(state, true);
 }
 

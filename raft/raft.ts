@@ -236,6 +236,17 @@ export class Raft {
     return 'taken';
   }
 
+  /** The disk has stopped answering, or answers again. A node whose disk stalls does not campaign. */
+  diskStalled(stalled: boolean): void {
+    this.#state.stalled = stalled;
+  }
+
+  /** Gives up leadership, without a successor: this node can't do a leader's work, or was away for too long. */
+  stepDown(): void {
+    const state = this.#state;
+    if (state.current.role === 'leader') becomeFollower(state, state.term, undefined);
+  }
+
   /** The append that `ready()` handed out is on disk. Its messages may leave now. */
   durable(): void {
     const state = this.#state;

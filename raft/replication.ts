@@ -16,14 +16,15 @@ import { refuse, resetElectionTimer } from './state.js';
 
 /**
  * Sends whatever the windows of the followers have room for. Entries leave when they are handed to this node's own
- * disk, neither before nor after: what gathers while that writes travels as one message, too. Entries that are only on
- * disk are asked for instead.
+ * disk, neither before nor after: what gathers while that writes travels as one message, too. Only a disk that answers
+ * no more is not waited for, so that leadership can be handed over. Entries that are only on disk are asked for instead.
  */
 export function sendAppends(state: RaftState, lead: Leadership, fetches: Fetch[]): void {
+  const through = state.stalled ? state.log.lastIndex : state.handedOut;
   for (const [to, progress] of lead.progress) {
-    while (progress.next <= state.handedOut && !progress.paused) {
+    while (progress.next <= through && !progress.paused) {
       const { appendBytesMax: bytesMax } = state.options;
-      const entries = state.log.entries(progress.next, state.handedOut, bytesMax);
+      const entries = state.log.entries(progress.next, through, bytesMax);
       if (entries === undefined) {
         progress.fetching = progress.next;
         // What is not in memory is durable; what lies behind that may not be on disk yet.

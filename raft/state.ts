@@ -103,6 +103,12 @@ export interface RaftState {
    */
   readonly graceTick: number;
 
+  /**
+   * This node's disk answers no more: it can neither vote nor lead, must not campaign, and its followers need not wait
+   * for it.
+   */
+  stalled: boolean;
+
   /** Entries up to here were handed to the disk. Invariant: durable <= handedOut <= lastIndex. */
   handedOut: Index;
   /** What the disk is writing now; it ends with `last`. */
@@ -141,6 +147,7 @@ export function newState(options: RaftOptions, seed: RaftSeed): RaftState {
     heartbeatTick: 0,
     leaderTick: undefined,
     graceTick: alone ? 0 : max,
+    stalled: false,
     handedOut: log.lastIndex,
     writing: undefined,
     applying: undefined,

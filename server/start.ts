@@ -218,11 +218,20 @@ async function run(base: Base, seed: RaftSeed, listeners: Listeners): Promise<Ru
   const { config, logger } = options;
   const node = new Node(
     { clock: systemClock, transport, logStore: log.store, stateStore: state },
-    { raft: raftOptions(config), tickMs: TICK_MS, pendingMax: config.limits.pendingRequests },
+    {
+      raft: raftOptions(config),
+      tickMs: TICK_MS,
+      pendingMax: config.limits.pendingRequests,
+      watchdog: config.raft,
+    },
     seed,
     {
       changed: (now, before) => logger.info({ ...now, before: before.role }, standingText(now)),
       refused: (what) => logger.error({ what }, 'a message that no correct node sends was refused'),
+      unfit: (why) =>
+        why === undefined
+          ? logger.info('the disk answers again')
+          : logger.warn({ why }, 'this node is unfit to lead'),
       broken: options.broken,
     },
   );

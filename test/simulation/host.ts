@@ -194,12 +194,14 @@ export class Host {
         raft: { ...RAFT, id: this.id, random: () => this.#random.next() },
         tickMs: TICK_MS,
         pendingMax: PENDING_MAX,
+        watchdog: { diskStallTimeoutMs: 1000, loopStallTimeoutMs: 1000 },
       },
       seed,
       {
         changed: ({ role, term, leader }) =>
           journal.note(`${this.id} ${role} in term ${term}, leader ${leader ?? '-'}`),
         refused: (what) => fail(new Error(`${this.id} refused a message of a correct node: ${what}`)),
+        unfit: (why) => journal.note(`${this.id} ${why ?? 'is fit again'}`),
         broken: fail,
       },
     );

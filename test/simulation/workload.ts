@@ -13,6 +13,8 @@ const KEYS = ['a', 'b', 'c'];
 /** A client gives up on an answer after this, at most; it then knows nothing. */
 const PATIENCE_MS = 2500;
 const THINK_MS = 40;
+/** Until a machine without a process refuses the connection. */
+const CONNECT_MS = 1;
 /** Of one write under a session. */
 const ATTEMPTS_MAX = 20;
 
@@ -143,6 +145,7 @@ export class Client {
       then(answer);
     };
     const cancel = world.after(random.between(0.2, 1) * PATIENCE_MS, () => settle({ type: 'silence' }));
+    if (!host.isUp) world.after(CONNECT_MS, () => settle({ type: 'failed', code: 'unavailable' }));
     network.sendOnce(this.#name, host.id, () =>
       host.arrive(({ service }) => {
         const answer = (value: Answer<T>): void =>
@@ -187,6 +190,7 @@ export class Client {
     const cancel = world.after(random.between(0.2, 1) * PATIENCE_MS, giveUp);
     this.#open.add(giveUp);
     const consistency = random.chance(0.3) ? 'lease' : 'linearizable';
+    if (!host.isUp) world.after(CONNECT_MS, () => settle({ type: 'not-applied' }));
     network.sendOnce(this.#name, host.id, () =>
       host.arrive(({ service }) => {
         const answer = (outcome: Outcome): void =>
