@@ -7,6 +7,7 @@ import type { ErrorCode, LeaderHint, Outcome } from '../api/errors.js';
 import { ERRORS } from '../api/errors.js';
 import type { ClusterStatusResponse, Consistency, HealthResponse, StatusResponse } from '../api/types.js';
 import type { Write, WriteResult } from '../kv/command.js';
+import { ExpectedError } from './expected-error.js';
 
 export interface StoredEntry {
   readonly key: string;
@@ -64,7 +65,7 @@ export interface Service {
 }
 
 /** An expected failure, with its code of the wire. */
-export class ServiceError extends Error {
+export class ServiceError extends ExpectedError {
   override readonly name = 'ServiceError';
   readonly code: ErrorCode;
   readonly outcome: Outcome;
