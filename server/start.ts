@@ -14,7 +14,7 @@ import { openRocksLogStore } from '../persistence/rocksdb/log-store.js';
 import { openRocksStateStore } from '../persistence/rocksdb/state-store.js';
 import type { StateStore } from '../persistence/state-store.js';
 import type { RaftSeed } from '../raft/state.js';
-import { firstBatch, firstConfiguration } from './bootstrap.js';
+import { firstBatch, firstConfiguration, firstVotersDigest } from './bootstrap.js';
 import { systemClock } from './clock.js';
 import { Leadership } from './leadership.js';
 import type { Listeners } from './listeners.js';
@@ -73,6 +73,8 @@ interface Base {
   readonly state: StateStore;
   readonly roster: Roster;
   readonly membership: { current: Configuration | undefined };
+  /** See `Roster.firstVoters`. */
+  readonly firstVoters: { current: string | undefined };
   readonly inbox: { current: Inbox | undefined };
   readonly node: { current: Node | undefined };
   readonly transport: PeerTransport;
@@ -135,12 +137,14 @@ function assemble(
   const { config, logger } = options;
   const membership: Base['membership'] = { current: undefined };
   const inbox: Base['inbox'] = { current: undefined };
+  const firstVoters: Base['firstVoters'] = { current: undefined };
   const member = (id: string): ReturnType<typeof memberOf> =>
     membership.current === undefined ? undefined : memberOf(membership.current, id);
   const roster: Roster = {
     clusterName: config.cluster.name,
     self: () => ({ id: identity.nodeId, incarnation: identity.incarnation }),
     clusterId: () => membership.current?.clusterId ?? identity.clusterId ?? undefined,
+    firstVoters: () => (membership.current === undefined ? firstVoters.current : undefined),
     peerIncarnation: (id) => member(id)?.incarnation,
     // Another incarnation under a member's id is a disk that was wiped or replaced: it has forgotten its promises.
     isReplaced: (id, incarnation) => (member(id)?.incarnation ?? incarnation) !== incarnation,
@@ -166,6 +170,7 @@ function assemble(
     state,
     roster,
     membership,
+    firstVoters,
     inbox,
     node: { current: undefined },
     transport,
@@ -189,10 +194,12 @@ async function seedOf(base: Base, identity: Identity): Promise<RaftSeed> {
     signal,
     waitFor: (what: string) => starting.waitFor(what),
   };
+  const peers = await findPeers(finding);
+  base.firstVoters.current = firstVotersDigest(peers);
   const first = await firstConfiguration({
     self: { id: identity.nodeId, incarnation: identity.incarnation },
-    peers: await findPeers(finding),
-    greet: (peer) => greetPeer(finding, peer),
+    peers,
+    greet: (peer) => greetPeer(finding, peer, peers),
   });
   const batch = firstBatch(first);
   await new Promise<void>((resolve) => log.store.append(batch, resolve));

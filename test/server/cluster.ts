@@ -320,6 +320,7 @@ async function bootNode(on: Machine, boot: Boot): Promise<TestNode> {
     self: () => ({ id, incarnation: memberOf(first, id)!.incarnation }),
     clusterId: () => first.clusterId,
     peerIncarnation: (peer) => memberOf(first, peer)?.incarnation,
+    firstVoters: () => undefined,
     isReplaced: () => false,
   };
   const link = createLeaderLink(control(id, roster), clock);

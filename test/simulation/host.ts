@@ -320,6 +320,7 @@ function rosterOf(id: NodeId, configuration: Configuration): Roster {
     self: () => ({ id, incarnation: incarnationOf(id) }),
     clusterId: () => configuration.clusterId,
     peerIncarnation: (peer) => memberOf(configuration, peer)?.incarnation,
+    firstVoters: () => undefined,
     isReplaced: () => false,
   };
 }
