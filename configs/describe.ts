@@ -49,6 +49,7 @@ function raftKeys(raft: Config['raft']): object {
     inflightAppendsMax: raft.inflightAppendsMax,
     inflightBytesMax: formatSizeBytes(raft.inflightBytesMax),
     uncommittedBytesMax: formatSizeBytes(raft.uncommittedBytesMax),
+    traceFile: raft.traceFile,
   };
 }
 

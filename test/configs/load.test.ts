@@ -75,6 +75,7 @@ raft:
   inflightAppendsMax: 3
   inflightBytesMax: 4
   uncommittedBytesMax: 5
+  traceFile: /tmp/trace.ndjson
 cluster: { name: c, join: ["h:1", "h:2"] }
 http:
   requestTimeout: "2s"
@@ -113,6 +114,7 @@ storage: { engine: rocksdb }
     inflightAppendsMax: 3,
     inflightBytesMax: 4,
     uncommittedBytesMax: 5,
+    traceFile: '/tmp/trace.ndjson',
   });
   t.deepEqual(config.http, {
     requestTimeoutMs: 2000,
