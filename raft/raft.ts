@@ -20,7 +20,7 @@ import {
 import { invariant } from './assert.js';
 import type { Entry, HardState, Index, Position, Term } from './entry.js';
 import type { Message } from './messages.js';
-import { isResponse } from './messages.js';
+import { NO_ROUND, isResponse } from './messages.js';
 import { hearsQuorum, holdsLease, pendingReads } from './reads.js';
 import type { Append, Committed, Fetch, Ready } from './ready.js';
 import {
@@ -188,7 +188,8 @@ export class Raft {
         return;
       }
       case 'heartbeat':
-        state.afterAppend.push({ type: 'heartbeatResponse', round: message.round, ...reply });
+        // The answer bears the later term, in which the sender may lead by now; its rounds there are other ones.
+        state.afterAppend.push({ type: 'heartbeatResponse', round: NO_ROUND, ...reply });
         return;
       case 'requestVote':
         answerVote(state, message, false);

@@ -8,7 +8,7 @@ import type { NodeId } from '../membership/configuration.js';
 import { voters } from '../membership/configuration.js';
 import type { HardState, Index } from './entry.js';
 import type { AppendEntriesResponse, Message, RequestVoteResponse } from './messages.js';
-import { isResponse } from './messages.js';
+import { NO_ROUND, isResponse } from './messages.js';
 import type { RaftState, Role } from './state.js';
 
 type Step =
@@ -189,7 +189,9 @@ function fieldsOf(message: Message): { readonly type: string } {
     }
     case 'heartbeatResponse':
       // A heartbeat of an earlier term is refused, and there a heartbeat is an append like any other.
-      return message.round === 0 ? { type: 'MsgAppResp', ...{ reject: true } } : { type: 'MsgHeartbeatResp' };
+      return message.round === NO_ROUND
+        ? { type: 'MsgAppResp', ...{ reject: true } }
+        : { type: 'MsgHeartbeatResp' };
     case 'preVote':
     case 'preVoteResponse':
     case 'timeoutNow':
