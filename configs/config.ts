@@ -43,6 +43,8 @@ export interface Config {
     readonly inflightBytesMax: number;
     /** Bytes of entries that a leader holds uncommitted; further writes are answered `overloaded`. */
     readonly uncommittedBytesMax: number;
+    /** Where the core writes down what it does, one JSON object a line; empty: nowhere. */
+    readonly traceFile: string;
   };
   readonly cluster: {
     readonly name: string;

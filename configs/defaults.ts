@@ -41,6 +41,7 @@ export const DEFAULTS: Defaults = deepFreeze({
     inflightAppendsMax: 64,
     inflightBytesMax: 8 * MIB,
     uncommittedBytesMax: 64 * MIB,
+    traceFile: '',
   },
   cluster: { name: 'quorumkv', peers: [], join: [] },
   http: {

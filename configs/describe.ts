@@ -51,6 +51,7 @@ function raftKeys(raft: Config['raft']): object {
     inflightAppendsMax: raft.inflightAppendsMax,
     inflightBytesMax: formatSizeBytes(raft.inflightBytesMax),
     uncommittedBytesMax: formatSizeBytes(raft.uncommittedBytesMax),
+    traceFile: raft.traceFile,
   };
 }
 

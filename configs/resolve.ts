@@ -30,6 +30,7 @@ function raftSection(
     inflightAppendsMax: raft.inflightAppendsMax ?? defaults.inflightAppendsMax,
     inflightBytesMax: raft.inflightBytesMax ?? defaults.inflightBytesMax,
     uncommittedBytesMax: raft.uncommittedBytesMax ?? defaults.uncommittedBytesMax,
+    traceFile: raft.traceFile ?? defaults.traceFile,
   };
 }
 

@@ -9,6 +9,7 @@ import {
   listenAddress,
   oneOf,
   origin,
+  outputFile,
   peerAddress,
   plainName,
   sizeBytes,
@@ -43,6 +44,7 @@ const raftShape = {
   inflightAppendsMax: count(1, 10_000).optional(),
   inflightBytesMax: sizeBytes().optional(),
   uncommittedBytesMax: sizeBytes().optional(),
+  traceFile: outputFile().optional(),
 };
 
 const peerShape = {

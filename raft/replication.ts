@@ -11,6 +11,7 @@ import type { Fetch } from './ready.js';
 import { heartbeatAnswered, startRound } from './reads.js';
 import type { Leadership, RaftState } from './state.js';
 import { refuse, resetElectionTimer } from './state.js';
+import { traceSent, traceStep } from './trace.js';
 
 // ---- the leader
 
@@ -40,7 +41,7 @@ function sendAppend(state: RaftState, to: string, progress: Progress, entries: r
   const prevIndex = progress.next - 1;
   const prevTerm = state.log.termAt(prevIndex);
   if (prevTerm === undefined) return;
-  state.outbox.push({
+  const request: AppendEntries = {
     type: 'appendEntries',
     from: state.id,
     to,
@@ -49,7 +50,9 @@ function sendAppend(state: RaftState, to: string, progress: Progress, entries: r
     prevTerm,
     entries,
     commit: Math.min(state.log.commit, prevIndex + entries.length),
-  });
+  };
+  state.outbox.push(request);
+  traceSent(state, request);
   progress.sent(
     prevIndex + entries.length,
     entries.reduce((sum, entry) => sum + entryBytes(entry), 0),
@@ -73,7 +76,9 @@ export function sendHeartbeats(state: RaftState, lead: Leadership, again: boolea
   for (const [to, progress] of lead.progress) {
     // Not beyond what it acknowledged: the rest of its log may be another one.
     const commit = Math.min(progress.match, state.log.commit);
-    state.outbox.push({ type: 'heartbeat', from: state.id, to, term: state.term, commit, round });
+    const request: Heartbeat = { type: 'heartbeat', from: state.id, to, term: state.term, commit, round };
+    state.outbox.push(request);
+    traceSent(state, request);
   }
 }
 
@@ -123,6 +128,7 @@ export function advanceCommit(state: RaftState): void {
     id === state.id ? log.durable : (current.progress.get(id)?.match ?? 0),
   );
   if (log.termAt(index) === state.term) log.commitTo(index);
+  traceStep(state, 'Commit');
 }
 
 /** The transfer's target has the whole log: it may campaign now (thesis §3.10). */
@@ -145,12 +151,17 @@ export function onAppendEntries(state: RaftState, message: AppendEntries): void 
     return;
   }
   heardOfLeader(state);
-  // Up to the commit index the logs match anyway (Leader Completeness, §5.4.3), compacted entries included.
-  if (message.prevIndex > log.commit && !log.holds({ index: message.prevIndex, term: message.prevTerm })) {
+  // Up to the commit index the logs match anyway (Leader Completeness, §5.4.3), compacted entries included; the leader
+  // is told to go on from there.
+  if (message.prevIndex < log.commit) {
+    answerAppend(state, message, true, log.commit);
+    return;
+  }
+  if (!log.holds({ index: message.prevIndex, term: message.prevTerm })) {
     answerAppend(state, message, false, message.prevIndex);
     return;
   }
-  const fresh = message.entries.findIndex((entry) => entry.index > log.commit && !log.holds(entry));
+  const fresh = message.entries.findIndex((entry) => !log.holds(entry));
   if (fresh >= 0) {
     const added = message.entries.slice(fresh);
     const from = added[0]?.index ?? 0;
@@ -162,7 +173,7 @@ export function onAppendEntries(state: RaftState, message: AppendEntries): void 
   }
   const last = message.prevIndex + message.entries.length;
   log.commitTo(Math.min(message.commit, last));
-  answerAppend(state, message, true, Math.max(last, log.commit));
+  answerAppend(state, message, true, last);
 }
 
 /** What no correct leader sends; undefined when there is nothing of that. */

@@ -40,6 +40,7 @@ import { sweepSessions } from './session-sweeper.js';
 import { StatusReport } from './status.js';
 import { stopServer } from './stop.js';
 import { StoreService } from './store-service.js';
+import { fileTrace } from './trace.js';
 
 /** A request waits for an election for so many of the longest election timeouts before it is told `no-leader`. */
 const LEADER_WAIT_TIMEOUTS = 4;
@@ -84,7 +85,8 @@ interface Base {
 /**
  * Resolves when the node listens and takes part; `readyz` tells when it has caught up.
  *
- * @throws StorageError when the data directory can't be used; ListenError when an address can't be
+ * @throws StorageError when the data directory can't be used; ListenError when an address can't be; ConfigError when the trace can't be
+ *   written
  */
 export async function startServer(options: StartOptions): Promise<RunningServer> {
   const { config, logger, version, fatal } = options;
@@ -223,10 +225,14 @@ async function seedOf(base: Base, identity: Identity): Promise<RaftSeed> {
 async function run(base: Base, seed: RaftSeed, listeners: Listeners): Promise<RunningServer> {
   const { options, starting, log, state, transport, control } = base;
   const { config, logger } = options;
+  const trace = fileTrace(
+    config,
+    seed.configuration.members.map(({ id }) => id),
+  );
   const node = new Node(
     { clock: systemClock, transport, logStore: log.store, stateStore: state },
     {
-      raft: raftOptions(config),
+      raft: { ...raftOptions(config), ...(trace === undefined ? {} : { trace }) },
       tickMs: TICK_MS,
       pendingMax: config.limits.pendingRequests,
       watchdog: config.raft,

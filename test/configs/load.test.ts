@@ -77,6 +77,7 @@ raft:
   inflightAppendsMax: 3
   inflightBytesMax: 4
   uncommittedBytesMax: 5
+  traceFile: /tmp/trace.ndjson
 cluster: { name: c, join: ["h:1", "h:2"] }
 http:
   requestTimeout: "2s"
@@ -119,6 +120,7 @@ storage: { engine: rocksdb }
     inflightAppendsMax: 3,
     inflightBytesMax: 4,
     uncommittedBytesMax: 5,
+    traceFile: '/tmp/trace.ndjson',
   });
   t.deepEqual(config.http, {
     requestTimeoutMs: 2000,

@@ -4,6 +4,8 @@ import type { Configuration, NodeId } from '../../membership/configuration.js';
 import { configuration } from '../../membership/configuration.js';
 import type { Observed } from '../../raft/invariants.js';
 import { ClusterInvariants } from '../../raft/invariants.js';
+import type { Trace } from '../../raft/trace.js';
+import { traceLine } from '../../raft/trace.js';
 import { firstBatch } from '../../server/bootstrap.js';
 import { Host, incarnationOf } from './host.js';
 import { Journal } from './journal.js';
@@ -22,9 +24,12 @@ export class SimulatedCluster {
   readonly #restarted = new Set<NodeId>();
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(nodes: number, random: Random) {
-    this.network = new Network(this.world, random.fork());
+  /** `traceTo` takes every line of the trace, see `raft/trace.ts`; no message is doubled then. */
+  constructor(nodes: number, random: Random, traceTo?: (line: string) => void) {
+    this.network = new Network(this.world, random.fork(), traceTo === undefined);
     const first = firstOf(nodes);
+    const places = first.members.map(({ id }) => id);
+    const trace: Trace | undefined = traceTo && ((event) => traceTo(traceLine(event, places)));
     const around = {
       world: this.world,
       network: this.network,
@@ -32,6 +37,7 @@ export class SimulatedCluster {
       configuration: first,
       hosts: this.#hosts,
       fail: (error: unknown) => this.#fail(error),
+      ...(trace && { trace }),
     };
     const { entries, hardState } = firstBatch(first);
     for (const { id } of first.members) {

@@ -8,6 +8,7 @@ import { memberOf } from '../../membership/configuration.js';
 import { openMemoryLogStore } from '../../persistence/memory/log-store.js';
 import { openMemoryStateStore } from '../../persistence/memory/state-store.js';
 import type { RaftOptions } from '../../raft/state.js';
+import type { Trace } from '../../raft/trace.js';
 import { Leadership } from '../../server/leadership.js';
 import { Node } from '../../server/node.js';
 import type { Clock } from '../../server/ports.js';
@@ -58,6 +59,7 @@ export interface Surroundings {
   readonly hosts: ReadonlyMap<NodeId, Host>;
   /** Something happened that must not: the run has failed, even where somebody catches the error. */
   readonly fail: (error: unknown) => void;
+  readonly trace?: Trace;
 }
 
 /** What runs between a start and a crash. */
@@ -165,7 +167,7 @@ export class Host {
   async start(): Promise<void> {
     this.#life += 1;
     const life = this.#life;
-    const { journal, network, hosts, configuration, fail } = this.#around;
+    const { journal, network, hosts, configuration, fail, trace } = this.#around;
     const defer = (task: () => void): void => {
       if (life === this.#life) this.disk.defer(() => (life === this.#life ? this.#run(life, task) : task()));
     };
@@ -191,7 +193,7 @@ export class Host {
         stateStore: state,
       },
       {
-        raft: { ...RAFT, id: this.id, random: () => this.#random.next() },
+        raft: { ...RAFT, id: this.id, random: () => this.#random.next(), ...(trace && { trace }) },
         tickMs: TICK_MS,
         pendingMax: PENDING_MAX,
         watchdog: { diskStallTimeoutMs: 1000, loopStallTimeoutMs: 1000 },

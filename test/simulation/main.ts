@@ -1,5 +1,6 @@
 /** `npm run simulate`: replays a seed, or searches new ones for as long as it is given. */
 
+import { appendFileSync } from 'node:fs';
 import { Command, InvalidArgumentError } from 'commander';
 import type { RunReport } from './run.js';
 import { SimulationFailure, describeFailure, shrink, simulate } from './run.js';
@@ -8,7 +9,11 @@ interface Options {
   readonly seed?: number;
   readonly minutes?: number;
   readonly from?: number;
+  readonly trace?: string;
 }
+
+/** The start of a trace is a trace, and longer ones take a specification's checker too long. */
+const TRACE_LINES_MAX = 2999;
 
 function number(text: string): number {
   const value = Number(text);
@@ -25,15 +30,22 @@ async function main(): Promise<void> {
     .option('--seed <n>', 'run this one seed', number)
     .option('--minutes <m>', 'search new seeds for so long (default: 1)', number)
     .option('--from <n>', 'the first of the new seeds (default: by the clock)', number)
+    .option(
+      '--trace <path>',
+      `append what the cores of the one seed do to a file: the first ${TRACE_LINES_MAX} steps`,
+    )
     .parse()
     .opts<Options>();
+  if (options.trace !== undefined && options.seed === undefined)
+    throw new Error('--trace is of one run: give --seed as well');
+  const traceTo = options.trace === undefined ? undefined : traceInto(options.trace);
   const total = newTotal();
   const startMs = performance.now();
   const endMs = startMs + (options.minutes ?? 1) * 60_000;
   let seed = options.seed ?? options.from ?? Math.floor(Date.now() / 1000) * 1000;
   do {
     try {
-      add(total, await simulate({ seed }));
+      add(total, await simulate({ seed, ...(traceTo && { traceTo }) }));
     } catch (error) {
       if (!(error instanceof SimulationFailure)) throw error;
       process.stdout.write(`${describeFailure(await shrink(error, 200), 400)}\n`);
@@ -43,6 +55,14 @@ async function main(): Promise<void> {
     seed += 1;
   } while (options.seed === undefined && performance.now() < endMs);
   report(total, (performance.now() - startMs) / 1000);
+}
+
+function traceInto(path: string): (line: string) => void {
+  let lines = 0;
+  return (line) => {
+    lines += 1;
+    if (lines <= TRACE_LINES_MAX) appendFileSync(path, `${line}\n`);
+  };
 }
 
 interface Total {

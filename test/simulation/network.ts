@@ -17,10 +17,13 @@ export class Network {
   quality: LinkQuality = GOOD_LINK;
   readonly #world: World;
   readonly #random: Random;
+  /** False: the specification that a trace is held against takes each message once. */
+  readonly #mayDouble: boolean;
   /** Directed pairs that nothing passes. */
   readonly #cut = new Set<string>();
 
-  constructor(world: World, random: Random) {
+  constructor(world: World, random: Random, mayDouble = true) {
+    this.#mayDouble = mayDouble;
     this.#world = world;
     this.#random = random;
   }
@@ -43,7 +46,7 @@ export class Network {
     const { loss, doubled } = this.quality;
     if (this.isCut(from, to) || this.#random.chance(loss)) return;
     this.#arrive(deliver);
-    if (this.#random.chance(doubled)) this.#arrive(deliver);
+    if (this.#random.chance(doubled) && this.#mayDouble) this.#arrive(deliver);
   }
 
   /** For what a connection guards: it comes once, or the connection breaks. */

@@ -13,6 +13,8 @@ export interface RunOptions {
   readonly seed: number;
   /** Instead of what the seed draws; for finding out which faults a failure needs. */
   readonly faults?: readonly Fault[];
+  /** Takes the lines of the trace. */
+  readonly traceTo?: (line: string) => void;
 }
 
 export interface RunReport {
@@ -49,11 +51,11 @@ const STORM_MS = 3000;
 /** From the healing on: elections, catching up, and what was asked before. */
 const CONVERGE_MS = 10_000;
 
-export async function simulate({ seed, faults: given }: RunOptions): Promise<RunReport> {
+export async function simulate({ seed, faults: given, traceTo }: RunOptions): Promise<RunReport> {
   const random = new Random(seed);
   const nodes = random.pick([1, 2, 3, 3, 3, 3, 4, 5, 5]);
   const faults = given ?? drawFaults(random.fork(), STORM_MS);
-  const cluster = new SimulatedCluster(nodes, random.fork());
+  const cluster = new SimulatedCluster(nodes, random.fork(), traceTo);
   const { world, journal } = cluster;
   const history: Operation[] = [];
   const parts = { world, network: cluster.network, hosts: cluster.hostList, random: random.fork(), history };
