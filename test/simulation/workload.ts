@@ -145,7 +145,10 @@ export class Client {
       then(answer);
     };
     const cancel = world.after(random.between(0.2, 1) * PATIENCE_MS, () => settle({ type: 'silence' }));
-    if (!host.isUp) world.after(CONNECT_MS, () => settle({ type: 'failed', code: 'unavailable' }));
+    if (!host.isUp) {
+      world.after(CONNECT_MS, () => settle({ type: 'failed', code: 'unavailable' }));
+      return;
+    }
     network.sendOnce(this.#name, host.id, () =>
       host.arrive(({ service }) => {
         const answer = (value: Answer<T>): void =>
@@ -190,7 +193,10 @@ export class Client {
     const cancel = world.after(random.between(0.2, 1) * PATIENCE_MS, giveUp);
     this.#open.add(giveUp);
     const consistency = random.chance(0.3) ? 'lease' : 'linearizable';
-    if (!host.isUp) world.after(CONNECT_MS, () => settle({ type: 'not-applied' }));
+    if (!host.isUp) {
+      world.after(CONNECT_MS, () => settle({ type: 'not-applied' }));
+      return;
+    }
     network.sendOnce(this.#name, host.id, () =>
       host.arrive(({ service }) => {
         const answer = (outcome: Outcome): void =>
