@@ -2,6 +2,8 @@
 
 import { appendFileSync } from 'node:fs';
 import { Command, InvalidArgumentError } from 'commander';
+import { MUTANTS } from './mutants.js';
+import { searchAll } from './mutation-run.js';
 import type { RunReport } from './run.js';
 import { SimulationFailure, describeFailure, shrink, simulate } from './run.js';
 
@@ -10,6 +12,9 @@ interface Options {
   readonly minutes?: number;
   readonly from?: number;
   readonly trace?: string;
+  readonly mutants?: boolean;
+  readonly only?: string;
+  readonly seeds?: number;
 }
 
 /** The start of a trace is a trace, and longer ones take a specification's checker too long. */
@@ -34,8 +39,15 @@ async function main(): Promise<void> {
       '--trace <path>',
       `append what the cores of the one seed do to a file: the first ${TRACE_LINES_MAX} steps`,
     )
+    .option('--mutants', 'break the product in each of the listed ways, and see that the simulator finds it')
+    .option('--only <name>', 'with --mutants: this one')
+    .option('--seeds <n>', "with --mutants: so many seeds, instead of each one's bound", number)
     .parse()
     .opts<Options>();
+  if (options.mutants === true) {
+    if (!(await searchMutants(options))) process.exitCode = 1;
+    return;
+  }
   if (options.trace !== undefined && options.seed === undefined)
     throw new Error('--trace is of one run: give --seed as well');
   const traceTo = options.trace === undefined ? undefined : traceInto(options.trace);
@@ -63,6 +75,17 @@ function traceInto(path: string): (line: string) => void {
     lines += 1;
     if (lines <= TRACE_LINES_MAX) appendFileSync(path, `${line}\n`);
   };
+}
+
+async function searchMutants({ only, seeds }: Options): Promise<boolean> {
+  const mutants = MUTANTS.filter(({ name }) => only === undefined || name === only);
+  if (mutants.length === 0) {
+    process.stderr.write(
+      `there is no mutant ${only ?? ''}; there are: ${MUTANTS.map(({ name }) => name).join(', ')}\n`,
+    );
+    return false;
+  }
+  return searchAll(mutants, (line) => void process.stdout.write(`${line}\n`), seeds);
 }
 
 interface Total {

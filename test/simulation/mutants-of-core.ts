@@ -1,0 +1,259 @@
+/** Mutants of the core: elections, the log, replication, the commit rule, reads and leases. */
+
+import type { Mutant } from './mutants.js';
+
+const ELECTION_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'vote-without-log-check',
+    file: 'raft/log.js',
+    breaks: 'a vote goes only to a log that is at least as up to date (§5.4.1)',
+    original:
+      'return lastTerm > this.lastTerm || (lastTerm === this.lastTerm && lastIndex >= this.#lastIndex);',
+    replacement: 'return true;',
+    seedsMax: 2000,
+  },
+  {
+    name: 'vote-by-length-alone',
+    file: 'raft/log.js',
+    breaks: 'the term of the last entry counts before the length of the log (§5.4.1)',
+    original:
+      'return lastTerm > this.lastTerm || (lastTerm === this.lastTerm && lastIndex >= this.#lastIndex);',
+    replacement: 'return lastIndex >= this.#lastIndex;',
+    seedsMax: 2000,
+  },
+  {
+    name: 'second-vote-not-written',
+    file: 'raft/raft.js',
+    breaks: 'a vote is on disk before it is told, in a term that is on disk already, too (Figure 2)',
+    original: 'state.term !== written.term || state.vote !== written.vote;',
+    replacement: 'state.term !== written.term;',
+    seedsMax: 2000,
+  },
+  {
+    name: 'half-is-a-majority',
+    file: 'membership/quorum.js',
+    breaks: 'any two majorities share a member (§5.2)',
+    original: 'return Math.floor(voters / 2) + 1;',
+    replacement: 'return Math.ceil(voters / 2);',
+    seedsMax: 2000,
+  },
+  {
+    name: 'higher-term-ignored',
+    file: 'raft/raft.js',
+    breaks: 'whoever sees a later term in a response enters it (§5.1)',
+    original: 'if (message.term > state.term) {',
+    replacement: 'if (message.term > state.term && !isResponse(message)) {',
+    seedsMax: 2000,
+  },
+  {
+    name: 'loyalty-ignored',
+    file: 'raft/election.js',
+    breaks: 'who heard of a leader just now votes for nobody: leases count on it (thesis §4.2.3, §6.4.1)',
+    original: 'return state.leaderTick !== undefined && state.now - state.leaderTick < min;',
+    replacement: 'return false;',
+    seedsMax: 2000,
+  },
+  {
+    name: 'loyalty-ends-with-the-term',
+    file: 'raft/state.js',
+    breaks: 'loyalty to a leader outlasts the news of a later term: a lease counts on it (thesis §6.4.1)',
+    original: 'state.vote = undefined;\n}',
+    replacement: 'state.vote = undefined;\n    state.leaderTick = undefined;\n}',
+    seedsMax: 2000,
+  },
+  {
+    name: 'no-grace-after-start',
+    file: 'raft/state.js',
+    breaks: 'a node that starts may owe loyalty from before, and votes for nobody yet (thesis §6.4.1)',
+    original: 'graceTick: alone ? 0 : max,',
+    replacement: 'graceTick: 0,',
+    seedsMax: 2000,
+  },
+];
+
+const LOG_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'aba-guard-removed',
+    file: 'raft/log.js',
+    breaks: 'a write that ended counts only for the entries that the log still holds (by term and index)',
+    original: 'if (position.index <= this.#durable || !this.holds(position))',
+    replacement: 'if (position.index <= this.#durable)',
+    seedsMax: 2000,
+  },
+  {
+    name: 'handed-out-not-caught-up',
+    file: 'raft/raft.js',
+    breaks: 'what was removed and came back while it was written counts as handed out',
+    original: 'state.handedOut = Math.max(state.handedOut, state.log.durable);',
+    replacement: '',
+    seedsMax: 2000,
+  },
+  {
+    name: 'handed-out-not-taken-back',
+    file: 'raft/replication.js',
+    breaks: 'what replaces removed entries is written, too (§5.3)',
+    original: 'state.handedOut = Math.min(state.handedOut, log.lastIndex);',
+    replacement: '',
+    seedsMax: 2000,
+  },
+  {
+    name: 'durable-survives-truncation',
+    file: 'raft/log.js',
+    breaks: 'entries that were removed are not durable any more (§5.3)',
+    original: 'this.#durable = Math.min(this.#durable, this.#lastIndex);',
+    replacement: '',
+    seedsMax: 2000,
+  },
+  {
+    name: 'truncated-terms-stay',
+    file: 'raft/term-runs.js',
+    breaks: 'with an entry goes the memory of its term (§5.3)',
+    original: '(this.#runs.at(-1)?.index ?? 0) >= index)',
+    replacement: '(this.#runs.at(-1)?.index ?? 0) > index)',
+    seedsMax: 2000,
+  },
+  {
+    name: 'applied-past-durable',
+    file: 'raft/log.js',
+    breaks: 'a node applies only what is durable in its own log',
+    original: 'return Math.min(this.#commit, this.#durable);',
+    replacement: 'return this.#commit;',
+    seedsMax: 2000,
+  },
+];
+
+const REPLICATION_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'previous-entry-not-checked',
+    file: 'raft/replication.js',
+    breaks: 'entries are taken only behind an entry that both logs hold (§5.3, Log Matching)',
+    original:
+      'if (message.prevIndex > log.commit && !log.holds({ index: message.prevIndex, term: message.prevTerm })) {',
+    replacement: 'if (message.prevIndex > log.lastIndex) {',
+    seedsMax: 2000,
+  },
+  {
+    name: 'conflicting-entries-kept',
+    file: 'raft/replication.js',
+    breaks: "entries that conflict with the leader's are removed (§5.3)",
+    original: '(entry) => entry.index > log.commit && !log.holds(entry)',
+    replacement: '(entry) => entry.index > log.lastIndex',
+    seedsMax: 2000,
+  },
+  {
+    name: 'acknowledged-to-the-end',
+    file: 'raft/replication.js',
+    breaks: "a follower acknowledges what matches the leader's log, not what it has (§5.3)",
+    original: 'answerAppend(state, message, true, Math.max(last, log.commit));',
+    replacement: 'answerAppend(state, message, true, log.lastIndex);',
+    seedsMax: 2000,
+  },
+  {
+    name: 'append-commits-to-the-end',
+    file: 'raft/replication.js',
+    breaks: "the leader's commit index counts up to the last entry that is known to match (Figure 2)",
+    original: 'log.commitTo(Math.min(message.commit, last));',
+    replacement: 'log.commitTo(Math.min(message.commit, log.lastIndex));',
+    seedsMax: 2000,
+  },
+  {
+    name: 'heartbeat-commits-beyond-match',
+    file: 'raft/replication.js',
+    breaks: 'a heartbeat carries no commit index beyond what its receiver acknowledged (§5.3)',
+    original: 'const commit = Math.min(progress.match, state.log.commit);',
+    replacement: 'const commit = state.log.commit;',
+    seedsMax: 2000,
+  },
+  {
+    name: 'commit-of-an-earlier-term',
+    file: 'raft/replication.js',
+    breaks: 'only an entry of the current term is committed by counting (§5.4.2, Figure 8)',
+    original: 'if (log.termAt(index) === state.term)',
+    replacement: 'if (index > 0)',
+    seedsMax: 2000,
+  },
+  {
+    name: 'own-disk-counted-early',
+    file: 'raft/replication.js',
+    breaks: "the leader's own log counts for a commit only as far as it is durable (thesis §10.2.1)",
+    original: 'id === state.id ? log.durable : ',
+    replacement: 'id === state.id ? log.lastIndex : ',
+    seedsMax: 2000,
+  },
+  {
+    name: 'lost-append-not-asked-after',
+    file: 'raft/replication.js',
+    breaks: 'what was lost on the way is sent again (§5.3)',
+    original: 'progress.inflightAppends > 0 && !progress.answered',
+    replacement: 'progress.inflightAppends < 0',
+    seedsMax: 2000,
+  },
+];
+
+const READ_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'read-without-a-round',
+    file: 'raft/raft.js',
+    breaks: 'a read waits until a majority confirmed the leader (§8, thesis §6.4)',
+    original: 'if (lease && holdsLease(this.#state, current)) {',
+    replacement: 'if (log.commit >= current.firstIndex) {',
+    seedsMax: 2000,
+  },
+  {
+    name: 'late-answer-confirms',
+    file: 'raft/reads.js',
+    breaks: 'an answer to an earlier heartbeat confirms nothing about a later round (thesis §6.4)',
+    original:
+      'if (message.round > (reads.answered.get(message.from) ?? 0))\n        reads.answered.set(message.from, message.round);',
+    replacement: 'reads.answered.set(message.from, reads.lastRound);',
+    seedsMax: 2000,
+  },
+  {
+    name: 'read-before-first-commit',
+    file: 'raft/reads.js',
+    breaks: 'a new leader gives no index out before it committed an entry of its term (§8)',
+    original: 'const servable = state.log.commit >= lead.firstIndex;',
+    replacement: 'const servable = true;',
+    seedsMax: 2000,
+  },
+  {
+    name: 'lease-read-before-first-commit',
+    file: 'raft/reads.js',
+    breaks: 'a lease gives no index out before the first commit of the term (§8)',
+    original: 'if (lead.handedOver || state.log.commit < lead.firstIndex)',
+    replacement: 'if (lead.handedOver)',
+    seedsMax: 2000,
+  },
+  {
+    name: 'lease-from-the-answer',
+    file: 'raft/reads.js',
+    breaks: 'a lease counts from when the heartbeat was sent (thesis §6.4.1)',
+    original: 'sentMs + state.options.leaseMs',
+    replacement: 'state.clockMs + state.options.leaseMs + 0 * sentMs',
+    seedsMax: 2000,
+  },
+  {
+    name: 'lease-survives-transfer',
+    file: 'raft/reads.js',
+    breaks: 'who asked another node to campaign has no lease any more (thesis §6.4.1)',
+    original: 'if (lead.handedOver || state.log.commit < lead.firstIndex)',
+    replacement: 'if (state.log.commit < lead.firstIndex)',
+    seedsMax: 2000,
+  },
+  {
+    name: 'lease-without-drift',
+    file: 'server/raft-settings.js',
+    breaks:
+      'a lease is shorter than the loyalty that it counts on by what clocks may drift apart (thesis §6.4.1)',
+    original: '* TICK_MS * (1 - CLOCK_DRIFT_MAX)',
+    replacement: '* TICK_MS',
+    seedsMax: 2000,
+  },
+];
+
+export const CORE_MUTANTS: readonly Mutant[] = [
+  ...ELECTION_MUTANTS,
+  ...LOG_MUTANTS,
+  ...REPLICATION_MUTANTS,
+  ...READ_MUTANTS,
+];

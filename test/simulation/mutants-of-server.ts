@@ -1,0 +1,141 @@
+/** Mutants of what stands around the core: the loop, the state machine's store, waiting and forwarding. */
+
+import type { Mutant } from './mutants.js';
+
+const LOOP_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'vote-not-persisted',
+    file: 'server/node.js',
+    breaks: 'a vote survives a restart (Figure 2, "Persistent state")',
+    original: '{ entries, hardState }, () => {',
+    replacement: '{ entries, hardState: { ...hardState, vote: undefined } }, () => {',
+    seedsMax: 2000,
+  },
+  {
+    name: 'term-not-persisted',
+    file: 'server/node.js',
+    breaks: 'the term survives a restart (Figure 2, "Persistent state")',
+    original: 'hardState === undefined ? { entries }',
+    replacement: 'hardState === undefined || entries.length === 0 ? { entries }',
+    seedsMax: 2000,
+  },
+  {
+    name: 'acknowledged-before-fsync',
+    file: 'server/node.js',
+    breaks: 'an acknowledgement leaves after the fsync that it promises (§5.3; Figure 2)',
+    original: '        const { entries, hardState, messages } = append;\n',
+    replacement:
+      '        const { entries, hardState } = append;\n' +
+      '        const messages = [];\n' +
+      '        this.#ports.transport.send(append.messages);\n',
+    seedsMax: 2000,
+  },
+  {
+    name: 'applied-told-before-written',
+    file: 'server/applier.js',
+    breaks: 'a write is answered, and seen by reads, once it is in the store',
+    original:
+      'this.#store.write({ applied, ...set.changes() }, () => {\n' +
+      '                this.#applied = applied;\n' +
+      '                this.#keyCount = decodeCount(set.get(KEY_COUNT_ROW));\n' +
+      '                done(results);',
+    replacement:
+      'this.#applied = applied;\n' +
+      '            this.#store.write({ applied, ...set.changes() }, () => {\n' +
+      '                this.#keyCount = decodeCount(set.get(KEY_COUNT_ROW));\n' +
+      '                done(results);',
+    seedsMax: 2000,
+  },
+  {
+    name: 'applied-index-apart',
+    file: 'persistence/memory/state-store.js',
+    breaks: 'the applied index is in the same batch as the data that it covers',
+    original: 'store(disk, copy);\n                writing = false;\n                done();',
+    replacement:
+      'store(disk, { ...copy, applied: disk.applied });\n' +
+      '                gate.run(() => {\n' +
+      '                    disk.applied = copy.applied;\n' +
+      '                    writing = false;\n' +
+      '                    done();\n' +
+      '                });',
+    seedsMax: 2000,
+  },
+  {
+    name: 'truncation-not-persisted',
+    file: 'persistence/memory/log-store.js',
+    breaks: 'entries that were replaced are gone from the disk (§5.3)',
+    original: 'disk.entries.length = first.index - 1;',
+    replacement: 'disk.entries.length = Math.max(disk.entries.length, first.index - 1);',
+    seedsMax: 2000,
+  },
+];
+
+const ANSWER_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'displaced-too-early',
+    file: 'server/waiters.js',
+    breaks: 'a lost entry may still be committed from another log; nothing is certain yet (Figure 8)',
+    original: "this.#waiting.get(index)?.settle({ status: 'unresolved' });",
+    replacement: "this.#waiting.get(index)?.settle({ status: 'displaced' });",
+    seedsMax: 2000,
+  },
+  {
+    name: 'result-of-another-entry',
+    file: 'server/waiters.js',
+    breaks: 'a proposal is answered with the result of its own entry, by term and index',
+    original: 'if (waiting.term !== term || result === undefined)',
+    replacement: 'if (result === undefined)',
+    seedsMax: 2000,
+  },
+  {
+    name: 'lost-forwarding-is-no-refusal',
+    file: 'server/rpc/forwarding.js',
+    breaks: 'a forwarded write without an answer may be applied: it is not proposed again',
+    original: "if (outcomeOf(error) === 'unknown')\n        return { status: 'unresolved' };",
+    replacement: '',
+    seedsMax: 2000,
+  },
+  {
+    name: 'stopping-settles-displaced',
+    file: 'server/waiters.js',
+    breaks: 'what is undecided when a node stops stays so',
+    original:
+      "for (const { settle } of this.#waiting.values())\n            settle({ status: 'unresolved' });",
+    replacement:
+      "for (const { settle } of this.#waiting.values())\n            settle({ status: 'displaced' });",
+    seedsMax: 2000,
+  },
+  {
+    name: 'unresolved-tried-again',
+    file: 'server/store-service.js',
+    breaks: 'a write whose fate is unknown is not proposed again',
+    original: "case 'unresolved':\n",
+    replacement: "case 'unresolved': return undefined;\n",
+    seedsMax: 2000,
+  },
+  {
+    name: 'read-ahead-of-applied',
+    file: 'server/store-service.js',
+    breaks: 'a read waits until its index is applied here (§8)',
+    original: 'if (index !== undefined && index <= node.appliedIndex)',
+    replacement: 'if (index !== undefined)',
+    seedsMax: 2000,
+  },
+  {
+    name: 'read-shares-an-asked-index',
+    file: 'server/read-indexes.js',
+    breaks: 'a read is covered only by an index that was asked for after it came (thesis §6.4)',
+    original:
+      '        this.#gathering = undefined;\n' +
+      '        this.#asking = this.#fetch(deadlineAfter(this.#clock, this.#options.timeoutMs));\n' +
+      '        return this.#asking;',
+    replacement:
+      '        this.#asking = this.#fetch(deadlineAfter(this.#clock, this.#options.timeoutMs));\n' +
+      '        return this.#asking.finally(() => {\n' +
+      '            this.#gathering = undefined;\n' +
+      '        });',
+    seedsMax: 2000,
+  },
+];
+
+export const SERVER_MUTANTS: readonly Mutant[] = [...LOOP_MUTANTS, ...ANSWER_MUTANTS];
