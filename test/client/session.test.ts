@@ -112,7 +112,7 @@ test('a number is pending no more once its call has failed or was given up', asy
   const kv = clientOf(t, node.address);
   const stop = new AbortController();
   await errorOf(t, kv.set('k', 'refused'));
-  await errorOf(t, kv.set('k', 'late', { timeoutMs: 100 }));
+  await errorOf(t, kv.set('k', 'late', { timeoutMs: 1_000 }));
   const aborted = kv.set('k', 'aborted', { signal: stop.signal });
   await node.arrived(3);
   stop.abort();
@@ -230,7 +230,7 @@ test('an opening that hangs: no call waits beyond its own time, and the node is 
   node.scriptSessions(hung);
   const other = await scripted(t, written('2'));
   const kv = clientOf(t, [node.address, other.address]);
-  const error = await errorOf(t, kv.set('k', 'v', { timeoutMs: 200 }));
+  const error = await errorOf(t, kv.set('k', 'v', { timeoutMs: 1_000 }));
   t.true(error instanceof TimeoutError);
   t.is(error.outcome, 'not-applied');
   t.regex(error.message, /no session from http/);
