@@ -86,11 +86,15 @@ const TIME: Readonly<Record<string, Command>> = {
 
 const NETWORK: Readonly<Record<string, Command>> = {
   deliver: (stage, words) => {
-    const wanted = filterOf(words);
-    stage.deliver((message) => wanted(message) && !stage.cluster.hold(message), {
-      andMore: words.length === 0,
-    });
+    const { network, hold } = stage.cluster;
+    const [which = ''] = words;
+    const one = which === 'first' || which === 'last';
+    const matches = filterOf(one ? words.slice(1) : words);
+    const wanted = (message: Message): boolean => matches(message) && !hold(message);
+    const [chosen] = network.filter(wanted).slice(which === 'last' ? -1 : 0);
+    stage.deliver(one ? (message) => message === chosen : wanted, { andMore: words.length === 0 });
   },
+  send: ({ cluster }, words) => void cluster.network.push(requestOf(words)),
   duplicate: (stage, words) => stage.deliver(filterOf(words), { keep: true }),
   drop: ({ cluster }, words) => {
     const unwanted = filterOf(words);
@@ -115,6 +119,16 @@ const NETWORK: Readonly<Record<string, Command>> = {
     });
   },
 };
+
+/** "n1>n2 requestVote term 3 last 4@2": a request that a test makes up. */
+function requestOf([link, type, , term, , last, transfer]: readonly string[]): Message {
+  const [from, to] = linkOf(link);
+  const [lastIndex, lastTerm] = need(last, 'the end of the log').split('@').map(number);
+  const request = { from, to, term: number(term), lastIndex: lastIndex ?? 0, lastTerm: lastTerm ?? 0 };
+  if (type === 'preVote') return { type, ...request };
+  if (type === 'requestVote') return { type, ...request, transfer: transfer === 'transfer' };
+  throw new Error(`${type ?? 'nothing'} is not a request for votes`);
+}
 
 function linkOf(link: string | undefined): [NodeId, NodeId] {
   const [from, to] = link?.split('>') ?? [];
@@ -154,7 +168,7 @@ const NODES: Readonly<Record<string, Command>> = {
 function stateText({ cluster }: Stage, id: NodeId): string {
   const { raft, up } = cluster.node(id);
   const { term, vote, log, current } = raft.state;
-  const rest = `vote ${vote ?? 'none'} leader ${raft.leader ?? 'none'} last ${log.lastIndex} commit ${log.commit}`;
+  const rest = `vote ${vote ?? 'none'} knows ${raft.leader ?? 'none'} last ${log.lastIndex} commit ${log.commit}`;
   return `${id} ${up ? current.role : 'down'} term ${term} ${rest}`;
 }
 

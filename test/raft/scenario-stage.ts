@@ -56,6 +56,7 @@ export class Stage {
     for (const node of cluster.nodes.values()) {
       this.#makePatient(node);
       for (let ticks = node.raft.state.graceTick; ticks > 0; ticks -= 1) node.raft.tick();
+      cluster.pump(node);
     }
     this.#look();
     this.begin();

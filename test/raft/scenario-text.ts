@@ -53,7 +53,10 @@ export function logOf({ log }: Readonly<RaftState>): Position[] {
 }
 
 export function appliedText(entries: readonly Entry[]): string {
-  const commands = entries.filter(({ type }) => type === 'command').map(text);
+  // What a log is set up with says its own place.
+  const commands = entries
+    .map((entry) => (text(entry) === `${entry.index}/${entry.term}` ? '' : text(entry)))
+    .filter(Boolean);
   return commands.length === 0 ? 'nothing' : commands.join(' ');
 }
 
@@ -112,7 +115,7 @@ export function progressText({ current }: Readonly<RaftState>): string[] {
   if (current.role !== 'leader') return ['not the leader'];
   return [...current.progress].map(([id, progress]) => {
     const inflight = progress.inflightAppends > 0 ? ` inflight ${progress.inflightAppends}` : '';
-    const paused = progress.paused ? ' paused' : '';
+    const paused = progress.fetching !== undefined ? ' fetching' : progress.paused ? ' paused' : '';
     return `${id} ${progress.mode} match ${progress.match} next ${progress.next}${inflight}${paused}`;
   });
 }

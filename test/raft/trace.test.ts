@@ -140,7 +140,7 @@ const BROKEN: readonly Broken[] = [
     what: 'a message that came twice',
     says: /nobody has sent that/,
     breaks: (lines) =>
-      lines.flatMap((line) => (line.event.name === 'ReceiveAppendEntriesRequest' ? [line, line] : [line])),
+      lines.flatMap((line) => (line.event.name === 'ReceiveRequestVoteResponse' ? [line, line] : [line])),
   },
   {
     what: 'a vote that was never durable',
