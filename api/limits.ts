@@ -6,6 +6,9 @@ export const KEY_BYTES_MAX = 4096;
 /** Entries in one page of a listing, at most. */
 export const LIST_LIMIT_MAX = 1000;
 
+/** Numbers of one session that may be pending at once: a write's is below the lowest pending one plus this. */
+export const SESSION_WINDOW = 1024;
+
 /** What is wrong with a key, in words that follow its name; undefined when it is fine. */
 export function keyFault(key: string): string | undefined {
   if (key.length === 0) return 'must not be empty';

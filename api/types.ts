@@ -81,7 +81,7 @@ export interface MemberStatus {
   readonly http: string;
   readonly voter: boolean;
   readonly role: Role | 'unknown';
-  /** Known to the leader only; null elsewhere. */
+  /** Only the leader knows these four; null where it could not be asked. */
   readonly matchIndex: number | null;
   readonly lagEntries: number | null;
   readonly lastContactMs: number | null;

@@ -21,7 +21,8 @@ export interface ClusterNode {
   readonly rpc: string;
   readonly raft: string;
   readonly configFile: string;
-  readonly process: ChildProcess;
+  /** The process that was started last. */
+  process: ChildProcess;
 }
 
 export interface Cluster {
@@ -30,6 +31,10 @@ export interface Cluster {
   readonly directory: string;
   /** The node that leads now; waits for one. */
   leader(): Promise<ClusterNode>;
+  /** `kill -9`; resolves when the process is gone. */
+  kill(node: ClusterNode): Promise<void>;
+  /** Starts a killed node again and resolves when it is ready. */
+  restart(node: ClusterNode): Promise<void>;
   /** Stops every process and removes the directory. */
   stop(): Promise<void>;
 }
@@ -44,7 +49,7 @@ export async function startCluster(size: number, parent: string, signal?: AbortS
   mkdirSync(parent, { recursive: true });
   const directory = mkdtempSync(path.join(parent, 'bench-'));
   const peers = await addresses(size);
-  const nodes = peers.map((peer) => {
+  const nodes = peers.map((peer): ClusterNode => {
     const configFile = writeConfig(directory, peer, peers);
     return { ...peer, configFile, process: startNode(directory, peer.id, configFile) };
   });
@@ -66,7 +71,21 @@ export async function startCluster(size: number, parent: string, signal?: AbortS
     await stop();
     throw error;
   }
-  return { nodes, directory, leader: () => findLeader(nodes), stop };
+  return {
+    nodes,
+    directory,
+    leader: () => findLeader(nodes),
+    stop,
+    async kill({ process: child }) {
+      const gone = once(child, 'exit');
+      child.kill('SIGKILL');
+      await gone;
+    },
+    async restart(node) {
+      node.process = startNode(directory, node.id, node.configFile);
+      await untilReady(node, directory, signal);
+    },
+  };
 }
 
 type Peer = Pick<ClusterNode, 'id' | 'http' | 'rpc' | 'raft'>;

@@ -2,6 +2,7 @@
 
 import { createReadStream } from 'node:fs';
 import { addAbortSignal } from 'node:stream';
+import { SessionExpiredError } from 'quorumkv-client';
 import { EXIT, type Context } from './context.js';
 import { parseEntry, type Entry } from './entry-line.js';
 import { LineTooLongError, readLines } from './lines.js';
@@ -13,6 +14,9 @@ export const IMPORT_TIMEOUT_MS = 60_000;
 
 export const CONCURRENCY_DEFAULT = 16;
 export const CONCURRENCY_MAX = 128;
+
+/** Sessions that one entry is tried under, at most: that one expires under a write is rare already. */
+const SESSIONS_MAX = 3;
 
 interface Tally {
   entries: number;
@@ -36,10 +40,7 @@ export async function importFile(context: Context, file: string, concurrency: nu
   return EXIT.done;
 }
 
-/**
- * Entries of one key are written in the order of the file: the reading waits for the one before. A write whose outcome
- * is unknown is sent again, which is sound as long as nobody else writes these keys; see `SetOptions.retryUncertain`.
- */
+/** Entries of one key are written in the order of the file: the reading waits for the one before. */
 async function load(
   context: Context,
   file: string,
@@ -56,8 +57,7 @@ async function load(
   let bytesRead = 0;
 
   const start = (entry: Entry, line: number) => {
-    const writing = context.client
-      .set(entry.key, entry.value, { retryUncertain: true, signal })
+    const writing = setUnderAnySession(context, entry, signal)
       .then(() => {
         tally.entries += 1;
         tally.bytes += Buffer.byteLength(entry.key) + Buffer.byteLength(entry.value);
@@ -96,6 +96,26 @@ async function load(
   await Promise.all(pending.values());
   context.signal.throwIfAborted();
   if (failures.length > 0) throw failures[0];
+}
+
+/**
+ * Sets again when the session has expired, even where the first one may have been applied: under an expired session
+ * none can be any more, and nobody else writes these keys while they are imported.
+ */
+async function setUnderAnySession(
+  context: Context,
+  { key, value }: Entry,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let sessions = 1; ; sessions += 1) {
+    try {
+      await context.client.set(key, value, { signal });
+      return;
+    } catch (error) {
+      const expired = error instanceof SessionExpiredError && error.code === 'session-expired';
+      if (!expired || sessions === SESSIONS_MAX) throw error;
+    }
+  }
 }
 
 function entryAt(name: string, line: number, bytes: Uint8Array): Entry | undefined {

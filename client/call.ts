@@ -2,24 +2,14 @@
 
 import type { Outcome } from '../api/errors.js';
 import { onAbort } from './abort.js';
+import { attempt, type Attempted, type Channel, type Failed, type Operation } from './attempt.js';
 import { createError, type KVError } from './errors.js';
-import { badResponse, interpret, type Answer, type Failure, type Result } from './failure.js';
-import type { Nodes, Route } from './nodes.js';
+import type { Failure } from './failure.js';
+import type { Wish } from './nodes.js';
 import type { AbortSignalLike, RetryPolicy } from './options.js';
-import { backoffMs, mayRepeat, type Repeatable } from './retry.js';
-import type { Transport } from './transport.js';
-
-export interface Operation<T> extends Repeatable {
-  readonly route: Route;
-  /** Ask this node first. */
-  readonly preferred?: string | undefined;
-  readonly method: 'GET' | 'POST' | 'DELETE';
-  /** With its query. */
-  readonly path: string;
-  readonly body?: unknown;
-  /** What the call resolves to. A throw means that the answer is not what it should be. */
-  readonly read: (answer: Answer, origin: string) => T;
-}
+import { backoffMs } from './retry.js';
+import type { Sessions, Ticket } from './session.js';
+import { sleep } from './wait.js';
 
 export interface Limits {
   readonly timeoutMs: number;
@@ -27,11 +17,31 @@ export interface Limits {
 }
 
 /** What all calls of one client share. */
-export interface Context {
-  readonly nodes: Nodes;
-  readonly transport: Transport;
-  readonly retry: RetryPolicy;
+export interface Context extends Channel {
+  readonly sessions: Sessions;
   readonly closed: AbortSignal;
+}
+
+/** Sessions that one call begins anew with, at most: one that had expired is usual, a second one is not. */
+const RENEWALS_MAX = 3;
+
+/** How a call stands. */
+interface Course {
+  readonly startedMs: number;
+  readonly deadlineMs: number;
+  readonly stop: AbortSignal;
+  /** Of each node that refused: when it wants to be asked again. */
+  readonly readyTimes: Map<string, number>;
+  /** The node of the last attempt, when the next one belongs to another. */
+  avoided: string | undefined;
+  attempts: number;
+  /** Redirections in a row. */
+  hops: number;
+  renewals: number;
+  /** `unknown` as soon as that of an attempt was. */
+  outcome: Outcome;
+  /** A write's number. Invariant: the same for all attempts, once one of them was uncertain. */
+  ticket: Ticket | undefined;
 }
 
 const now = () => performance.now();
@@ -42,9 +52,24 @@ export async function call<T>(context: Context, operation: Operation<T>, limits:
   const ignored = [context.closed, limits.signal].map((signal) =>
     signal === undefined ? undefined : onAbort(signal, () => stop.abort()),
   );
+  const startedMs = now();
+  const course: Course = {
+    startedMs,
+    deadlineMs: startedMs + limits.timeoutMs,
+    stop: stop.signal,
+    readyTimes: new Map(),
+    avoided: undefined,
+    attempts: 0,
+    hops: 0,
+    renewals: 0,
+    outcome: 'not-applied',
+    ticket: undefined,
+  };
   try {
-    return await attempts(context, operation, limits, stop.signal);
+    return await attempts(context, operation, course, limits);
   } finally {
+    // Whatever became of it: no attempt is under way, and none will follow.
+    course.ticket?.release();
     for (const ignore of ignored) ignore?.();
   }
 }
@@ -52,93 +77,87 @@ export async function call<T>(context: Context, operation: Operation<T>, limits:
 async function attempts<T>(
   context: Context,
   operation: Operation<T>,
+  course: Course,
   limits: Limits,
-  stop: AbortSignal,
 ): Promise<T> {
-  const { nodes, retry } = context;
-  const started = now();
-  const deadline = started + limits.timeoutMs;
-  /** Of each node that refused: when it wants to be asked again. */
-  const readyTimes = new Map<string, number>();
-  const wish = (avoided?: string) => ({
-    route: operation.route,
-    preferred: operation.preferred,
-    avoided,
-    readyAt: (origin: string) => readyTimes.get(origin) ?? 0,
-  });
-  const isStopped = () => stop.aborted;
-  let outcome: Outcome = 'not-applied';
-  let avoided: string | undefined;
-  for (let count = 1, hops = 0; ; count += 1) {
-    if (isStopped()) throw stopped(context, limits, outcome);
-    const origin = nodes.pick(wish(avoided));
-    const result = await attempt(context, operation, origin, deadline - now(), stop);
+  const isStopped = () => course.stop.aborted;
+  for (;;) {
+    if (isStopped()) throw stopped(context, limits, course.outcome);
+    course.attempts += 1;
+    const result = await next(context, operation, course);
     if ('value' in result) return result.value;
     const { failure } = result;
-    if (failure.outcome === 'unknown') outcome = 'unknown';
-    if (isStopped()) throw stopped(context, limits, outcome);
-    const giveUp = () => rejection(failure, outcome, count, now() - started);
-    if (!mayRepeat(operation, failure) || count >= retry.attemptsMax) throw giveUp();
-    // Being sent on to the leader is no failure; but two nodes that name each other must not make this spin.
-    hops = failure.redirected === true ? hops + 1 : 0;
-    const backoff = hops === 1 ? 0 : backoffMs(retry, count, Math.random);
-    const wait = failure.retryAfterMs ?? 0;
-    const busy = failure.code === 'overloaded' || failure.code === 'rate-limited';
-    avoided = busy ? undefined : origin;
-    readyTimes.set(origin, now() + wait);
-    // A node without a leader speaks for itself. Too much to do is the leader's word, whichever node passed it on.
-    const resume = busy ? now() + wait : Math.max(now(), nodes.earliest(wish()));
-    if (resume + backoff >= deadline) throw giveUp();
-    await sleep(resume + backoff - now(), stop);
+    if (failure.outcome === 'unknown') course.outcome = 'unknown';
+    if (isStopped()) throw stopped(context, limits, course.outcome);
+    const resumeMs = resumption(context, operation, course, result);
+    if (resumeMs === undefined || resumeMs >= course.deadlineMs) throw rejection(failure, course);
+    await sleep(resumeMs - now(), course.stop);
   }
 }
 
-async function attempt<T>(
-  { nodes, transport, retry }: Context,
-  operation: Operation<T>,
-  origin: string,
-  remainingMs: number,
-  signal: AbortSignal,
-): Promise<{ readonly value: T } | { readonly failure: Failure }> {
-  const { isWrite, retryUncertain } = operation;
-  const boundMs = Math.min(retry.attemptTimeoutMs, remainingMs);
-  const exchange = await transport.exchange({
-    method: operation.method,
-    url: origin + operation.path,
-    body: operation.body,
-    signal,
-    remainingMs,
-    connectMs: boundMs,
-    // A write that can't be repeated has nothing to gain from giving up early.
-    answerMs: isWrite && !retryUncertain ? remainingMs : boundMs,
-  });
-  const result = interpret(origin, isWrite, exchange);
-  // Being stopped by the caller says nothing about the node.
-  if (!('failure' in result && signal.aborted)) note(nodes, origin, result);
-  if ('failure' in result) return result;
-  try {
-    return { value: operation.read(result.answer, origin) };
-  } catch (error) {
-    const detail = error instanceof Error ? error.message : String(error);
-    return { failure: badResponse(isWrite, `the answer of ${origin} is of no use: ${detail}`, error) };
+async function next<T>(context: Context, operation: Operation<T>, course: Course): Promise<Attempted<T>> {
+  const { stop, deadlineMs } = course;
+  const bounds = () => ({ remainingMs: Math.max(0, deadlineMs - now()), signal: stop });
+  if (operation.isWrite && course.ticket === undefined) {
+    const acquired = await context.sessions.acquire(wishOf(operation, course), bounds());
+    if ('failure' in acquired) return acquired;
+    course.ticket = acquired;
   }
+  const origin = context.nodes.pick(wishOf(operation, course));
+  return attempt(context, operation, origin, bounds(), course.ticket?.header());
 }
 
-function note(nodes: Nodes, origin: string, result: Result): void {
-  const failure = 'failure' in result ? result.failure : undefined;
-  const nobody = failure?.code === 'no-leader' ? null : undefined;
-  if (failure?.nodeFailed === true) nodes.failed(origin);
-  else nodes.answered(origin, result.leader ?? nobody);
+function wishOf({ route, preferred }: Operation<unknown>, { avoided, readyTimes }: Course): Wish {
+  return { route, preferred, avoided, readyAt: (origin) => readyTimes.get(origin) ?? 0 };
 }
 
-function rejection(failure: Failure, outcome: Outcome, count: number, elapsedMs: number): KVError {
-  const tries = count === 1 ? '' : `, after ${count} attempts in ${Math.round(elapsedMs)} ms`;
-  const doubt = outcome === 'unknown' ? '; it is unknown whether the write was applied' : '';
-  return createError({ ...failure, outcome, message: failure.message + tries + doubt });
+/** When the next attempt is due; undefined when the failure is final. */
+function resumption(
+  { nodes, retry }: Context,
+  operation: Operation<unknown>,
+  course: Course,
+  { origin, failure }: Failed,
+): number | undefined {
+  if (failure.code === 'session-expired' || failure.code === 'session-conflict') {
+    return renewal(retry, course, failure);
+  }
+  if (!failure.retryable || course.attempts - course.renewals >= retry.attemptsMax) return undefined;
+  // Being sent on to the leader is no failure; but two nodes that name each other must not make this spin.
+  course.hops = failure.redirected === true ? course.hops + 1 : 0;
+  const backoff = course.hops === 1 ? 0 : backoffMs(retry, course.attempts, Math.random);
+  const readyMs = now() + (failure.retryAfterMs ?? 0);
+  const busy = failure.code === 'overloaded' || failure.code === 'rate-limited';
+  course.avoided = busy ? undefined : origin;
+  if (origin !== undefined) course.readyTimes.set(origin, readyMs);
+  // A node without a leader speaks for itself. Too much to do is the leader's word, whichever node passed it on.
+  const resumeMs = busy ? readyMs : Math.max(now(), nodes.earliest(wishOf(operation, course)));
+  return resumeMs + backoff;
+}
+
+/**
+ * The session has ended. Under another one the server could not know the write again, so it is only sent again where
+ * none of its attempts can have been applied.
+ */
+function renewal(retry: RetryPolicy, course: Course, failure: Failure): number | undefined {
+  course.ticket?.ended();
+  if (failure.code === 'session-conflict' || course.outcome === 'unknown') return undefined;
+  if (course.renewals >= RENEWALS_MAX) return undefined;
+  course.ticket?.release();
+  course.ticket = undefined;
+  course.renewals += 1;
+  return now() + (course.renewals === 1 ? 0 : backoffMs(retry, course.attempts, Math.random));
+}
+
+function rejection(failure: Failure, { attempts: count, startedMs, ...course }: Course): KVError {
+  // The result of the write itself, kept by its session: no attempt has had, or will have, another one.
+  const isResult = failure.code === 'revision-mismatch' && failure.outcome === 'not-applied';
+  const outcome = isResult ? 'not-applied' : course.outcome;
+  const tries = count === 1 ? '' : `, after ${count} attempts in ${Math.round(now() - startedMs)} ms`;
+  return createError({ ...failure, outcome, message: failure.message + tries + doubtOf(outcome) });
 }
 
 function stopped(context: Context, limits: Limits, outcome: Outcome): KVError {
-  const doubt = outcome === 'unknown' ? '; it is unknown whether the write was applied' : '';
+  const doubt = doubtOf(outcome);
   return context.closed.aborted
     ? createError({ code: 'closed', message: `the client is closed${doubt}`, retryable: false, outcome })
     : createError({
@@ -150,15 +169,6 @@ function stopped(context: Context, limits: Limits, outcome: Outcome): KVError {
       });
 }
 
-/** Resolves after so many milliseconds, or as soon as the signal is aborted. */
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done);
-  });
+function doubtOf(outcome: Outcome): string {
+  return outcome === 'unknown' ? '; it is unknown whether the write was applied' : '';
 }

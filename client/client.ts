@@ -2,7 +2,8 @@
 
 import { PATHS } from '../api/paths.js';
 import type { ClusterStatusResponse, Consistency } from '../api/types.js';
-import { call, type Context, type Limits, type Operation } from './call.js';
+import type { Operation } from './attempt.js';
+import { call, type Context, type Limits } from './call.js';
 import type { Codec } from './codec.js';
 import type { KVEntry } from './entry.js';
 import type { Answer } from './failure.js';
@@ -30,6 +31,7 @@ import {
   setRequest,
   textOf,
 } from './request.js';
+import { createSessions } from './session.js';
 import { createTransport } from './transport.js';
 
 /** What the cluster says of itself. */
@@ -42,8 +44,10 @@ export interface Cluster {
  * A client of one quorumkv cluster. It finds the leader and stays with it, fails over to other nodes by itself, and
  * keeps its connections alive: make one and share it. Everything rejects with a `KVError`, and with nothing else.
  *
- * Writes are repeated by the client only while it is certain that none was applied; an error whose `outcome` is
- * `unknown` leaves it to you.
+ * A call is repeated by itself, within its time, on whatever may pass. A write is applied once all the same, however
+ * often it is sent: each carries its number in a session of this client (thesis §6.3), which the first write opens and
+ * which expires by itself (by default after 10 minutes without a write; the next one opens another). An error whose
+ * `outcome` is `unknown` says that time ran out, or the session expired, before a sent write was confirmed.
  *
  * @typeParam V the type of the values: `string`, or that of the `codec`.
  */
@@ -64,12 +68,12 @@ export class KVClient<V = string> implements AsyncDisposable {
   constructor(endpoints: string | readonly string[] | KVClientOptions<V>) {
     this.#settings = settingsOf(endpoints);
     this.#codec = this.#settings.codec;
-    this.#context = {
+    const channel = {
       nodes: createNodes(this.#settings.endpoints, () => performance.now()),
       transport: createTransport(),
       retry: this.#settings.retry,
-      closed: this.#closing.signal,
     };
+    this.#context = { ...channel, sessions: createSessions(channel), closed: this.#closing.signal };
     this.cluster = Object.freeze({ status: (options?: CallOptions) => this.#status(options) });
   }
 
@@ -101,7 +105,6 @@ export class KVClient<V = string> implements AsyncDisposable {
     return this.#call(
       {
         isWrite: true,
-        retryUncertain: options.retryUncertain === true,
         route: 'leader',
         method: 'POST',
         path: PATHS.set,
@@ -126,7 +129,6 @@ export class KVClient<V = string> implements AsyncDisposable {
     return this.#call(
       {
         isWrite: true,
-        retryUncertain: false,
         route: 'leader',
         method: 'DELETE',
         path: `${PATHS.delete}?${query.toString()}`,
@@ -170,7 +172,10 @@ export class KVClient<V = string> implements AsyncDisposable {
     } while (cursor !== null && left > 0);
   }
 
-  /** Closes the connections. Calls under way reject with a `ClosedError`, and so does every later one. */
+  /**
+   * Closes the connections. Calls under way reject with a `ClosedError`, and so does every later one. The session is
+   * left to expire by itself.
+   */
   close(): Promise<void> {
     this.#closing.abort();
     this.#context.transport.destroy();
@@ -239,4 +244,4 @@ function statusOf(answer: Answer): ClusterStatusResponse {
   return answer.body as unknown as ClusterStatusResponse;
 }
 
-const READ = { isWrite: false, retryUncertain: false, method: 'GET' } as const;
+const READ = { isWrite: false, method: 'GET' } as const;

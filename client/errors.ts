@@ -33,7 +33,7 @@ export class KVError extends Error {
   readonly retryable: boolean;
   /**
    * `not-applied`: the call changed nothing, certainly. `unknown`: it may have taken effect, or still may; so as soon as
-   * any of its attempts was uncertain. A read is always `not-applied`.
+   * any of its attempts was uncertain and none brought the write's result. A read is always `not-applied`.
    */
   readonly outcome: Outcome;
   /** The server's id of the last request, to look for in its log; undefined when no server answered. */
@@ -100,7 +100,10 @@ export class CompactedError extends KVError {
   override readonly name = 'CompactedError';
 }
 
-/** The session that guards the write against being applied twice is gone. */
+/**
+ * The session that guards the write against being applied twice has expired. `outcome` is `unknown` when an earlier
+ * attempt may have been applied: none is from now on, so you may look whether the write is there.
+ */
 export class SessionExpiredError extends KVError {
   override readonly name = 'SessionExpiredError';
 }

@@ -36,16 +36,23 @@ export type Result =
 type Answered = Extract<Exchange, { kind: 'answered' }>;
 type Failed = Extract<Exchange, { kind: 'failed' }>;
 
-/** Reads an exchange with `origin`. A read changes nothing, so its outcome is never in doubt. */
-export function interpret(origin: string, isWrite: boolean, exchange: Exchange): Result {
-  const doubt: Outcome = isWrite ? 'unknown' : 'not-applied';
+export interface Expected {
+  /** A read changes nothing, so its outcome is never in doubt. */
+  readonly isWrite: boolean;
+  /** Of success. */
+  readonly status: 200 | 201;
+}
+
+/** Reads an exchange with `origin`. */
+export function interpret(origin: string, expected: Expected, exchange: Exchange): Result {
+  const doubt: Outcome = expected.isWrite ? 'unknown' : 'not-applied';
   if (exchange.kind === 'failed') {
     return { failure: connectionFailure(origin, doubt, exchange), leader: undefined };
   }
   const { status, headers } = exchange;
   const body = parse(exchange.body);
   const leader = leaderOf(headers[HEADERS.leader.toLowerCase()], body);
-  if (status === 200 && body !== undefined) {
+  if (status === expected.status && body !== undefined) {
     return { answer: { kind: 'ok', body, bytes: exchange.body.length }, leader };
   }
   if (status === 404 && body?.['code'] === 'key-not-found') return { answer: { kind: 'missing' }, leader };
@@ -111,14 +118,20 @@ function refusal(
     code,
     message: `${detail} (${code}, ${status} from ${origin})`,
     retryable: typeof retryable === 'boolean' ? retryable : (kind?.retryable ?? status >= 500),
-    // Only a problem of this protocol vouches for a write that was not applied; a proxy's error page does not.
-    outcome: body?.['outcome'] === 'not-applied' ? 'not-applied' : doubt,
+    outcome: outcomeOf(body) ?? doubt,
     requestId: text(body?.['requestId']) ?? text(headers[HEADERS.requestId.toLowerCase()]),
     field: text(body?.['field']),
     currentRevision: currentRevision === null ? null : text(currentRevision),
     retryAfterMs: retryAfterOf(headers['retry-after']),
     nodeFailed: code === 'shutting-down' || code === 'unavailable',
   };
+}
+
+/** What a problem of this protocol vouches for; a proxy's error page vouches for nothing. */
+function outcomeOf(body: Record<string, unknown> | undefined): Outcome | undefined {
+  // On the wire this is in doubt, since the server knows of no earlier attempts. The one it answers was not applied.
+  if (body?.['code'] === 'session-expired') return 'not-applied';
+  return body?.['outcome'] === 'not-applied' ? 'not-applied' : undefined;
 }
 
 /** The code of an answer that is no problem of ours: of a proxy, or of the HTTP server's own parser. */

@@ -38,12 +38,6 @@ export interface SetOptions extends CallOptions {
   ifAbsent?: boolean | undefined;
   /** Only when the key has this revision now; else `ConflictError`. */
   ifRevision?: string | undefined;
-  /**
-   * Send the write again after an attempt whose outcome is unknown, too. Safe only where writing the same value twice
-   * does no harm: by the only writer of the key, which waits for each of its writes before it makes the next one.
-   * Unconditional writes only. Default: false.
-   */
-  retryUncertain?: boolean | undefined;
 }
 
 /** Options of `delete`. */
@@ -76,10 +70,7 @@ export interface RetryOptions {
   backoffBaseMs?: number | undefined;
   /** The upper bound of every wait, in milliseconds. Default: 1,000. */
   backoffMaxMs?: number | undefined;
-  /**
-   * Milliseconds for one attempt, after which another node is asked: for reads and for writes that are safe to
-   * repeat. For other writes it bounds the connecting only. Default: 3,000.
-   */
+  /** Milliseconds for one attempt, after which another node is asked. Default: 3,000. */
   attemptTimeoutMs?: number | undefined;
 }
 
@@ -162,7 +153,7 @@ const CALL_NAMES = ['signal', 'timeoutMs'];
 export const CALL_OPTIONS = Object.freeze({
   status: CALL_NAMES,
   read: [...CALL_NAMES, 'consistency'],
-  set: [...CALL_NAMES, 'ttlMs', 'ifAbsent', 'ifRevision', 'retryUncertain'],
+  set: [...CALL_NAMES, 'ttlMs', 'ifAbsent', 'ifRevision'],
   delete: [...CALL_NAMES, 'ifRevision'],
   list: [...CALL_NAMES, 'consistency', 'prefix', 'start', 'end', 'limit', 'reverse', 'cursor'],
 });

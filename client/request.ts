@@ -24,18 +24,12 @@ export function checkRevision(revision: unknown): void {
 
 /** The body of `POST /set`. Throws an `InvalidArgumentError`. */
 export function setRequest<V>(codec: Codec<V>, key: string, value: V, options: SetOptions): SetRequest {
-  const { ttlMs, ifAbsent, ifRevision, retryUncertain } = options;
+  const { ttlMs, ifAbsent, ifRevision } = options;
   checkKey(key);
   checkRevision(ifRevision);
   count('ttlMs', ttlMs);
   if (ifAbsent === true && ifRevision !== undefined) {
     throw invalidArgument('ifAbsent', 'ifAbsent and ifRevision contradict each other; give one of them');
-  }
-  if (retryUncertain === true && (ifAbsent === true || ifRevision !== undefined)) {
-    throw invalidArgument(
-      'retryUncertain',
-      'retryUncertain needs an unconditional write: a repeated one can fail the condition that the first met',
-    );
   }
   return {
     key,

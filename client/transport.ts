@@ -17,14 +17,14 @@ const IDLE_MS_MAX = 4_000;
 export interface Request {
   readonly method: 'GET' | 'POST' | 'DELETE';
   readonly url: string;
+  /** Beside those of every request. */
+  readonly headers: Readonly<Record<string, string>>;
   /** Sent as JSON. */
   readonly body?: unknown;
   /** The whole exchange takes at most so long, the wait for a free connection included. */
   readonly remainingMs: number;
-  /** Connecting takes at most so long. */
-  readonly connectMs: number;
-  /** From the moment a connection is there, the answer takes at most so long. */
-  readonly answerMs: number;
+  /** Connecting takes at most so long, and so does the answer from the moment a connection is there. */
+  readonly phaseMs: number;
   /** Stops the exchange. */
   readonly signal: AbortSignal;
 }
@@ -69,6 +69,7 @@ export function createTransport(): Transport {
       try {
         const pending = http(request.url, {
           method: request.method,
+          headers: request.headers,
           signal: bounds.signal,
           ...(request.body === undefined ? {} : { json: request.body }),
         });
@@ -105,7 +106,7 @@ function watch(request: Request) {
   const connected = () => {
     sent = true;
     clearTimeout(phase);
-    phase = after(request.answerMs);
+    phase = after(request.phaseMs);
   };
   if (request.signal.aborted) stop();
   request.signal.addEventListener('abort', stop);
@@ -120,7 +121,7 @@ function watch(request: Request) {
         connected();
         return;
       }
-      phase = after(request.connectMs);
+      phase = after(request.phaseMs);
       socket.once('connect', connected);
     },
     end() {

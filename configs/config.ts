@@ -29,6 +29,10 @@ export interface Config {
     /** The shortest and the longest election timeout; each wait is drawn between the two. */
     readonly electionTimeoutMs: readonly [min: number, max: number];
     readonly heartbeatIntervalMs: number;
+    /** A leader whose disk has not answered for so long hands over or steps down. */
+    readonly diskStallTimeoutMs: number;
+    /** A leader whose event loop stood still for so long steps down. */
+    readonly loopStallTimeoutMs: number;
     /** Recent entries kept in memory. */
     readonly entryCacheBytes: number;
     /** One AppendEntries call carries at most so many bytes of entries (or one entry). */
@@ -39,6 +43,8 @@ export interface Config {
     readonly inflightBytesMax: number;
     /** Bytes of entries that a leader holds uncommitted; further writes are answered `overloaded`. */
     readonly uncommittedBytesMax: number;
+    /** Where the core writes down what it does, one JSON object a line; empty: nowhere. */
+    readonly traceFile: string;
   };
   readonly cluster: {
     readonly name: string;

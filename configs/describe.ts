@@ -44,11 +44,14 @@ function raftKeys(raft: Config['raft']): object {
     trailingLog: formatSizeBytes(raft.trailingLogBytes),
     electionTimeout: raft.electionTimeoutMs.map(formatDurationMs),
     heartbeatInterval: formatDurationMs(raft.heartbeatIntervalMs),
+    diskStallTimeout: formatDurationMs(raft.diskStallTimeoutMs),
+    loopStallTimeout: formatDurationMs(raft.loopStallTimeoutMs),
     entryCacheBytes: formatSizeBytes(raft.entryCacheBytes),
     appendBytesMax: formatSizeBytes(raft.appendBytesMax),
     inflightAppendsMax: raft.inflightAppendsMax,
     inflightBytesMax: formatSizeBytes(raft.inflightBytesMax),
     uncommittedBytesMax: formatSizeBytes(raft.uncommittedBytesMax),
+    traceFile: raft.traceFile,
   };
 }
 

@@ -75,13 +75,26 @@ export function plainName() {
   });
 }
 
+const CONTROL_CHARACTER = /[\u0000-\u001f]/;
+
 /** A path of the file system. */
 export function directory() {
   return field((value) =>
-    typeof value === 'string' && value.trim() !== '' && !/[\u0000-\u001f]/.test(value)
+    typeof value === 'string' && value.trim() !== '' && !CONTROL_CHARACTER.test(value)
       ? good(value)
       : bad(
           `${show(value)} is not a directory's path; give one, absolute or relative to the working directory`,
+        ),
+  );
+}
+
+/** A file to be written; empty: none. */
+export function outputFile() {
+  return field((value) =>
+    typeof value === 'string' && !CONTROL_CHARACTER.test(value)
+      ? good(value.trim())
+      : bad(
+          `${show(value)} is not a file's path; give one, absolute or relative to the working directory, or "" for none`,
         ),
   );
 }

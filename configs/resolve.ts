@@ -23,11 +23,14 @@ function raftSection(
     trailingLogBytes: raft.trailingLog ?? defaults.trailingLogBytes,
     electionTimeoutMs: raft.electionTimeout ?? defaults.electionTimeoutMs,
     heartbeatIntervalMs: raft.heartbeatInterval ?? defaults.heartbeatIntervalMs,
+    diskStallTimeoutMs: raft.diskStallTimeout ?? defaults.diskStallTimeoutMs,
+    loopStallTimeoutMs: raft.loopStallTimeout ?? defaults.loopStallTimeoutMs,
     entryCacheBytes: raft.entryCacheBytes ?? defaults.entryCacheBytes,
     appendBytesMax: raft.appendBytesMax ?? defaults.appendBytesMax,
     inflightAppendsMax: raft.inflightAppendsMax ?? defaults.inflightAppendsMax,
     inflightBytesMax: raft.inflightBytesMax ?? defaults.inflightBytesMax,
     uncommittedBytesMax: raft.uncommittedBytesMax ?? defaults.uncommittedBytesMax,
+    traceFile: raft.traceFile ?? defaults.traceFile,
   };
 }
 

@@ -9,6 +9,7 @@ import {
   listenAddress,
   oneOf,
   origin,
+  outputFile,
   peerAddress,
   plainName,
   sizeBytes,
@@ -36,11 +37,14 @@ const raftShape = {
     })
     .optional(),
   heartbeatInterval: durationMs().optional(),
+  diskStallTimeout: durationMs('ms', 10).optional(),
+  loopStallTimeout: durationMs('ms', 10).optional(),
   entryCacheBytes: sizeBytes().optional(),
   appendBytesMax: sizeBytes().optional(),
   inflightAppendsMax: count(1, 10_000).optional(),
   inflightBytesMax: sizeBytes().optional(),
   uncommittedBytesMax: sizeBytes().optional(),
+  traceFile: outputFile().optional(),
 };
 
 const peerShape = {

@@ -15,13 +15,18 @@ import {
   leaderOf,
   resetElectionTimer,
 } from './state.js';
+import { ownVote, traceReceived, traceSent } from './trace.js';
 
 /** The time is over without word of a leader. */
 export function electionTimeout(state: RaftState): void {
   resetElectionTimer(state);
-  if (memberOf(state.configuration, state.id)?.voter !== true) return;
+  if (!mayCampaign(state)) return;
   becomePreCandidate(state);
   askForVotes(state, false);
+}
+
+function mayCampaign(state: RaftState): boolean {
+  return !state.stalled && memberOf(state.configuration, state.id)?.voter === true;
 }
 
 function campaign(state: RaftState, transfer: boolean): void {
@@ -38,23 +43,23 @@ function askForVotes(state: RaftState, transfer: boolean): void {
     if (to === state.id) continue;
     if (preVote) state.outbox.push({ type: 'preVote', from: state.id, to, term: state.term + 1, ...last });
     // The candidate's own vote and term are durable before anybody can count on them.
-    else
-      state.afterAppend.push({
-        type: 'requestVote',
-        from: state.id,
-        to,
-        term: state.term,
-        ...last,
-        transfer,
-      });
+    else {
+      const { id: from, term } = state;
+      const request = { type: 'requestVote', from, to, term, ...last, transfer } as const;
+      state.afterAppend.push(request);
+      traceSent(state, request);
+    }
   }
   if (preVote) countVote(state, state.id, true);
+  else traceSent(state, ownVote(state));
 }
 
 /** The vote for itself counts, like any other, once it is durable. */
 export function ownVoteDurable(state: RaftState, hardState: HardState): void {
   if (state.current.role !== 'candidate') return;
-  if (hardState.term === state.term && hardState.vote === state.id) countVote(state, state.id, true);
+  if (hardState.term !== state.term || hardState.vote !== state.id) return;
+  traceReceived(state, ownVote(state));
+  countVote(state, state.id, true);
 }
 
 function countVote(state: RaftState, from: NodeId, granted: boolean): void {
@@ -102,17 +107,27 @@ export function onPreVoteResponse(state: RaftState, message: PreVoteResponse): v
   countVote(state, message.from, message.granted);
 }
 
+/** Whether the request is refused without a look at it, its term included. */
+export function putsOff(state: RaftState, message: RequestVote): boolean {
+  if (state.now < state.graceTick || (isLoyal(state) && !message.transfer)) return true;
+  // Whoever knows the leader of a term has no vote to give in it, unless it is asked for the same one again.
+  return message.term === state.term && state.vote !== message.from && leaderOf(state) !== undefined;
+}
+
 /** The message's term is the current one by now (see `Raft.step`). */
 export function onRequestVote(state: RaftState, message: RequestVote): void {
   const granted =
-    state.now >= state.graceTick &&
-    (message.transfer || !isLoyal(state)) &&
-    (state.vote === message.from || (state.vote === undefined && leaderOf(state) === undefined)) &&
+    (state.vote === undefined || state.vote === message.from) &&
     state.log.isUpToDate(message.lastIndex, message.lastTerm);
   if (granted) {
     giveVote(state, message.from);
     resetElectionTimer(state);
   }
+  answerVote(state, message, granted);
+}
+
+/** Goes behind the append: a vote must be durable before it is told. */
+export function answerVote(state: RaftState, message: RequestVote, granted: boolean): void {
   state.afterAppend.push({
     type: 'requestVoteResponse',
     from: state.id,
@@ -130,7 +145,7 @@ export function onRequestVoteResponse(state: RaftState, message: RequestVoteResp
 /** The leader asks this node to take over, without delay and without a pre-vote (thesis §3.10). */
 export function onTimeoutNow(state: RaftState, message: TimeoutNow): void {
   if (state.current.role !== 'follower' || state.current.leader !== message.from) return;
-  if (memberOf(state.configuration, state.id)?.voter !== true) return;
+  if (!mayCampaign(state)) return;
   campaign(state, true);
 }
 

@@ -67,14 +67,18 @@ export interface AppendEntriesResponse extends Envelope {
 export interface Heartbeat extends Envelope {
   readonly type: 'heartbeat';
   readonly commit: Index;
-  /** A fresh number for every attempt, never used twice in a term. */
+  /** A fresh number for every attempt, never used twice in a term; from 1 on. */
   readonly round: number;
 }
 
 export interface HeartbeatResponse extends Envelope {
   readonly type: 'heartbeatResponse';
+  /** That of the heartbeat, or `NO_ROUND`. */
   readonly round: number;
 }
+
+/** In the answer to a heartbeat of an earlier term, which confirms nothing. */
+export const NO_ROUND = 0;
 
 /** "Campaign at once" (thesis §3.10). */
 export interface TimeoutNow extends Envelope {

@@ -6,20 +6,21 @@
 import type { Configuration, NodeId } from '../membership/configuration.js';
 import { memberOf } from '../membership/configuration.js';
 import {
+  answerVote,
   electionTimeout,
   echo,
-  isLoyal,
   onPreVote,
   onPreVoteResponse,
   onRequestVote,
   onRequestVoteResponse,
   onTimeoutNow,
   ownVoteDurable,
+  putsOff,
 } from './election.js';
 import { invariant } from './assert.js';
 import type { Entry, HardState, Index, Position, Term } from './entry.js';
 import type { Message } from './messages.js';
-import { isResponse } from './messages.js';
+import { NO_ROUND, isResponse } from './messages.js';
 import { hearsQuorum, holdsLease, pendingReads } from './reads.js';
 import type { Append, Committed, Fetch, Ready } from './ready.js';
 import {
@@ -36,6 +37,15 @@ import {
 } from './replication.js';
 import type { RaftOptions, RaftSeed, RaftState } from './state.js';
 import { becomeFollower, leaderOf, newState, refuse } from './state.js';
+import {
+  isTraced,
+  ownAnswer,
+  traceAnswers,
+  traceReady,
+  traceReceived,
+  traceSent,
+  traceReplicate,
+} from './trace.js';
 
 /** Why a proposal or a read was not taken; nothing of it happened. */
 export type Refusal = 'not-leader' | 'overloaded' | 'transferring';
@@ -99,18 +109,20 @@ export class Raft {
     // Pre-votes ask and answer about a term that nobody is in yet; all else is about the sender's own.
     if (message.type === 'preVote') onPreVote(state, message);
     else if (message.type === 'preVoteResponse' && message.granted) onPreVoteResponse(state, message);
-    else if (message.term < state.term) this.#stepStale(message);
-    else if (this.#enterTerm(message)) this.#stepCurrent(message);
+    // An election that is put off changes nothing, the term included.
+    else if (message.type === 'requestVote' && message.term >= state.term && putsOff(state, message))
+      answerVote(state, message, false);
+    else {
+      traceReceived(state, message);
+      if (message.term < state.term) this.#stepStale(message);
+      else if (this.#enterTerm(message)) this.#stepCurrent(message);
+    }
   }
 
   /** Terms change here, once, before any role looks at the message (§5.1). False: the message is not to be handled. */
   #enterTerm(message: Message): boolean {
     const state = this.#state;
     const ofLeader = message.type === 'appendEntries' || message.type === 'heartbeat';
-    if (message.type === 'requestVote' && message.term > state.term && !message.transfer && isLoyal(state)) {
-      this.#refuseVote(message);
-      return false;
-    }
     if (message.term > state.term) {
       becomeFollower(state, message.term, ofLeader ? message.from : undefined);
     } else if (ofLeader) {
@@ -176,26 +188,15 @@ export class Raft {
         return;
       }
       case 'heartbeat':
-        state.afterAppend.push({ type: 'heartbeatResponse', round: message.round, ...reply });
+        // The answer bears the later term, in which the sender may lead by now; its rounds there are other ones.
+        state.afterAppend.push({ type: 'heartbeatResponse', round: NO_ROUND, ...reply });
         return;
       case 'requestVote':
-        state.afterAppend.push({ type: 'requestVoteResponse', granted: false, ...reply });
+        answerVote(state, message, false);
         return;
       case 'preVote':
         return;
     }
-  }
-
-  #refuseVote(message: Message): void {
-    const { id, term, afterAppend } = this.#state;
-    afterAppend.push({
-      type: 'requestVoteResponse',
-      from: id,
-      to: message.from,
-      term,
-      granted: false,
-      ...echo(message),
-    });
   }
 
   /** Appends commands, all or none. They are committed once `Ready.committed` holds them, under the same term. */
@@ -206,6 +207,7 @@ export class Raft {
     if (current.transfer !== undefined) return 'transferring';
     if (log.uncommittedBytes >= state.options.uncommittedBytesMax) return 'overloaded';
     const firstIndex = log.lastIndex + 1;
+    traceReplicate(state, commands.length);
     log.append(commands.map((data, offset) => ({ index: firstIndex + offset, term, type: 'command', data })));
     return { term, firstIndex };
   }
@@ -236,16 +238,33 @@ export class Raft {
     return 'taken';
   }
 
+  /** The disk has stopped answering, or answers again. A node whose disk stalls does not campaign. */
+  diskStalled(stalled: boolean): void {
+    this.#state.stalled = stalled;
+  }
+
+  /** Gives up leadership, without a successor: this node can't do a leader's work, or was away for too long. */
+  stepDown(): void {
+    const state = this.#state;
+    if (state.current.role === 'leader') becomeFollower(state, state.term, undefined);
+  }
+
   /** The append that `ready()` handed out is on disk. Its messages may leave now. */
   durable(): void {
     const state = this.#state;
     const { writing } = state;
     if (writing === undefined) return;
     state.writing = undefined;
+    if (writing.hardState !== undefined) state.stored = writing.hardState;
     state.log.durableTo(writing.last);
     // Entries that were removed and came back while they were written are on disk already (the ABA case).
     state.handedOut = Math.max(state.handedOut, state.log.durable);
+    traceReady(state);
+    traceAnswers(state, writing.messages);
     if (writing.hardState !== undefined) ownVoteDurable(state, writing.hardState);
+    // What a leader wrote in its own term is its own answer to itself.
+    if (state.current.role === 'leader' && writing.last.term === state.term)
+      traceReceived(state, ownAnswer(state, writing.last.index));
     advanceCommit(state);
   }
 
@@ -277,13 +296,14 @@ export class Raft {
       sendAppends(state, current, fetches);
       sendHeartbeats(state, current, false);
     }
+    // With nothing to write, nothing has to be waited for.
+    const durable = state.writing === undefined ? state.afterAppend.splice(0) : [];
+    const messages = [...state.outbox.splice(0), ...durable];
+    if (messages.some(isTraced)) traceReady(state);
+    traceAnswers(state, messages);
     return {
       append,
-      // With nothing to write, nothing has to be waited for.
-      messages: [
-        ...state.outbox.splice(0),
-        ...(state.writing === undefined ? state.afterAppend.splice(0) : []),
-      ],
+      messages,
       committed: this.#nextCommitted(),
       reads: current.role === 'leader' ? current.reads.confirmed.splice(0) : [],
       failedReads: state.failedReads.splice(0),
@@ -307,8 +327,10 @@ export class Raft {
     if (hardState !== undefined) state.written = hardState;
     const last: Position = { index: log.lastIndex, term: log.lastTerm };
     state.handedOut = last.index;
-    state.writing = { last, hardState };
-    return { entries, hardState, messages: state.afterAppend.splice(0) };
+    const messages = state.afterAppend.splice(0);
+    state.writing = { last, hardState, messages };
+    if (state.current.role === 'leader' && entries.length > 0) traceSent(state, ownAnswer(state, last.index));
+    return { entries, hardState, messages };
   }
 
   #nextCommitted(): Committed | undefined {

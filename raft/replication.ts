@@ -11,19 +11,21 @@ import type { Fetch } from './ready.js';
 import { heartbeatAnswered, startRound } from './reads.js';
 import type { Leadership, RaftState } from './state.js';
 import { refuse, resetElectionTimer } from './state.js';
+import { traceSent, traceStep } from './trace.js';
 
 // ---- the leader
 
 /**
  * Sends whatever the windows of the followers have room for. Entries leave when they are handed to this node's own
- * disk, neither before nor after: what gathers while that writes travels as one message, too. Entries that are only on
- * disk are asked for instead.
+ * disk, neither before nor after: what gathers while that writes travels as one message, too. Only a disk that answers
+ * no more is not waited for, so that leadership can be handed over. Entries that are only on disk are asked for instead.
  */
 export function sendAppends(state: RaftState, lead: Leadership, fetches: Fetch[]): void {
+  const through = state.stalled ? state.log.lastIndex : state.handedOut;
   for (const [to, progress] of lead.progress) {
-    while (progress.next <= state.handedOut && !progress.paused) {
+    while (progress.next <= through && !progress.paused) {
       const { appendBytesMax: bytesMax } = state.options;
-      const entries = state.log.entries(progress.next, state.handedOut, bytesMax);
+      const entries = state.log.entries(progress.next, through, bytesMax);
       if (entries === undefined) {
         progress.fetching = progress.next;
         // What is not in memory is durable; what lies behind that may not be on disk yet.
@@ -39,7 +41,7 @@ function sendAppend(state: RaftState, to: string, progress: Progress, entries: r
   const prevIndex = progress.next - 1;
   const prevTerm = state.log.termAt(prevIndex);
   if (prevTerm === undefined) return;
-  state.outbox.push({
+  const request: AppendEntries = {
     type: 'appendEntries',
     from: state.id,
     to,
@@ -48,7 +50,9 @@ function sendAppend(state: RaftState, to: string, progress: Progress, entries: r
     prevTerm,
     entries,
     commit: Math.min(state.log.commit, prevIndex + entries.length),
-  });
+  };
+  state.outbox.push(request);
+  traceSent(state, request);
   progress.sent(
     prevIndex + entries.length,
     entries.reduce((sum, entry) => sum + entryBytes(entry), 0),
@@ -72,7 +76,9 @@ export function sendHeartbeats(state: RaftState, lead: Leadership, again: boolea
   for (const [to, progress] of lead.progress) {
     // Not beyond what it acknowledged: the rest of its log may be another one.
     const commit = Math.min(progress.match, state.log.commit);
-    state.outbox.push({ type: 'heartbeat', from: state.id, to, term: state.term, commit, round });
+    const request: Heartbeat = { type: 'heartbeat', from: state.id, to, term: state.term, commit, round };
+    state.outbox.push(request);
+    traceSent(state, request);
   }
 }
 
@@ -122,6 +128,7 @@ export function advanceCommit(state: RaftState): void {
     id === state.id ? log.durable : (current.progress.get(id)?.match ?? 0),
   );
   if (log.termAt(index) === state.term) log.commitTo(index);
+  traceStep(state, 'Commit');
 }
 
 /** The transfer's target has the whole log: it may campaign now (thesis §3.10). */
@@ -144,12 +151,17 @@ export function onAppendEntries(state: RaftState, message: AppendEntries): void 
     return;
   }
   heardOfLeader(state);
-  // Up to the commit index the logs match anyway (Leader Completeness, §5.4.3), compacted entries included.
-  if (message.prevIndex > log.commit && !log.holds({ index: message.prevIndex, term: message.prevTerm })) {
+  // Up to the commit index the logs match anyway (Leader Completeness, §5.4.3), compacted entries included; the leader
+  // is told to go on from there.
+  if (message.prevIndex < log.commit) {
+    answerAppend(state, message, true, log.commit);
+    return;
+  }
+  if (!log.holds({ index: message.prevIndex, term: message.prevTerm })) {
     answerAppend(state, message, false, message.prevIndex);
     return;
   }
-  const fresh = message.entries.findIndex((entry) => entry.index > log.commit && !log.holds(entry));
+  const fresh = message.entries.findIndex((entry) => !log.holds(entry));
   if (fresh >= 0) {
     const added = message.entries.slice(fresh);
     const from = added[0]?.index ?? 0;
@@ -161,7 +173,7 @@ export function onAppendEntries(state: RaftState, message: AppendEntries): void 
   }
   const last = message.prevIndex + message.entries.length;
   log.commitTo(Math.min(message.commit, last));
-  answerAppend(state, message, true, Math.max(last, log.commit));
+  answerAppend(state, message, true, last);
 }
 
 /** What no correct leader sends; undefined when there is nothing of that. */

@@ -14,6 +14,8 @@ import type { Window } from './progress.js';
 import { Progress } from './progress.js';
 import type { LeaderReads } from './reads.js';
 import { newReads } from './reads.js';
+import type { Trace } from './trace.js';
+import { traceStep } from './trace.js';
 
 export interface RaftOptions {
   readonly id: NodeId;
@@ -39,6 +41,8 @@ export interface RaftOptions {
   readonly pendingReadsMax: number;
   /** Uniform in [0, 1): the core's only source of chance. */
   readonly random: () => number;
+  /** Takes what the core does, as it does it; see `trace.ts`. */
+  readonly trace?: Trace;
 }
 
 /** What a node starts from: what its disk gave back. */
@@ -83,6 +87,8 @@ export interface RaftState {
   vote: NodeId | undefined;
   /** What of term, vote and commit index the last append carried. */
   written: HardState;
+  /** The same of the last append that is durable. */
+  stored: HardState;
   current: RoleState;
 
   /** Ticks since the start. */
@@ -103,10 +109,23 @@ export interface RaftState {
    */
   readonly graceTick: number;
 
+  /**
+   * This node's disk answers no more: it can neither vote nor lead, must not campaign, and its followers need not wait
+   * for it.
+   */
+  stalled: boolean;
+
   /** Entries up to here were handed to the disk. Invariant: durable <= handedOut <= lastIndex. */
   handedOut: Index;
   /** What the disk is writing now; it ends with `last`. */
-  writing: { readonly last: Position; readonly hardState: HardState | undefined } | undefined;
+  writing:
+    | {
+        readonly last: Position;
+        readonly hardState: HardState | undefined;
+        /** To be sent afterwards. */
+        readonly messages: readonly Message[];
+      }
+    | undefined;
   /** What the state machine is applying now: its last index. */
   applying: Index | undefined;
 
@@ -134,6 +153,7 @@ export function newState(options: RaftOptions, seed: RaftSeed): RaftState {
     term: seed.hardState.term,
     vote: seed.hardState.vote,
     written: seed.hardState,
+    stored: seed.hardState,
     current: { role: 'follower', leader: undefined },
     now: 0,
     clockMs: -Infinity,
@@ -141,6 +161,7 @@ export function newState(options: RaftOptions, seed: RaftSeed): RaftState {
     heartbeatTick: 0,
     leaderTick: undefined,
     graceTick: alone ? 0 : max,
+    stalled: false,
     handedOut: log.lastIndex,
     writing: undefined,
     applying: undefined,
@@ -150,6 +171,7 @@ export function newState(options: RaftOptions, seed: RaftSeed): RaftState {
     refusals: [],
   };
   resetElectionTimer(state);
+  traceStep(state, 'InitState');
   return state;
 }
 
@@ -182,15 +204,20 @@ function changeRole(state: RaftState, next: RoleState): void {
 }
 
 export function becomeFollower(state: RaftState, term: Term, leader: NodeId | undefined): void {
+  const { role } = state.current;
+  const isNews = term > state.term || role === 'candidate' || role === 'leader';
   adoptTerm(state, term);
   if (state.current.role === 'follower') state.current.leader = leader;
   else changeRole(state, { role: 'follower', leader });
+  if (isNews) traceStep(state, 'BecomeFollower');
 }
 
 /** Thesis §9.6: asks whether an election could be won, without touching the term. */
 export function becomePreCandidate(state: RaftState): void {
+  const gaveUp = state.current.role === 'candidate';
   changeRole(state, { role: 'pre-candidate', votes: new Map() });
   state.leaderTick = undefined;
+  if (gaveUp) traceStep(state, 'BecomeFollower');
 }
 
 /** §5.2: a new term, and its own vote. */
@@ -198,6 +225,7 @@ export function becomeCandidate(state: RaftState): void {
   adoptTerm(state, state.term + 1);
   changeRole(state, { role: 'candidate', votes: new Map() });
   giveVote(state, state.id);
+  traceStep(state, 'BecomeCandidate');
 }
 
 /** §5.2; the no-op of §8 makes what earlier terms left commit. */
@@ -220,6 +248,8 @@ export function becomeLeader(state: RaftState): void {
     transfer: undefined,
   });
   state.heartbeatTick = state.now + state.options.heartbeatTicks;
+  traceStep(state, 'BecomeLeader');
+  traceStep(state, 'Replicate');
   log.append([{ index: next, term: state.term, type: 'noop', data: new Uint8Array(0) }]);
 }
 

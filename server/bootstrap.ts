@@ -1,7 +1,8 @@
 /**
  * The first start of a cluster. It begins once every peer has answered, so that all of them derive the same first
- * configuration: ids from the file, incarnations from the peers themselves. The cluster's id is a digest of both, so it
- * is agreed without a vote, and never the same for disks that were wiped in between.
+ * configuration: ids and addresses from the file, incarnations from the peers themselves. The cluster's id is a digest of
+ * all of it, so it is agreed without a vote, never the same for disks that were wiped in between, and never the same for
+ * two first entries that differ.
  */
 
 import { createHash } from 'node:crypto';
@@ -16,6 +17,8 @@ export interface Greeting {
   readonly incarnation: string;
   /** Null: it has not begun either. */
   readonly clusterId: string | null;
+  /** Its `firstVotersDigest`, as long as it has not begun; null before it knows them. */
+  readonly firstVoters: string | null;
 }
 
 export interface FirstStart {
@@ -23,15 +26,15 @@ export interface FirstStart {
   /** This node among them. */
   readonly peers: readonly Peer[];
   /** Asks a peer until it answers; rejects when it refuses this node. */
-  readonly greet: (peer: Peer) => Promise<Greeting>;
+  readonly greet: (peer: Peer) => Promise<Pick<Greeting, 'incarnation' | 'clusterId'>>;
 }
 
 /** @throws StorageError `unusable` when a peer belongs to a cluster that knows this node with another disk. */
 export async function firstConfiguration({ self, peers, greet }: FirstStart): Promise<Configuration> {
   const greetings = await Promise.all(
-    peers.map(async (peer): Promise<readonly [Peer, Greeting]> => {
+    peers.map(async (peer) => {
       const own = { incarnation: self.incarnation, clusterId: null };
-      return [peer, peer.id === self.id ? own : await greet(peer)];
+      return [peer, peer.id === self.id ? own : await greet(peer)] as const;
     }),
   );
   const members = greetings.map(([{ id, raft, rpc, http }, { incarnation }]): Member => ({
@@ -47,7 +50,7 @@ export async function firstConfiguration({ self, peers, greet }: FirstStart): Pr
     if (clusterId !== null && clusterId !== first.clusterId) {
       throw new StorageError(
         'unusable',
-        `${peer.id} already belongs to a cluster that began without this data directory: restore the directory that ${self.id} had, or check cluster.peers, which must be the same on every node`,
+        `${peer.id} already belongs to a cluster that began without this data directory: restore the directory that ${self.id} had, or check cluster.peers, which must be the same on every node, addresses included`,
       );
     }
   }
@@ -55,8 +58,21 @@ export async function firstConfiguration({ self, peers, greet }: FirstStart): Pr
 }
 
 function clusterIdOf(members: readonly Member[]): string {
-  const names = members.map(({ id, incarnation }) => `${id}=${incarnation}`).sort();
-  return createHash('sha256').update(names.join('\n')).digest('hex').slice(0, 32);
+  return digestOf(members.map(({ id, incarnation, raft, rpc, http }) => [id, incarnation, raft, rpc, http]));
+}
+
+/**
+ * What must be the same in every file: who the first voters are, and where. Nodes compare it before any of them writes:
+ * with lists that differ, those that begin at the same time would be clusters of their own, each on a disk that is no
+ * longer empty.
+ */
+export function firstVotersDigest(peers: readonly Peer[]): string {
+  return digestOf(peers.map(({ id, raft, rpc, http }) => [id, raft, rpc, http]));
+}
+
+function digestOf(rows: ReadonlyArray<readonly string[]>): string {
+  const lines = rows.map((row) => JSON.stringify(row)).sort();
+  return createHash('sha256').update(lines.join('\n')).digest('hex').slice(0, 32);
 }
 
 /** What the first start writes: the configuration as a committed entry, the same one on every node. */

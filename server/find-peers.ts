@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import { z } from 'zod';
 import { PATHS } from '../api/paths.js';
 import type { Config, Peer } from '../configs/config.js';
-import type { Greeting } from './bootstrap.js';
+import { firstVotersDigest, type Greeting } from './bootstrap.js';
 import { StorageError } from '../persistence/errors.js';
 import type { ControlClient } from './rpc/control.js';
 import { RPC_CODES, RpcError } from './rpc/errors.js';
@@ -15,7 +15,7 @@ import { addressesOf } from './starting.js';
 
 const ATTEMPT_TIMEOUT_MS = 1000;
 const RETRY_MS = 100;
-/** A peer that stays away is mentioned again this often. */
+/** A peer that stays away for the same reason is mentioned again this often. */
 const REMIND_MS = 10_000;
 
 export interface FindPeersOptions {
@@ -52,27 +52,43 @@ async function askStatus(url: string): Promise<Peer> {
   return { id, ...addresses };
 }
 
-const greetingSchema = z.object({ incarnation: z.string(), clusterId: z.string().nullable() });
+const greetingSchema = z.object({
+  incarnation: z.string(),
+  clusterId: z.string().nullable(),
+  firstVoters: z.string().nullable(),
+});
 
 /**
- * Asks until the peer answers; every one of the first voters is needed.
+ * Asks until the peer answers; every one of the first voters is needed, and every one must name the same ones. A peer that
+ * has begun is judged by its cluster's id instead.
  *
  * @throws StorageError `unusable` when the peer knows this node's id with another disk: waiting would not help
  */
-export function greetPeer(options: FindPeersOptions, peer: Peer): Promise<Greeting> {
+export function greetPeer(options: FindPeersOptions, peer: Peer, peers: readonly Peer[]): Promise<Greeting> {
   const { config, roster, control } = options;
   return untilAnswered(options, `${peer.id} (${peer.raft})`, async () => {
     const params = helloParams(roster, peer.id, config.raft.electionTimeoutMs);
     try {
-      return greetingSchema.parse(
+      const greeting = greetingSchema.parse(
         await control.callAddress(peer.raft, HELLO_METHOD, params, ATTEMPT_TIMEOUT_MS),
       );
+      checkFirstVoters(greeting, peers);
+      return greeting;
     } catch (error) {
       throw error instanceof RpcError && error.code === RPC_CODES.replacedSender
         ? replaced(options, peer, error)
         : error;
     }
   });
+}
+
+function checkFirstVoters({ clusterId, firstVoters }: Greeting, peers: readonly Peer[]): void {
+  if (clusterId !== null || firstVoters === firstVotersDigest(peers)) return;
+  throw new Error(
+    firstVoters === null
+      ? 'it still looks for its own peers'
+      : 'its cluster.peers is not the list of this node: make ids and addresses the same on every node, and start anew where they were wrong',
+  );
 }
 
 function replaced({ config }: FindPeersOptions, peer: Peer, cause: RpcError): StorageError {
@@ -87,6 +103,7 @@ function replaced({ config }: FindPeersOptions, peer: Peer, cause: RpcError): St
 async function untilAnswered<T>(options: FindPeersOptions, who: string, ask: () => Promise<T>): Promise<T> {
   const { logger, waitFor, signal } = options;
   let mentionedAt = -Infinity;
+  let mentionedWhy: string | undefined;
   for (;;) {
     signal.throwIfAborted();
     try {
@@ -94,9 +111,10 @@ async function untilAnswered<T>(options: FindPeersOptions, who: string, ask: () 
     } catch (error) {
       if (error instanceof StorageError) throw error;
       const why = error instanceof Error ? error.message : String(error);
-      waitFor(`the first start waits for every peer: ${who} does not answer yet (${why})`);
-      if (performance.now() - mentionedAt >= REMIND_MS) {
+      waitFor(`the first start waits for every peer: ${who} is not ready for it yet (${why})`);
+      if (why !== mentionedWhy || performance.now() - mentionedAt >= REMIND_MS) {
         mentionedAt = performance.now();
+        mentionedWhy = why;
         logger.info({ peer: who, why }, 'waiting for a peer before the first start');
       }
       await delay(RETRY_MS, undefined, { signal });

@@ -1,5 +1,6 @@
 /** The way to the leader: what a follower needs of it to answer any request (`rpc/` carries it). */
 
+import type { MemberStatus } from '../api/types.js';
 import type { NodeId } from '../membership/configuration.js';
 import type { ProposalOutcome } from './waiters.js';
 import type { ReadIndexOutcome } from './node.js';
@@ -8,4 +9,6 @@ export interface LeaderLink {
   /** `unresolved` as well when the call was sent and no answer came: it may have been carried out. */
   propose(leader: NodeId, command: Buffer, timeoutMs: number): Promise<ProposalOutcome>;
   readIndex(leader: NodeId, lease: boolean, timeoutMs: number): Promise<ReadIndexOutcome>;
+  /** The members as the leader sees them; undefined when it does not say in time. */
+  members(leader: NodeId, timeoutMs: number): Promise<readonly MemberStatus[] | undefined>;
 }

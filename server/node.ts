@@ -19,6 +19,8 @@ import { Applier } from './applier.js';
 import type { Clock, Inbox, Transport } from './ports.js';
 import type { ProposalOutcome } from './waiters.js';
 import { AppliedWaiters, ProposalWaiters } from './waiters.js';
+import type { Advice, WatchdogOptions } from './watchdog.js';
+import { Watchdog } from './watchdog.js';
 
 export interface NodePorts {
   readonly clock: Clock;
@@ -33,6 +35,7 @@ export interface NodeOptions {
   readonly tickMs: number;
   /** Proposals that wait to be applied, at most; further ones are refused as `overloaded`. */
   readonly pendingMax: number;
+  readonly watchdog: WatchdogOptions;
 }
 
 /** What others may want to know of a change; called between turns. */
@@ -41,6 +44,8 @@ export interface NodeEvents {
   changed(now: Standing, before: Standing): void;
   /** A message came that no correct peer sends; it changed nothing. */
   refused(what: string): void;
+  /** What makes this node unfit to lead, and what is done about it; undefined: it is fit again. */
+  unfit(why: string | undefined): void;
   /** An invariant of the core is broken: the process must end, whoever the caller was. */
   broken(error: unknown): void;
 }
@@ -71,6 +76,7 @@ export class Node implements Inbox {
   readonly #events: NodeEvents;
   readonly #core: Raft;
   readonly #applier: Applier;
+  readonly #watchdog: Watchdog;
   readonly #proposals = new ProposalWaiters();
   readonly #appliedWaiters = new AppliedWaiters();
   readonly #reads = new Map<number, (outcome: ReadIndexOutcome) => void>();
@@ -94,6 +100,7 @@ export class Node implements Inbox {
     this.#events = events;
     this.#core = new Raft(options.raft, seed);
     this.#applier = new Applier(ports.stateStore);
+    this.#watchdog = new Watchdog(options.watchdog);
     this.#standing = this.#currentStanding();
   }
 
@@ -294,9 +301,29 @@ export class Node implements Inbox {
     const due = Math.floor((nowMs - this.#lastTickMs) / tickMs);
     const ticks = Math.min(due, CATCH_UP_TICKS_MAX);
     this.#core.clock(nowMs);
+    this.#heed(this.#watchdog.look(this.#core.state, nowMs, nowMs - this.#lastTickMs));
     this.#lastTickMs = due > ticks ? nowMs : this.#lastTickMs + ticks * tickMs;
     for (let tick = 0; tick < ticks; tick += 1) this.#core.tick();
     this.#turn();
+  }
+
+  #heed(advice: Advice): void {
+    switch (advice.do) {
+      case 'nothing':
+        return;
+      case 'note-disk':
+        this.#core.diskStalled(advice.stalled);
+        this.#events.unfit(advice.stalled ? 'the disk does not answer' : undefined);
+        return;
+      case 'hand-over':
+        this.#core.transfer(advice.to);
+        this.#events.unfit(`leadership is handed to ${advice.to}`);
+        return;
+      case 'step-down':
+        this.#core.stepDown();
+        this.#events.unfit(advice.why);
+        return;
+    }
   }
 
   #turn(): void {
@@ -316,8 +343,10 @@ export class Node implements Inbox {
 
   #append(append: Append): void {
     const { entries, hardState, messages } = append;
+    this.#watchdog.writeBegan(this.#ports.clock.nowMs());
     this.#ports.logStore.append(hardState === undefined ? { entries } : { entries, hardState }, () => {
       if (this.#stopped) return;
+      this.#watchdog.writeEnded();
       this.#core.durable();
       if (messages.length > 0) this.#ports.transport.send(messages);
       this.#wake();

@@ -5,8 +5,15 @@
 
 import type { ErrorCode, LeaderHint, Outcome } from '../api/errors.js';
 import { ERRORS } from '../api/errors.js';
-import type { ClusterStatusResponse, Consistency, HealthResponse, StatusResponse } from '../api/types.js';
+import type {
+  ClusterStatusResponse,
+  Consistency,
+  HealthResponse,
+  MemberStatus,
+  StatusResponse,
+} from '../api/types.js';
 import type { Write, WriteResult } from '../kv/command.js';
+import { ExpectedError } from './expected-error.js';
 
 export interface StoredEntry {
   readonly key: string;
@@ -53,7 +60,10 @@ export interface Service {
   read(keys: readonly string[], consistency: Consistency): Promise<ReadResult>;
   list(query: ListQuery, consistency: Consistency): Promise<ListResult>;
   status(): StatusResponse;
+  /** As this node sees the cluster by itself. */
   clusterStatus(): ClusterStatusResponse;
+  /** The members as the leader sees them; undefined where this node leads, or when the leader does not say in time. */
+  leaderMembers(): Promise<readonly MemberStatus[] | undefined>;
   health(): HealthResponse;
   /** Undefined when this node can serve; else why it can't, in one line. */
   notReady(): string | undefined;
@@ -64,7 +74,7 @@ export interface Service {
 }
 
 /** An expected failure, with its code of the wire. */
-export class ServiceError extends Error {
+export class ServiceError extends ExpectedError {
   override readonly name = 'ServiceError';
   readonly code: ErrorCode;
   readonly outcome: Outcome;

@@ -14,7 +14,7 @@ import { openRocksLogStore } from '../persistence/rocksdb/log-store.js';
 import { openRocksStateStore } from '../persistence/rocksdb/state-store.js';
 import type { StateStore } from '../persistence/state-store.js';
 import type { RaftSeed } from '../raft/state.js';
-import { firstBatch, firstConfiguration } from './bootstrap.js';
+import { firstBatch, firstConfiguration, firstVotersDigest } from './bootstrap.js';
 import { systemClock } from './clock.js';
 import { Leadership } from './leadership.js';
 import type { Listeners } from './listeners.js';
@@ -40,6 +40,7 @@ import { sweepSessions } from './session-sweeper.js';
 import { StatusReport } from './status.js';
 import { stopServer } from './stop.js';
 import { StoreService } from './store-service.js';
+import { fileTrace } from './trace.js';
 
 /** A request waits for an election for so many of the longest election timeouts before it is told `no-leader`. */
 const LEADER_WAIT_TIMEOUTS = 4;
@@ -73,6 +74,8 @@ interface Base {
   readonly state: StateStore;
   readonly roster: Roster;
   readonly membership: { current: Configuration | undefined };
+  /** See `Roster.firstVoters`. */
+  readonly firstVoters: { current: string | undefined };
   readonly inbox: { current: Inbox | undefined };
   readonly node: { current: Node | undefined };
   readonly transport: PeerTransport;
@@ -82,7 +85,8 @@ interface Base {
 /**
  * Resolves when the node listens and takes part; `readyz` tells when it has caught up.
  *
- * @throws StorageError when the data directory can't be used; ListenError when an address can't be
+ * @throws StorageError when the data directory can't be used; ListenError when an address can't be; ConfigError when the trace can't be
+ *   written
  */
 export async function startServer(options: StartOptions): Promise<RunningServer> {
   const { config, logger, version, fatal } = options;
@@ -135,12 +139,14 @@ function assemble(
   const { config, logger } = options;
   const membership: Base['membership'] = { current: undefined };
   const inbox: Base['inbox'] = { current: undefined };
+  const firstVoters: Base['firstVoters'] = { current: undefined };
   const member = (id: string): ReturnType<typeof memberOf> =>
     membership.current === undefined ? undefined : memberOf(membership.current, id);
   const roster: Roster = {
     clusterName: config.cluster.name,
     self: () => ({ id: identity.nodeId, incarnation: identity.incarnation }),
     clusterId: () => membership.current?.clusterId ?? identity.clusterId ?? undefined,
+    firstVoters: () => (membership.current === undefined ? firstVoters.current : undefined),
     peerIncarnation: (id) => member(id)?.incarnation,
     // Another incarnation under a member's id is a disk that was wiped or replaced: it has forgotten its promises.
     isReplaced: (id, incarnation) => (member(id)?.incarnation ?? incarnation) !== incarnation,
@@ -166,6 +172,7 @@ function assemble(
     state,
     roster,
     membership,
+    firstVoters,
     inbox,
     node: { current: undefined },
     transport,
@@ -189,10 +196,12 @@ async function seedOf(base: Base, identity: Identity): Promise<RaftSeed> {
     signal,
     waitFor: (what: string) => starting.waitFor(what),
   };
+  const peers = await findPeers(finding);
+  base.firstVoters.current = firstVotersDigest(peers);
   const first = await firstConfiguration({
     self: { id: identity.nodeId, incarnation: identity.incarnation },
-    peers: await findPeers(finding),
-    greet: (peer) => greetPeer(finding, peer),
+    peers,
+    greet: (peer) => greetPeer(finding, peer, peers),
   });
   const batch = firstBatch(first);
   await new Promise<void>((resolve) => log.store.append(batch, resolve));
@@ -216,13 +225,26 @@ async function seedOf(base: Base, identity: Identity): Promise<RaftSeed> {
 async function run(base: Base, seed: RaftSeed, listeners: Listeners): Promise<RunningServer> {
   const { options, starting, log, state, transport, control } = base;
   const { config, logger } = options;
+  const trace = fileTrace(
+    config,
+    seed.configuration.members.map(({ id }) => id),
+  );
   const node = new Node(
     { clock: systemClock, transport, logStore: log.store, stateStore: state },
-    { raft: raftOptions(config), tickMs: TICK_MS, pendingMax: config.limits.pendingRequests },
+    {
+      raft: { ...raftOptions(config), ...(trace === undefined ? {} : { trace }) },
+      tickMs: TICK_MS,
+      pendingMax: config.limits.pendingRequests,
+      watchdog: config.raft,
+    },
     seed,
     {
       changed: (now, before) => logger.info({ ...now, before: before.role }, standingText(now)),
       refused: (what) => logger.error({ what }, 'a message that no correct node sends was refused'),
+      unfit: (why) =>
+        why === undefined
+          ? logger.info('the disk answers again')
+          : logger.warn({ why }, 'this node is unfit to lead'),
       broken: options.broken,
     },
   );

@@ -53,6 +53,7 @@ export function startingService(config: Config, version: string, uptimeMs: () =>
       list: (query, consistency) => current?.list(query, consistency) ?? refuse(),
       status: () => current?.status() ?? status(),
       clusterStatus: () => current?.clusterStatus() ?? clusterStatus(),
+      leaderMembers: () => current?.leaderMembers() ?? Promise.resolve(undefined),
       health: () =>
         current?.health() ?? { status: 'unhealthy', keys: 0, role: 'follower', leader: null, reason },
       notReady: () => (current === undefined ? reason : current.notReady()),

@@ -1,12 +1,12 @@
 /** The way out: hand leadership over, answer what is in flight, then close, from the outside in. */
 
 import type { Logger } from 'pino';
-import { voters } from '../membership/configuration.js';
 import type { Listeners } from './listeners.js';
 import type { Node } from './node.js';
 import type { ControlClient } from './rpc/control.js';
 import type { PeerTransport } from './rpc/peers.js';
 import type { StoreService } from './store-service.js';
+import { mostAdvanced } from './watchdog.js';
 
 /** The whole stop takes less than 5 s: one hand-over, one draining, and the closing of the stores. */
 const HAND_OVER_MS_MAX = 1500;
@@ -48,7 +48,7 @@ export async function handOver({
 }: Pick<StopParts, 'node' | 'maxElectionMs'> & {
   readonly logger: Pick<Logger, 'info' | 'warn'>;
 }): Promise<void> {
-  const target = mostAdvanced(node);
+  const target = mostAdvanced(node.state);
   if (target === undefined || node.transfer(target) !== 'taken') return;
   const settled = await node.whenStanding(
     (standing) => standing.role !== 'leader' && standing.leader !== undefined,
@@ -56,18 +56,4 @@ export async function handOver({
   );
   if (settled) logger.info({ leader: node.standing.leader }, 'handed leadership over');
   else logger.warn({ to: target }, 'leadership could not be handed over in time; the others will elect');
-}
-
-/** The voter that has most of the log, and is there. */
-function mostAdvanced(node: Node): string | undefined {
-  const { current, now, options } = node.state;
-  if (current.role !== 'leader') return undefined;
-  const [, maxTicks] = options.electionTicks;
-  let best: { id: string; match: number } | undefined;
-  for (const id of voters(node.configuration)) {
-    const progress = current.progress.get(id);
-    if (progress === undefined || now - progress.contactTick > maxTicks) continue;
-    if (best === undefined || progress.match > best.match) best = { id, match: progress.match };
-  }
-  return best?.id;
 }

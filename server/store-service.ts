@@ -1,6 +1,12 @@
 /** The service of a node: routes to the leader, waits, and never longer than the request's time-out. */
 
-import type { ClusterStatusResponse, Consistency, HealthResponse, StatusResponse } from '../api/types.js';
+import type {
+  ClusterStatusResponse,
+  Consistency,
+  HealthResponse,
+  MemberStatus,
+  StatusResponse,
+} from '../api/types.js';
 import type { LeaderHint } from '../api/errors.js';
 import { encodeCommand } from '../kv/codec.js';
 import type { Command, CommandResult, Write, WriteResult } from '../kv/command.js';
@@ -31,6 +37,9 @@ export interface ServiceParts {
   /** What a session that is opened here may do. */
   readonly sessions: { readonly ttlMs: number; readonly max: number };
 }
+
+/** A status is asked for when something is wrong: without the leader's word, it comes as this node sees it. */
+const MEMBERS_TIMEOUT_MS = 1000;
 
 export class StoreService implements Service {
   readonly #parts: ServiceParts;
@@ -145,6 +154,14 @@ export class StoreService implements Service {
 
   clusterStatus(): ClusterStatusResponse {
     return this.#parts.report.cluster();
+  }
+
+  async leaderMembers(): Promise<readonly MemberStatus[] | undefined> {
+    const { node, clock, link, requestTimeoutMs } = this.#parts;
+    const { leader } = node.standing;
+    if (leader === undefined || leader === node.state.id) return undefined;
+    const timeoutMs = Math.min(MEMBERS_TIMEOUT_MS, requestTimeoutMs);
+    return deadlineAfter(clock, timeoutMs).race(link.members(leader, timeoutMs));
   }
 
   health(): HealthResponse {

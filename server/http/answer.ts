@@ -11,8 +11,8 @@ export function answerJson(ctx: Context, status: number, body: object, revision?
   if (revision !== undefined) ctx.state.revision = revision;
 }
 
-/** The answer of a write that the state machine has decided. */
-export function answerWrite(ctx: Context, key: string, result: WriteResult): void {
+/** The answer of a write that the state machine has decided; `applied` is what this node, perhaps a follower, has applied. */
+export function answerWrite(ctx: Context, key: string, result: WriteResult, applied: number): void {
   switch (result.status) {
     case 'set': {
       const body: SetResponse = { success: true, key, revision: String(result.revision) };
@@ -29,6 +29,8 @@ export function answerWrite(ctx: Context, key: string, result: WriteResult): voi
     }
     case 'revision-mismatch': {
       const current = result.currentRevision;
+      // The node that decided may be ahead of this one.
+      ctx.state.revision = Math.max(current, applied);
       throw new RequestError(
         'revision-mismatch',
         current === 0 ? 'there is no such key' : `the key is at revision ${current}`,

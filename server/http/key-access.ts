@@ -60,7 +60,8 @@ export async function readJson(
 
 /** Has the command decided, and answers what became of it. */
 export async function propose(ctx: Context, { service }: KeyRouteOptions, write: Write): Promise<void> {
-  answerWrite(ctx, write.key, await service.write(write));
+  const result = await service.write(write);
+  answerWrite(ctx, write.key, result, service.revision());
 }
 
 /** A condition in a body that nobody reads would be a write without its condition. */

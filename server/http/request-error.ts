@@ -1,7 +1,8 @@
 import type { ErrorCode } from '../../api/errors.js';
+import { ExpectedError } from '../expected-error.js';
 
 /** A request that is refused before it reaches the service: nothing of it was carried out. */
-export class RequestError extends Error {
+export class RequestError extends ExpectedError {
   override readonly name = 'RequestError';
   readonly code: ErrorCode;
   /** The parameter, header or field at fault. */

@@ -13,7 +13,7 @@ export interface StatusRoutes {
   readonly readyz: Handler;
 }
 
-/** What operators and load balancers ask. None of it waits for another node. */
+/** What operators and load balancers ask. Only `clusterStatus` asks another node, the leader, and does without its answer. */
 export function statusRoutes(service: Service): StatusRoutes {
   const plain = (answer: () => readonly [status: number, body: object]): Handler => {
     return async (ctx) => {
@@ -24,7 +24,11 @@ export function statusRoutes(service: Service): StatusRoutes {
   };
   return {
     status: plain(() => [200, service.status()]),
-    clusterStatus: plain(() => [200, service.clusterStatus()]),
+    async clusterStatus(ctx) {
+      parseParams(ctx.state.target.query, []);
+      const own = service.clusterStatus();
+      answerJson(ctx, 200, { ...own, members: (await service.leaderMembers()) ?? own.members });
+    },
     health: plain(() => {
       const health = service.health();
       return [health.status === 'healthy' ? 200 : 503, health];

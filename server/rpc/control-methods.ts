@@ -13,13 +13,14 @@ import type { Methods } from './dispatch.js';
 import { invalidParams } from './errors.js';
 import type { Roster } from './identity.js';
 import { identifiedMethod } from './identity.js';
-import { KV_METHODS, kvShapes } from './kv-wire.js';
+import { CLUSTER_STATUS_METHOD, KV_METHODS, kvShapes } from './kv-wire.js';
 
 export interface ControlMethodsOptions {
   readonly roster: Roster;
   readonly clock: Clock;
   /** Undefined until this node takes part. */
   readonly node: () => Node | undefined;
+  /** As this node sees the cluster by itself. */
   readonly status: () => ClusterStatusResponse;
   readonly valueBytesMax: number;
   /** A caller may ask for less, not for more. */
@@ -50,7 +51,7 @@ export function controlMethods(options: ControlMethodsOptions): Methods {
       const deadline = deadlineAfter(clock, Math.min(timeoutMs, requestTimeoutMs));
       return (await deadline.race(takingPart().readIndex(lease))) ?? { status: 'lost' };
     }),
-    'cluster.status': identifiedMethod(roster, {}, () => {
+    [CLUSTER_STATUS_METHOD]: identifiedMethod(roster, {}, () => {
       takingPart();
       return status();
     }),

@@ -8,7 +8,14 @@ import { ServiceError } from '../service.js';
 import type { ProposalOutcome } from '../waiters.js';
 import type { ControlClient } from './control.js';
 import { outcomeOf } from './errors.js';
-import { COMMANDS_MAX, KV_METHODS, readProposalOutcomes, readReadIndexOutcome } from './kv-wire.js';
+import {
+  CLUSTER_STATUS_METHOD,
+  COMMANDS_MAX,
+  KV_METHODS,
+  readMembers,
+  readProposalOutcomes,
+  readReadIndexOutcome,
+} from './kv-wire.js';
 
 /** One call carries at most so many bytes of commands (or one command): far below the bound of a frame. */
 const CALL_BYTES_MAX = 4 * 1024 * 1024;
@@ -66,6 +73,13 @@ export function createLeaderLink(control: Pick<ControlClient, 'call'>, clock: Cl
         return elsewhere(readReadIndexOutcome(answer) ?? { status: 'lost' });
       } catch (error) {
         return refusalOf(error) ?? { status: 'lost' };
+      }
+    },
+    async members(leader, timeoutMs) {
+      try {
+        return readMembers(await control.call(leader, CLUSTER_STATUS_METHOD, {}, timeoutMs));
+      } catch {
+        return undefined;
       }
     },
   };

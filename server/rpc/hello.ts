@@ -32,6 +32,7 @@ const helloResult = z.object({
   id: z.string(),
   incarnation: z.string(),
   clusterId: z.string().nullable(),
+  firstVoters: z.string().nullable(),
   protocol: z.int(),
 });
 
@@ -72,7 +73,12 @@ export function helloMethod(
       );
     }
     if (channel !== undefined) onGreeted(channel);
-    return { ...self, clusterId: roster.clusterId() ?? null, protocol: PROTOCOL_VERSION };
+    return {
+      ...self,
+      clusterId: roster.clusterId() ?? null,
+      firstVoters: roster.firstVoters() ?? null,
+      protocol: PROTOCOL_VERSION,
+    };
   };
 }
 

@@ -21,6 +21,8 @@ export interface Roster {
   self(): Identity;
   /** Undefined as long as this node belongs to no cluster yet. */
   clusterId(): string | undefined;
+  /** A digest of the voters that this node would begin a cluster with; undefined before it knows them, and once it belongs to one. */
+  firstVoters(): string | undefined;
   /** The incarnation that the configuration names for a node. */
   peerIncarnation(id: NodeId): string | undefined;
   /** Whether the committed configuration records this (id, incarnation) as removed or replaced. */

@@ -1,10 +1,13 @@
 /** Forwarded requests as JSON-RPC: `kv.propose` carries commands in batches, `kv.readIndex` asks once for all that wait. */
 
 import { z } from 'zod';
+import type { MemberStatus } from '../../api/types.js';
 import type { ProposalOutcome } from '../waiters.js';
 import type { ReadIndexOutcome } from '../node.js';
 
 export const KV_METHODS = Object.freeze({ propose: 'kv.propose', readIndex: 'kv.readIndex' });
+
+export const CLUSTER_STATUS_METHOD = 'cluster.status';
 
 /** Commands in one call, at most. */
 export const COMMANDS_MAX = 1024;
@@ -63,4 +66,25 @@ export function readProposalOutcomes(
 export function readReadIndexOutcome(answer: unknown): ReadIndexOutcome | undefined {
   const parsed = readIndexOutcome.safeParse(answer);
   return parsed.success ? parsed.data : undefined;
+}
+
+const memberSchema = z.object({
+  id: z.string(),
+  raft: z.string(),
+  rpc: z.string(),
+  http: z.string(),
+  voter: z.boolean(),
+  role: z.enum(['leader', 'follower', 'candidate', 'pre-candidate', 'unknown']),
+  matchIndex: index.nullable(),
+  lagEntries: index.nullable(),
+  lastContactMs: z.number().nonnegative().nullable(),
+  reachable: z.boolean().nullable(),
+});
+
+const leaderStatus = z.object({ isLeader: z.literal(true), members: z.array(memberSchema) });
+
+/** The members of a `cluster.status` that a leader gave; undefined for any other answer. */
+export function readMembers(answer: unknown): readonly MemberStatus[] | undefined {
+  const parsed = leaderStatus.safeParse(answer);
+  return parsed.success ? parsed.data.members : undefined;
 }

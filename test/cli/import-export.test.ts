@@ -83,8 +83,13 @@ test.serial('a file that is not there', async (t) => {
 test.serial('an import outlives broken connections, elections and uncertain writes', async (t) => {
   const store = createStore();
   let count = 0;
+  const appliedAndLost: Step = (response, seen, socket) => {
+    socket.destroy();
+    store.step(response, seen, socket);
+  };
   const troubles: Step[] = [
     broken,
+    appliedAndLost,
     problem('no-leader'),
     problem('timeout'),
     problem('leadership-lost'),
@@ -105,6 +110,24 @@ test.serial('an import outlives broken connections, elections and uncertain writ
   );
   t.is(code, 0, stderr);
   t.is(store.entries.size, 150);
+  t.is(store.sets(), 150, 'none was applied twice');
+});
+
+test.serial('an import sets again when the session has expired over an uncertain write', async (t) => {
+  const store = createStore();
+  const expired = problem('session-expired');
+  const node = await scripted(t, broken, expired, store.step);
+  const input = numbered(3).join('\n');
+  const { code, stderr } = await kv(t, node.address, ['import', '-', '--concurrency', '1'], input);
+  t.is(code, 0, stderr);
+  t.is(store.entries.size, 3);
+  t.is(node.seen.length, 5);
+  t.is(node.openings.length, 2);
+
+  node.script(broken, expired);
+  const failed = await kv(t, node.address, ['import', '-', '--timeout', '5s'], numbered(1)[0]);
+  t.is(failed.code, 1);
+  t.regex(failed.stderr, /standard input:1: .*session-expired/);
 });
 
 test.serial('an import goes on when the node it writes to dies', async (t) => {

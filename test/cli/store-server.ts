@@ -1,4 +1,7 @@
-/** A node made of a Map, behind a scripted server: enough of the HTTP interface for the command line. */
+/**
+ * A node made of a Map, behind a scripted server, which grants the sessions: enough of the HTTP interface for the
+ * command line.
+ */
 
 import type { ServerResponse } from 'node:http';
 import type { SetRequest, WireValue } from '../../api/types.js';
@@ -11,12 +14,16 @@ export interface Stored {
 
 export interface Store {
   readonly entries: Map<string, Stored>;
+  /** Sets carried out, repeats not counted. */
+  readonly sets: () => number;
   /** Answers every request from the Map. */
   readonly step: Step;
 }
 
 export function createStore(): Store {
   const entries = new Map<string, Stored>();
+  /** The first results of writes, by session and number. */
+  const results = new Map<string, Step>();
   let revision = 0;
 
   const get = (key: string): Step => {
@@ -52,20 +59,32 @@ export function createStore(): Store {
     });
   };
 
-  const route = ({ method, path, query, body }: Seen): Step => {
-    const key = query.get('key') ?? '';
-    if (path === '/get') return get(key);
-    if (path === '/set') return set(body as SetRequest);
-    if (path === '/kv') return list(query);
-    if (path === '/cluster/status') return ok(STATUS);
-    if (method !== 'DELETE') return problem('no-such-route');
+  const remove = (key: string): Step => {
     const deleted = entries.delete(key);
     return ok({ success: true, key, deleted, status: deleted ? 'deleted' : 'not-found', revision: '1' });
   };
 
+  const once = (session: string | undefined, write: () => Step): Step => {
+    if (session === undefined)
+      return problem('bad-request', { body: { detail: 'a write without a session' } });
+    const number = session.slice(0, session.lastIndexOf('/'));
+    const result = results.get(number) ?? write();
+    results.set(number, result);
+    return result;
+  };
+
+  const route = ({ method, path, query, session, body }: Seen): Step => {
+    const key = query.get('key') ?? '';
+    if (path === '/get') return get(key);
+    if (path === '/set') return once(session, () => set(body as SetRequest));
+    if (path === '/kv') return list(query);
+    if (path === '/cluster/status') return ok(STATUS);
+    return method === 'DELETE' ? once(session, () => remove(key)) : problem('no-such-route');
+  };
+
   const step = (response: ServerResponse, seen: Seen, ...rest: [Parameters<Step>[2]]) =>
     route(seen)(response, seen, ...rest);
-  return { entries, step };
+  return { entries, sets: () => revision, step };
 }
 
 const STATUS = {

@@ -15,7 +15,7 @@ test('aborted before the call: nothing is sent', async (t) => {
   t.true(error instanceof AbortedError);
   t.is(error.outcome, 'not-applied');
   t.is(error.cause, reason);
-  t.is(node.seen.length, 0);
+  t.is(node.seen.length + node.openings.length, 0);
 });
 
 test('a write aborted while it waits for its answer: unknown', async (t) => {
@@ -48,7 +48,7 @@ test('a write aborted in the wait between attempts: as certain as its attempts w
   const first = kv.set('k', 'v', { signal: stop.signal });
   await node.arrived(1);
   const next = await scripted(t, broken, problem('no-leader', { retryAfter: 3 }));
-  const second = clientOf(t, next.address).set('k', 'v', { signal: stop.signal, retryUncertain: true });
+  const second = clientOf(t, next.address).set('k', 'v', { signal: stop.signal });
   await next.arrived(2);
   // Both answers are on their way; a read on the same client settles after them.
   node.script(found());
@@ -93,6 +93,7 @@ test('after close(): ClosedError, and nothing is sent', async (t) => {
   }
   t.true((await errorOf(t, kv.list().next())) instanceof ClosedError);
   t.is(node.seen.length, 1);
+  t.is(node.openings.length, 0);
 });
 
 test('close() during calls: they reject at once, with what is known', async (t) => {

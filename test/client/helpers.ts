@@ -1,11 +1,15 @@
 import type { ExecutionContext } from 'ava';
 import { KVClient, KVError, type KVClientOptions, type RetryOptions } from 'quorumkv-client';
+import { written, type Scripted, type Step } from './scripted-server.js';
 
 /** Waits so short that no test notices them. */
 export const QUICK: RetryOptions = { backoffBaseMs: 1, backoffMaxMs: 5 };
 
 /** For tests with a hung node. Not shorter: a healthy one on a busy machine must not be taken for hung. */
 export const IMPATIENT: RetryOptions = { ...QUICK, attemptTimeoutMs: 800 };
+
+/** For tests that make a node wait on purpose. */
+export const PATIENT = { retry: { attemptTimeoutMs: 60_000 }, timeoutMs: 60_000 };
 
 /** A client that is closed when the test ends. */
 export function clientOf(
@@ -23,4 +27,20 @@ export async function errorOf(t: ExecutionContext, call: Promise<unknown>): Prom
   const error = await t.throwsAsync(call);
   if (!(error instanceof KVError)) throw new Error(`rejected with ${String(error)}`, { cause: error });
   return error;
+}
+
+/** The `KV-Session` of every write that arrived. */
+export const sessions = (node: Scripted) => node.seen.map(({ session }) => session);
+
+/** Steps by the value that is written. */
+export const byValue =
+  (steps: Readonly<Record<string, Step>>): Step =>
+  (response, seen, socket) =>
+    (steps[(seen.body as { value: string }).value] ?? written())(response, seen, socket);
+
+/** A step that waits until it is let go. */
+export function held(step: Step): { readonly step: Step; readonly release: () => void } {
+  let release: () => void = () => undefined;
+  const released = new Promise<void>((resolve) => (release = resolve));
+  return { step: (...rest) => void released.then(() => step(...rest)), release };
 }

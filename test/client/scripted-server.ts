@@ -4,11 +4,14 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from 'node:net';
 import type { ExecutionContext } from 'ava';
 import { ERRORS, type ErrorCode, type Outcome } from '../../api/errors.js';
+import { PATHS } from '../../api/paths.js';
 
 export interface Seen {
   readonly method: string;
   readonly path: string;
   readonly query: URLSearchParams;
+  /** `KV-Session`. */
+  readonly session: string | undefined;
   readonly body: unknown;
   readonly at: number;
 }
@@ -18,24 +21,28 @@ export type Step = (response: ServerResponse, seen: Seen, socket: Socket) => voi
 export interface Scripted {
   readonly address: string;
   readonly origin: string;
-  /** Every request, in order of arrival. */
+  /** Every request but those for a session, in order of arrival. */
   readonly seen: Seen[];
+  /** Every `POST /sessions`. */
+  readonly openings: Seen[];
   /** Connections accepted. */
   readonly connections: () => number;
   /** Steps for the next requests, one each; the last one stays for all that follow. */
   script(...steps: Step[]): void;
+  /** The same for `POST /sessions`, which is granted where nothing else is said. */
+  scriptSessions(...steps: Step[]): void;
   /** Resolves once so many requests have arrived. */
-  arrived(count: number): Promise<void>;
+  arrived(count: number, kind?: 'seen' | 'openings'): Promise<void>;
   /** Refuses connections from now on, and breaks those that are there. */
   stop(): Promise<void>;
 }
 
 /** A server on a port of the kernel's choice; gone when the test ends. */
 export async function scripted(t: ExecutionContext, ...steps: Step[]): Promise<Scripted> {
-  const seen: Seen[] = [];
+  const arrivals = { seen: [] as Seen[], openings: [] as Seen[] };
+  const scripts = { seen: steps, openings: [] as Step[] };
   const waiters = new Set<() => void>();
   let connections = 0;
-  let script = steps;
   const server = createServer((request, response) => {
     void readBody(request).then((body) => {
       const url = new URL(request.url ?? '/', 'http://x');
@@ -43,10 +50,13 @@ export async function scripted(t: ExecutionContext, ...steps: Step[]): Promise<S
         method: request.method ?? '',
         path: url.pathname,
         query: url.searchParams,
+        session: request.headers['kv-session'] as string | undefined,
         body,
         at: Date.now(),
       };
-      seen.push(entry);
+      const kind = entry.path === PATHS.sessions ? 'openings' : 'seen';
+      arrivals[kind].push(entry);
+      const script = scripts[kind];
       const step = script.length > 1 ? script.shift() : script[0];
       for (const waiter of waiters) waiter();
       if (step === undefined) throw new Error('the script is empty');
@@ -55,6 +65,8 @@ export async function scripted(t: ExecutionContext, ...steps: Step[]): Promise<S
   });
   server.on('connection', () => (connections += 1));
   const port = await listen(server);
+  // As a leader does: so the client stays with the node that it began with.
+  scripts.openings = [granted(undefined, { leader: `127.0.0.1:${port}` })];
   const stop = () =>
     new Promise<void>((resolve) => {
       server.close(() => resolve());
@@ -64,15 +76,18 @@ export async function scripted(t: ExecutionContext, ...steps: Step[]): Promise<S
   return {
     address: `127.0.0.1:${port}`,
     origin: `http://127.0.0.1:${port}`,
-    seen,
+    ...arrivals,
     connections: () => connections,
     script: (...next) => {
-      script = next;
+      scripts.seen = next;
     },
-    arrived: (count) =>
+    scriptSessions: (...next) => {
+      scripts.openings = next;
+    },
+    arrived: (count, kind = 'seen') =>
       new Promise((resolve) => {
         const check = () => {
-          if (seen.length < count) return;
+          if (arrivals[kind].length < count) return;
           waiters.delete(check);
           resolve();
         };
@@ -115,6 +130,16 @@ export const ok =
   (response) => {
     response.writeHead(200, { 'content-type': 'application/json', ...headersOf(extra) });
     response.end(JSON.stringify(body));
+  };
+
+let sessions = 100;
+
+/** The answer to `POST /sessions`: a number of its own each time, or this one. */
+export const granted =
+  (clientId?: string, extra: Extra = {}): Step =>
+  (response) => {
+    response.writeHead(201, { 'content-type': 'application/json', ...headersOf(extra) });
+    response.end(JSON.stringify({ clientId: clientId ?? String((sessions += 1)) }));
   };
 
 /** The answer to a write that was applied. */

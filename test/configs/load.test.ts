@@ -70,11 +70,14 @@ raft:
   trailingLog: 0
   electionTimeout: [1000, "2s"]
   heartbeatInterval: 100
+  diskStallTimeout: "3s"
+  loopStallTimeout: 2500
   entryCacheBytes: 1
   appendBytesMax: 2
   inflightAppendsMax: 3
   inflightBytesMax: 4
   uncommittedBytesMax: 5
+  traceFile: /tmp/trace.ndjson
 cluster: { name: c, join: ["h:1", "h:2"] }
 http:
   requestTimeout: "2s"
@@ -84,6 +87,7 @@ http:
   headersTimeout: 7
   keepAliveTimeout: 8
 limits: { valueBytes: "2MiB", pendingRequests: 9 }
+sessions: { ttl: "1min", max: 10 }
 storage: { engine: rocksdb }
 `,
   );
@@ -94,6 +98,7 @@ storage: { engine: rocksdb }
     advertisedHttpAddr: 'kv:12',
     cluster: { name: 'c', peers: [], join: ['h:1', 'h:2'], peerUrls: [] },
     limits: { valueBytes: 2 * 1024 * 1024, pendingRequests: 9 },
+    sessions: { ttlMs: 60_000, max: 10 },
     storage: { engine: 'rocksdb' },
   });
   t.deepEqual(config.raft, {
@@ -108,11 +113,14 @@ storage: { engine: rocksdb }
     trailingLogBytes: 0,
     electionTimeoutMs: [1000, 2000],
     heartbeatIntervalMs: 100,
+    diskStallTimeoutMs: 3000,
+    loopStallTimeoutMs: 2500,
     entryCacheBytes: 1,
     appendBytesMax: 2,
     inflightAppendsMax: 3,
     inflightBytesMax: 4,
     uncommittedBytesMax: 5,
+    traceFile: '/tmp/trace.ndjson',
   });
   t.deepEqual(config.http, {
     requestTimeoutMs: 2000,

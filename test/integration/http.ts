@@ -32,13 +32,14 @@ export class HttpClient {
     path: string,
     body?: unknown,
     timeoutMs: number = TIMEOUT_MS,
+    headers: Readonly<Record<string, string>> = {},
   ): Promise<Answer> {
     const startMs = performance.now();
     return new Promise((resolve, reject) => {
       const outgoing = request(`${base}${path}`, {
         method,
         agent: this.#agent,
-        headers: body === undefined ? {} : { 'Content-Type': 'application/json' },
+        headers: { ...headers, ...(body === undefined ? {} : { 'Content-Type': 'application/json' }) },
       });
       const timer = setTimeout(() => outgoing.destroy(new Error(`no answer in ${timeoutMs} ms`)), timeoutMs);
       const fail = (error: NodeJS.ErrnoException): void => {

@@ -220,6 +220,23 @@ test('what can’t be true stops the node', (t) => {
   t.throws(() => raft.applied(3), { instanceOf: InvariantError });
 });
 
+test('thesis §10.2.1: entries leave with the own write, and what gathers meanwhile as one message', (t) => {
+  const { raft } = led().node('a');
+  const sent = (messages: readonly Message[]): string[] =>
+    messages.flatMap((m) => (m.type === 'appendEntries' ? [`${m.to} ${m.entries.map(text).join()}`] : []));
+  raft.propose([bytes('x')]);
+  const first = raft.ready();
+  t.deepEqual(indexes(first.append), ['x']);
+  t.deepEqual(sent(first.messages), ['b x', 'c x']);
+  raft.propose([bytes('y')]);
+  t.deepEqual(sent(raft.ready().messages), []);
+  raft.propose([bytes('z')]);
+  raft.durable();
+  const second = raft.ready();
+  t.deepEqual(indexes(second.append), ['y', 'z']);
+  t.deepEqual(sent(second.messages), ['b y,z', 'c y,z']);
+});
+
 // ---- windows, memory, old entries
 
 test('a follower that does not answer gets no more than its window', (t) => {

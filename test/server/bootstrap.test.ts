@@ -3,11 +3,15 @@ import type { Peer } from '../../configs/config.js';
 import type { Configuration } from '../../membership/configuration.js';
 import { decodeConfiguration } from '../../membership/configuration.js';
 import { StorageError } from '../../persistence/errors.js';
-import type { Greeting } from '../../server/bootstrap.js';
-import { firstBatch, firstConfiguration } from '../../server/bootstrap.js';
+import { firstBatch, firstConfiguration, firstVotersDigest } from '../../server/bootstrap.js';
 
 const peer = (id: string): Peer => ({ id, raft: `${id}:1`, rpc: `${id}:2`, http: `${id}:3` });
 const PEERS = ['n1', 'n2', 'n3'].map(peer);
+
+interface Greeting {
+  readonly incarnation: string;
+  readonly clusterId: string | null;
+}
 
 type Greetings = Readonly<Record<string, Greeting>>;
 
@@ -77,6 +81,18 @@ test('a list of peers that is not the same everywhere is refused by who comes la
   const first = await firstOf('n1');
   const begun: Greetings = { ...FRESH, n1: { incarnation: 'i1', clusterId: first.clusterId } };
   await t.throwsAsync(firstOf('n2', begun, PEERS.slice(0, 2)), { message: /cluster\.peers/ });
+});
+
+test('other addresses are another cluster, too: no two first entries share an id', async (t) => {
+  const first = await firstOf('n1');
+  for (const key of ['raft', 'rpc', 'http'] as const) {
+    const moved = PEERS.map((one) => (one.id === 'n3' ? { ...one, [key]: 'elsewhere:9' } : one));
+    t.not((await firstOf('n1', FRESH, moved)).clusterId, first.clusterId, key);
+    t.not(firstVotersDigest(moved), firstVotersDigest(PEERS), key);
+    const begun: Greetings = { ...FRESH, n1: { incarnation: 'i1', clusterId: first.clusterId } };
+    await t.throwsAsync(firstOf('n2', begun, moved), { message: /cluster\.peers.*addresses included/ });
+  }
+  t.is(firstVotersDigest(PEERS.toReversed()), firstVotersDigest(PEERS));
 });
 
 test('a refusal of a peer ends the start', async (t) => {

@@ -299,10 +299,16 @@ async function bootNode(on: Machine, boot: Boot): Promise<TestNode> {
   };
   const node = new Node(
     { clock, transport: { send: (messages) => transport.send([...messages]) }, logStore, stateStore },
-    { raft: raftOptions(id, seed, options.raft), tickMs: TICK_MS, pendingMax: options.pendingMax ?? 1000 },
+    {
+      raft: raftOptions(id, seed, options.raft),
+      tickMs: TICK_MS,
+      pendingMax: options.pendingMax ?? 1000,
+      watchdog: { diskStallTimeoutMs: 1000, loopStallTimeoutMs: 1000 },
+    },
     await clock.until(recovering, `${id} recovers`),
     {
       changed: () => undefined,
+      unfit: () => undefined,
       refused: (what) => void refusals.push(what),
       broken(error) {
         throw error;
@@ -314,6 +320,7 @@ async function bootNode(on: Machine, boot: Boot): Promise<TestNode> {
     self: () => ({ id, incarnation: memberOf(first, id)!.incarnation }),
     clusterId: () => first.clusterId,
     peerIncarnation: (peer) => memberOf(first, peer)?.incarnation,
+    firstVoters: () => undefined,
     isReplaced: () => false,
   };
   const link = createLeaderLink(control(id, roster), clock);

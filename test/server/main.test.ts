@@ -196,6 +196,32 @@ test.serial(
   },
 );
 
+test.serial(
+  'nodes whose files list other peers do not begin, say so, and begin once the file is right',
+  async (t) => {
+    const directory = temporaryDirectory(t);
+    const [first = 0, second = 0, wrong = 0] = await freePorts(3);
+    const start = (id: string, port: number, other: string): ReturnType<typeof kvServer> =>
+      kvServer(t, [
+        ...['--id', id, '--listen', `127.0.0.1:${port}`, '--data-dir', path.join(directory, id)],
+        ...['--peers', `${id}=127.0.0.1:${port},${other}`],
+      ]);
+    const n1 = start('n1', first, `n2=127.0.0.1:${second}`);
+    // The same node under another name of its host: it is reached, yet the first entries would differ.
+    const n2 = start('n2', second, `n1=localhost:${first},n3=127.0.0.1:${wrong}`);
+    await Promise.all([
+      n1.logs('its cluster.peers is not the list'),
+      n2.logs('its cluster.peers is not the list'),
+    ]);
+    const reason = await (await fetch(`http://127.0.0.1:${first}/readyz`)).text();
+    t.regex(reason, /n2 .*cluster\.peers .*ids and addresses the same on every node/);
+    n2.kill('SIGTERM');
+    t.is((await n2.exit).code, 0);
+    start('n2', second, `n1=127.0.0.1:${first}`);
+    await Promise.all([first, second].map((port) => ready(`http://127.0.0.1:${port}`)));
+  },
+);
+
 test.serial('a node whose disk was wiped is refused by its peers, and exits 2', async (t) => {
   const directory = temporaryDirectory(t);
   const ports = await freePorts(3);

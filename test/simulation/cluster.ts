@@ -3,6 +3,8 @@
 import type { Configuration, NodeId } from '../../membership/configuration.js';
 import { configuration } from '../../membership/configuration.js';
 import { ClusterInvariants } from '../../raft/invariants.js';
+import type { Trace } from '../../raft/trace.js';
+import { traceLine } from '../../raft/trace.js';
 import { firstBatch } from '../../server/bootstrap.js';
 import { Host, incarnationOf } from './host.js';
 import { Journal } from './journal.js';
@@ -10,8 +12,15 @@ import { Network } from './network.js';
 import type { Observed } from '../../raft/invariants.js';
 import { Oracle } from './oracle.js';
 import type { Random } from './random.js';
-import { drawSettings } from './settings.js';
+import type { RaftSettings } from './settings.js';
+import { RAFT } from './settings.js';
 import { World, settle } from './world.js';
+
+export interface ClusterOptions {
+  /** Takes every line of the trace, see `raft/trace.ts`; no message is doubled then. */
+  readonly traceTo?: (line: string) => void;
+  readonly settings?: RaftSettings;
+}
 
 export class SimulatedCluster {
   readonly world = new World();
@@ -26,15 +35,17 @@ export class SimulatedCluster {
   #whenElected: ((host: Host) => void) | undefined;
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(nodes: number, random: Random) {
-    this.network = new Network(this.world, random.fork());
+  constructor(nodes: number, random: Random, { traceTo, settings = RAFT }: ClusterOptions = {}) {
+    this.network = new Network(this.world, random.fork(), traceTo === undefined);
     const first = firstOf(nodes);
+    const places = first.members.map(({ id }) => id);
+    const trace: Trace | undefined = traceTo && ((event) => traceTo(traceLine(event, places)));
     const around = {
       world: this.world,
       network: this.network,
       journal: this.journal,
       configuration: first,
-      settings: drawSettings(random),
+      settings,
       oracle: this.oracle,
       hosts: this.#hosts,
       elected: (host: Host) => {
@@ -43,6 +54,7 @@ export class SimulatedCluster {
         task?.(host);
       },
       fail: (error: unknown) => this.fail(error),
+      ...(trace && { trace }),
     };
     const { entries, hardState } = firstBatch(first);
     for (const { id } of first.members) {

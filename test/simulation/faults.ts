@@ -2,6 +2,7 @@
 
 import type { Random } from './random.js';
 import type { SimulatedCluster } from './cluster.js';
+import type { Host } from './host.js';
 
 export const FAULT_KINDS = [
   'crash',
@@ -12,6 +13,7 @@ export const FAULT_KINDS = [
   'partition',
   'isolate-leader',
   'isolate-next-leader',
+  'relay-of-leaders',
   'one-way',
   'bridge',
   'flaky-network',
@@ -24,6 +26,7 @@ export const FAULT_KINDS = [
   'disk-failure',
   'disk-failure-leader',
   'quick-restart',
+  'forgetful-voters',
   'crash-sending',
   'crash-sending-leader',
   'graceful-stop',
@@ -83,6 +86,16 @@ export function inject(cluster: SimulatedCluster, fault: Fault, random: Random):
     for (const a of hosts)
       for (const b of hosts) if (a !== b && from(a.id) && to(b.id)) network.cut(a.id, b.id);
   };
+  /** Alone or with few others, a leader appends what is lost later. */
+  const leaveWithFew = (elected: Host, healLater: (task: () => void) => void): void => {
+    world.after(random.chance(0.5) ? 0 : random.between(0, 15), () => {
+      const company = new Set(hosts.filter((host) => host === elected || random.chance(0.25)));
+      const isWithin = (id: string): boolean => [...company].some((host) => host.id === id);
+      cutOff(isWithin, (id) => !isWithin(id));
+      if (random.chance(0.5)) cutOff((id) => !isWithin(id), isWithin);
+      healLater(() => network.heal());
+    });
+  };
   journal.fault(fault.kind, `${victim.id} for ${fault.durationMs.toFixed(1)} ms`);
 
   switch (fault.kind) {
@@ -126,17 +139,22 @@ export function inject(cluster: SimulatedCluster, fault: Fault, random: Random):
       later(() => network.heal());
       return;
     case 'isolate-next-leader':
-      // Alone or with few others, it appends what is lost later.
-      cluster.whenElected((elected) =>
-        world.after(random.chance(0.5) ? 0 : random.between(0, 15), () => {
-          const company = new Set(hosts.filter((host) => host === elected || random.chance(0.25)));
-          const isWithin = (id: string): boolean => [...company].some((host) => host.id === id);
-          cutOff(isWithin, (id) => !isWithin(id));
-          if (random.chance(0.5)) cutOff((id) => !isWithin(id), isWithin);
-          later(() => network.heal());
-        }),
-      );
+      cluster.whenElected((elected) => leaveWithFew(elected, later));
       return;
+    case 'relay-of-leaders': {
+      // Figure 8: each leader reaches only few, and is followed by another one that did not hear of it.
+      const untilMs = world.nowMs + 2 * fault.durationMs;
+      if (random.chance(0.7)) victim.disk.stall(untilMs, false);
+      const next = (elected: Host): void => {
+        if (world.nowMs >= untilMs) return;
+        network.heal();
+        leaveWithFew(elected, (task) => void world.after(untilMs - world.nowMs, task));
+        cluster.whenElected(next);
+      };
+      cluster.whenElected(next);
+      if (leader !== undefined) next(leader);
+      return;
+    }
     case 'one-way':
       if (random.chance(0.5))
         cutOff(
@@ -195,6 +213,21 @@ export function inject(cluster: SimulatedCluster, fault: Fault, random: Random):
     case 'quick-restart':
       cluster.crash(victim);
       world.after(random.between(0.1, 10), () => cluster.restart(victim));
+      return;
+    case 'forgetful-voters':
+      // One node hears no leader; the others do, and start again and again.
+      if (leader === undefined || leader === victim) return;
+      cutOff((id) => id === leader.id, isVictim);
+      cutOff(isVictim, (id) => id === leader.id);
+      for (let atMs = random.between(10, 100); atMs < fault.durationMs; atMs += random.between(15, 80)) {
+        world.after(atMs, () => {
+          for (const host of hosts) if (host !== leader && host !== victim) cluster.crash(host);
+          world.after(random.between(0.1, 5), () => {
+            for (const host of hosts) cluster.restart(host);
+          });
+        });
+      }
+      later(() => network.heal());
       return;
     case 'crash-sending':
     case 'crash-sending-leader':

@@ -8,6 +8,7 @@ import { memberOf } from '../../membership/configuration.js';
 import { openMemoryLogStore } from '../../persistence/memory/log-store.js';
 import { openMemoryStateStore } from '../../persistence/memory/state-store.js';
 import type { Observed } from '../../raft/invariants.js';
+import type { Trace } from '../../raft/trace.js';
 import { Leadership } from '../../server/leadership.js';
 import { Node } from '../../server/node.js';
 import type { Clock } from '../../server/ports.js';
@@ -57,6 +58,7 @@ export interface Surroundings {
   readonly elected: (host: Host) => void;
   /** Something happened that must not: the run has failed, even where somebody catches the error. */
   readonly fail: (error: unknown) => void;
+  readonly trace?: Trace;
 }
 
 /** What runs between a start and a crash. */
@@ -194,7 +196,7 @@ export class Host {
   async start(): Promise<void> {
     this.#life += 1;
     const life = this.#life;
-    const { journal, network, hosts, configuration, fail } = this.#around;
+    const { journal, network, hosts, configuration, fail, trace } = this.#around;
     const within = (task: () => void) => () => (life === this.#life ? this.#run(life, task) : task());
     const deferTo = (queue: (task: () => void) => void) => (task: () => void) => {
       if (life === this.#life) queue(within(task));
@@ -229,9 +231,15 @@ export class Host {
         stateStore: state,
       },
       {
-        raft: { ...this.#around.settings, id: this.id, random: () => this.#random.next() },
+        raft: {
+          ...this.#around.settings,
+          id: this.id,
+          random: () => this.#random.next(),
+          ...(trace && { trace }),
+        },
         tickMs: TICK_MS,
         pendingMax: PENDING_MAX,
+        watchdog: { diskStallTimeoutMs: 1000, loopStallTimeoutMs: 1000 },
       },
       seed,
       {
@@ -240,6 +248,7 @@ export class Host {
           if (role === 'leader') this.#around.elected(this);
         },
         refused: (what) => fail(new Error(`${this.id} refused a message of a correct node: ${what}`)),
+        unfit: (why) => journal.note(`${this.id} ${why ?? 'is fit again'}`),
         broken: fail,
       },
     );
@@ -384,6 +393,7 @@ function rosterOf(id: NodeId, configuration: Configuration): Roster {
     self: () => ({ id, incarnation: incarnationOf(id) }),
     clusterId: () => configuration.clusterId,
     peerIncarnation: (peer) => memberOf(configuration, peer)?.incarnation,
+    firstVoters: () => undefined,
     isReplaced: () => false,
   };
 }

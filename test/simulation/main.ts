@@ -1,5 +1,6 @@
 /** `npm run simulate`: replays a seed, or searches new ones for as long as it is given. */
 
+import { appendFileSync } from 'node:fs';
 import { Command, InvalidArgumentError } from 'commander';
 import { MUTANTS } from './mutants.js';
 import { searchAll } from './mutation-run.js';
@@ -10,10 +11,14 @@ interface Options {
   readonly seed?: number;
   readonly minutes?: number;
   readonly from?: number;
+  readonly trace?: string;
   readonly mutants?: boolean;
   readonly only?: string;
   readonly seeds?: number;
 }
+
+/** The start of a trace is a trace, and longer ones take a specification's checker too long. */
+const TRACE_LINES_MAX = 2999;
 
 function number(text: string): number {
   const value = Number(text);
@@ -30,6 +35,10 @@ async function main(): Promise<void> {
     .option('--seed <n>', 'run this one seed', number)
     .option('--minutes <m>', 'search new seeds for so long (default: 1)', number)
     .option('--from <n>', 'the first of the new seeds (default: by the clock)', number)
+    .option(
+      '--trace <path>',
+      `append what the cores of the one seed do to a file: the first ${TRACE_LINES_MAX} steps`,
+    )
     .option('--mutants', 'break the product in each of the listed ways, and see that the simulator finds it')
     .option('--only <name>', 'with --mutants: this one')
     .option('--seeds <n>', "with --mutants: so many seeds, instead of each one's bound", number)
@@ -39,13 +48,16 @@ async function main(): Promise<void> {
     if (!(await searchMutants(options))) process.exitCode = 1;
     return;
   }
+  if (options.trace !== undefined && options.seed === undefined)
+    throw new Error('--trace is of one run: give --seed as well');
+  const traceTo = options.trace === undefined ? undefined : traceInto(options.trace);
   const total = newTotal();
   const startMs = performance.now();
   const endMs = startMs + (options.minutes ?? 1) * 60_000;
   let seed = options.seed ?? options.from ?? Math.floor(Date.now() / 1000) * 1000;
   do {
     try {
-      add(total, await simulate({ seed }));
+      add(total, await simulate({ seed, ...(traceTo && { traceTo }) }));
     } catch (error) {
       if (!(error instanceof SimulationFailure)) throw error;
       process.stdout.write(`${describeFailure(await shrink(error, 200), 400)}\n`);
@@ -55,6 +67,14 @@ async function main(): Promise<void> {
     seed += 1;
   } while (options.seed === undefined && performance.now() < endMs);
   report(total, (performance.now() - startMs) / 1000);
+}
+
+function traceInto(path: string): (line: string) => void {
+  let lines = 0;
+  return (line) => {
+    lines += 1;
+    if (lines <= TRACE_LINES_MAX) appendFileSync(path, `${line}\n`);
+  };
 }
 
 async function searchMutants({ only, seeds }: Options): Promise<boolean> {

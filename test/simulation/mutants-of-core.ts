@@ -119,8 +119,7 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     name: 'previous-entry-not-checked',
     file: 'raft/replication.js',
     breaks: 'entries are taken only behind an entry that both logs hold (§5.3, Log Matching)',
-    original:
-      'if (message.prevIndex > log.commit && !log.holds({ index: message.prevIndex, term: message.prevTerm })) {',
+    original: 'if (!log.holds({ index: message.prevIndex, term: message.prevTerm })) {',
     replacement: 'if (message.prevIndex > log.lastIndex) {',
     seedsMax: 2000,
   },
@@ -128,7 +127,7 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     name: 'conflicting-entries-kept',
     file: 'raft/replication.js',
     breaks: "entries that conflict with the leader's are removed (§5.3)",
-    original: '(entry) => entry.index > log.commit && !log.holds(entry)',
+    original: '(entry) => !log.holds(entry)',
     replacement: '(entry) => entry.index > log.lastIndex',
     seedsMax: 2000,
   },
@@ -182,6 +181,14 @@ const READ_MUTANTS: readonly Mutant[] = [
     original:
       'if (message.round > (reads.answered.get(message.from) ?? 0))\n        reads.answered.set(message.from, message.round);',
     replacement: 'reads.answered.set(message.from, reads.lastRound);',
+    seedsMax: 2000,
+  },
+  {
+    name: 'refused-heartbeat-confirms',
+    file: 'raft/raft.js',
+    breaks: 'the refusal of a heartbeat of an earlier term confirms no round of a later one (thesis §6.4)',
+    original: 'round: NO_ROUND,',
+    replacement: 'round: message.round,',
     seedsMax: 2000,
   },
   {

@@ -19,10 +19,13 @@ export class Network {
   readonly #random: Random;
   /** To whom everything takes so much longer, in ms. */
   readonly #slowTo = new Map<string, number>();
+  /** False: the specification that a trace is held against takes each message once. */
+  readonly #mayDouble: boolean;
   /** Directed pairs that nothing passes. */
   readonly #cut = new Set<string>();
 
-  constructor(world: World, random: Random) {
+  constructor(world: World, random: Random, mayDouble = true) {
+    this.#mayDouble = mayDouble;
     this.#world = world;
     this.#random = random;
   }
@@ -55,7 +58,7 @@ export class Network {
       if (!this.isCut(from, to)) deliver();
     };
     this.#arrive(to, arrived);
-    if (this.#random.chance(doubled)) this.#arrive(to, arrived);
+    if (this.#random.chance(doubled) && this.#mayDouble) this.#arrive(to, arrived);
   }
 
   /** For what a connection guards: it comes once, or the connection breaks. */

@@ -7,12 +7,15 @@ import { SimulatedCluster } from './cluster.js';
 import type { Fault } from './faults.js';
 import { describeFault, drawFaults, inject } from './faults.js';
 import { Random } from './random.js';
+import { drawSettings } from './settings.js';
 import { Client } from './workload.js';
 
 export interface RunOptions {
   readonly seed: number;
   /** Instead of what the seed draws; for finding out which faults a failure needs. */
   readonly faults?: readonly Fault[];
+  /** Takes the lines of the trace. */
+  readonly traceTo?: (line: string) => void;
 }
 
 export interface RunReport {
@@ -55,12 +58,15 @@ const PACES = [
 /** From the healing on: elections, catching up, and what was asked before. */
 const CONVERGE_MS = 10_000;
 
-export async function simulate({ seed, faults: given }: RunOptions): Promise<RunReport> {
+export async function simulate({ seed, faults: given, traceTo }: RunOptions): Promise<RunReport> {
   const random = new Random(seed);
   const nodes = random.pick([1, 2, 3, 3, 3, 3, 4, 5, 5]);
   const pace = random.pick(PACES);
   const faults = given ?? drawFaults(random.fork(), pace.stormMs);
-  const cluster = new SimulatedCluster(nodes, random.fork());
+  const cluster = new SimulatedCluster(nodes, random.fork(), {
+    settings: drawSettings(random),
+    ...(traceTo && { traceTo }),
+  });
   const { world, journal } = cluster;
   const history: Operation[] = [];
   const parts = {

@@ -21,6 +21,8 @@ export interface Pace {
   readonly leaseShare: number;
 }
 
+/** Until a machine without a process refuses the connection. */
+const CONNECT_MS = 1;
 /** Of one write under a session. */
 const ATTEMPTS_MAX = 20;
 
@@ -157,6 +159,10 @@ export class Client {
       then(answer);
     };
     const cancel = world.after(random.between(0.2, 1) * pace.patienceMs, () => settle({ type: 'silence' }));
+    if (!host.isUp) {
+      world.after(CONNECT_MS, () => settle({ type: 'failed', code: 'unavailable', outcome: 'not-applied' }));
+      return;
+    }
     network.sendOnce(this.#name, host.id, () =>
       host.arrive(({ service }) => {
         const answer = (value: Answer<T>): void =>
@@ -202,6 +208,10 @@ export class Client {
     const cancel = world.after(random.between(0.2, 1) * pace.patienceMs, giveUp);
     this.#open.add(giveUp);
     const consistency = random.chance(pace.leaseShare) ? 'lease' : 'linearizable';
+    if (!host.isUp) {
+      world.after(CONNECT_MS, () => settle({ type: 'not-applied' }));
+      return;
+    }
     network.sendOnce(this.#name, host.id, () =>
       host.arrive(({ service }) => {
         const answer = (outcome: Outcome): void =>

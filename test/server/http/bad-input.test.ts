@@ -186,7 +186,7 @@ test('unknown routes and wrong methods', async (t) => {
     '/rpc',
     '//get',
     '/watch?key=k',
-    '/sessions',
+    '/pipeline',
   ]) {
     await assertProblem(t, await fetch(url + path), 404, 'no-such-route');
   }

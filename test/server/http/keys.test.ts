@@ -53,6 +53,15 @@ test('values that are no UTF-8 travel as base64', async (t) => {
   t.like(await (await fetch(`${url}/get?key=k`)).json(), { value: 'text' });
 });
 
+test('a refused condition reflects what decided it, even where that is not applied yet', async (t) => {
+  const { url, service } = await startNode(t);
+  for (const value of ['1', '2']) await postJson(`${url}/set`, { key: 'k', value });
+  service.revision = () => 2;
+  const refused = await postJson(`${url}/set`, { key: 'k', value: '3', ifRevision: '2' });
+  t.is((await assertProblem(t, refused, 412, 'revision-mismatch')).currentRevision, '3');
+  t.is(refused.headers.get('kv-revision'), '3');
+});
+
 test('conditions of /set and /delete', async (t) => {
   const { url } = await startNode(t);
   t.is((await postJson(`${url}/set`, { key: 'k', value: '1', ifAbsent: true })).status, 200);

@@ -70,6 +70,7 @@ export function memoryService(): MemoryService {
     },
     status: () => status(service, index),
     clusterStatus: () => ({ ...status(service, index), members: [] }),
+    leaderMembers: () => Promise.resolve(undefined),
     health: (): HealthResponse => ({
       status: service.unreadyReason === undefined ? 'healthy' : 'unhealthy',
       keys: store.size,

@@ -95,6 +95,7 @@ export function rosterOf(id: string, overrides: Partial<Roster> = {}): Roster {
     self: () => ({ id, incarnation: `${id}-disk` }),
     clusterId: () => CLUSTER_ID,
     peerIncarnation: (peer) => `${peer}-disk`,
+    firstVoters: () => undefined,
     isReplaced: () => false,
     ...overrides,
   };

@@ -1,0 +1,143 @@
+/**
+ * `npm run bench:failover`: for how long no write succeeds when the leader is killed with `kill -9` under write load.
+ * From the last success before to the first one after, whichever of the writers had them.
+ */
+
+import { Agent, request } from 'node:http';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Command, InvalidArgumentError } from 'commander';
+import { PATHS } from '../api/paths.js';
+import { ROOT, startCluster, type Cluster, type ClusterNode } from './cluster.js';
+
+const NODES = 3;
+const WRITERS = 8;
+const ATTEMPT_TIMEOUT_MS = 2000;
+/** Writes go well for so long before each kill. */
+const QUIET_MS = 700;
+/** No write for so long is no failover any more. */
+const GAP_MS_MAX = 30_000;
+
+interface Options {
+  readonly kills: number;
+  readonly dir: string;
+}
+
+function parseOptions(): Options {
+  const positive = (text: string): number => {
+    if (!/^[1-9]\d{0,4}$/.test(text)) throw new InvalidArgumentError('It must be a whole number from 1 up.');
+    return Number(text);
+  };
+  return new Command('npm run bench:failover --')
+    .description(
+      `Kills the leader of ${NODES} nodes under the load of ${WRITERS} writers: shipped defaults, fsync on.`,
+    )
+    .option('--kills <n>', 'how often', positive, 30)
+    .option('--dir <path>', 'where the data is kept meanwhile; on a real disk', path.join(ROOT, 'data'))
+    .parse()
+    .opts<Options>();
+}
+
+/** When the last write succeeded, and what the longest wait for one was since `reset`. */
+class Successes {
+  lastMs = performance.now();
+  longestGapMs = 0;
+
+  note(): void {
+    const nowMs = performance.now();
+    this.longestGapMs = Math.max(this.longestGapMs, nowMs - this.lastMs);
+    this.lastMs = nowMs;
+  }
+
+  reset(): void {
+    this.longestGapMs = 0;
+  }
+}
+
+/** Writes one after the other; goes to the next node whenever one does not take it. */
+async function writer(
+  name: string,
+  nodes: readonly ClusterNode[],
+  successes: Successes,
+  stop: AbortSignal,
+): Promise<void> {
+  const agent = new Agent({ keepAlive: true });
+  let at = 0;
+  for (let count = 0; !stop.aborted; count += 1) {
+    const node = nodes[at % nodes.length];
+    if (node === undefined) return;
+    const body = JSON.stringify({ key: `${name}/${count % 100}`, value: `${count}` });
+    if (await put(agent, node.http, body)) successes.note();
+    else {
+      at += 1;
+      await delay(5);
+    }
+  }
+  agent.destroy();
+}
+
+function put(agent: Agent, address: string, body: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const sending = request(`http://${address}${PATHS.set}`, {
+      method: 'POST',
+      agent,
+      timeout: ATTEMPT_TIMEOUT_MS,
+    });
+    sending.on('timeout', () => sending.destroy());
+    sending.on('error', () => resolve(false));
+    sending.on('response', (response) => {
+      response.resume();
+      response.on('error', () => resolve(false));
+      response.on('end', () => resolve(response.statusCode === 200));
+    });
+    sending.end(body);
+  });
+}
+
+async function failover(cluster: Cluster, successes: Successes): Promise<number> {
+  await delay(QUIET_MS);
+  const leader = await cluster.leader();
+  successes.reset();
+  await cluster.kill(leader);
+  const killedMs = performance.now();
+  while (successes.lastMs < killedMs && performance.now() - killedMs < GAP_MS_MAX) await delay(5);
+  // Another wait, once the first writer is through, would belong to it, too.
+  await delay(QUIET_MS);
+  const gapMs = successes.longestGapMs;
+  await cluster.restart(leader);
+  return gapMs;
+}
+
+async function main(): Promise<void> {
+  const { kills, dir } = parseOptions();
+  const abort = new AbortController();
+  process.once('SIGINT', () => abort.abort(new Error('interrupted')));
+  const cluster = await startCluster(NODES, dir, abort.signal);
+  const stopWriting = new AbortController();
+  const successes = new Successes();
+  const writers = Array.from({ length: WRITERS }, (_, at) => {
+    const nodes = cluster.nodes
+      .map((__, from) => cluster.nodes[(from + at) % NODES])
+      .filter((node) => node !== undefined);
+    return writer(`w${at}`, nodes, successes, stopWriting.signal);
+  });
+  const gapsMs: number[] = [];
+  try {
+    for (let kill = 1; kill <= kills; kill += 1) {
+      abort.signal.throwIfAborted();
+      gapsMs.push(await failover(cluster, successes));
+      console.log(`kill ${kill}: ${Math.round(gapsMs.at(-1) ?? 0)} ms without a write`);
+    }
+  } finally {
+    stopWriting.abort();
+    await Promise.all(writers);
+    await cluster.stop();
+  }
+  const sorted = gapsMs.toSorted((a, b) => a - b);
+  const at = (share: number): number => Math.round(sorted[Math.floor(share * (sorted.length - 1))] ?? 0);
+  console.log(
+    `${kills} kills: median ${at(0.5)} ms, 90th percentile ${at(0.9)} ms, worst ${at(1)} ms without a successful write`,
+  );
+}
+
+await main();
