@@ -23,7 +23,7 @@ function number(text: string): number {
 }
 
 async function main(): Promise<void> {
-  const options = new Command('simulate')
+  const program = new Command('simulate')
     .description(
       'Whole clusters in one process, on simulated clock, network and disk, from seeds that replay exactly.',
     )
@@ -34,10 +34,10 @@ async function main(): Promise<void> {
       '--trace <path>',
       `append what the cores of the one seed do to a file: the first ${TRACE_LINES_MAX} steps`,
     )
-    .parse()
-    .opts<Options>();
+    .parse();
+  const options = program.opts<Options>();
   if (options.trace !== undefined && options.seed === undefined)
-    throw new Error('--trace is of one run: give --seed as well');
+    program.error('simulate: --trace is of one run; give --seed as well');
   const traceTo = options.trace === undefined ? undefined : traceInto(options.trace);
   const total = newTotal();
   const startMs = performance.now();
