@@ -14,6 +14,7 @@ import {
   giveVote,
   leaderOf,
   resetElectionTimer,
+  termToAskFor,
 } from './state.js';
 import { ownVote, traceReceived, traceSent } from './trace.js';
 
@@ -41,7 +42,8 @@ function askForVotes(state: RaftState, transfer: boolean): void {
   const preVote = state.current.role === 'pre-candidate';
   for (const to of voters(state.configuration)) {
     if (to === state.id) continue;
-    if (preVote) state.outbox.push({ type: 'preVote', from: state.id, to, term: state.term + 1, ...last });
+    if (preVote)
+      state.outbox.push({ type: 'preVote', from: state.id, to, term: termToAskFor(state), ...last });
     // The candidate's own vote and term are durable before anybody can count on them.
     else {
       const { id: from, term } = state;
@@ -102,8 +104,15 @@ export function onPreVote(state: RaftState, message: PreVote): void {
 
 export function onPreVoteResponse(state: RaftState, message: PreVoteResponse): void {
   if (state.current.role !== 'pre-candidate') return;
+  const asked = termToAskFor(state);
   // A grant names the term that was asked for; one for another attempt counts for nothing.
-  if (message.granted && message.term !== state.term + 1) return;
+  if (message.granted ? message.term !== asked : message.term < state.term) return;
+  if (message.term >= asked && !message.granted) {
+    // The next attempt will be above it.
+    state.heardTerm = message.term;
+    becomeFollower(state, state.term, undefined);
+    return;
+  }
   countVote(state, message.from, message.granted);
 }
 

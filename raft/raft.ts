@@ -106,9 +106,9 @@ export class Raft {
       refuse(state, message, `it is from ${message.from} to ${message.to}`);
       return;
     }
-    // Pre-votes ask and answer about a term that nobody is in yet; all else is about the sender's own.
+    // Pre-votes ask and answer about terms without entering them; all else is about the sender's own.
     if (message.type === 'preVote') onPreVote(state, message);
-    else if (message.type === 'preVoteResponse' && message.granted) onPreVoteResponse(state, message);
+    else if (message.type === 'preVoteResponse') onPreVoteResponse(state, message);
     // An election that is put off changes nothing, the term included.
     else if (message.type === 'requestVote' && message.term >= state.term && putsOff(state, message))
       answerVote(state, message, false);
@@ -141,9 +141,7 @@ export class Raft {
     const lead = state.current.role === 'leader' ? state.current : undefined;
     switch (message.type) {
       case 'preVote':
-        break;
       case 'preVoteResponse':
-        onPreVoteResponse(state, message);
         break;
       case 'requestVote':
         onRequestVote(state, message);

@@ -15,7 +15,7 @@ import { Progress } from './progress.js';
 import type { LeaderReads } from './reads.js';
 import { newReads } from './reads.js';
 import type { Trace } from './trace.js';
-import { traceStep } from './trace.js';
+import { traceSkipped, traceStep } from './trace.js';
 
 export interface RaftOptions {
   readonly id: NodeId;
@@ -85,6 +85,11 @@ export interface RaftState {
   term: Term;
   /** Invariant: once set, fixed for the rest of the term (§5.2). */
   vote: NodeId | undefined;
+  /**
+   * The latest term that a refused pre-vote told of; the next campaign is in one above. It is entered by that, or by a message of
+   * somebody who is in it, never by the refusal: pre-votes change nobody's term (thesis §9.6).
+   */
+  heardTerm: Term;
   /** What of term, vote and commit index the last append carried. */
   written: HardState;
   /** The same of the last append that is durable. */
@@ -152,6 +157,7 @@ export function newState(options: RaftOptions, seed: RaftSeed): RaftState {
     log,
     term: seed.hardState.term,
     vote: seed.hardState.vote,
+    heardTerm: seed.hardState.term,
     written: seed.hardState,
     stored: seed.hardState,
     current: { role: 'follower', leader: undefined },
@@ -189,6 +195,11 @@ function adoptTerm(state: RaftState, term: Term): void {
   state.vote = undefined;
 }
 
+/** The term that a campaign would be in. */
+export function termToAskFor(state: RaftState): Term {
+  return Math.max(state.term, state.heardTerm) + 1;
+}
+
 /** The only place where a vote is given. It must be durable before it is told: the answer goes behind the append. */
 export function giveVote(state: RaftState, candidate: NodeId): void {
   invariant(state.vote === undefined || state.vote === candidate, `a second vote in term ${state.term}`);
@@ -222,7 +233,9 @@ export function becomePreCandidate(state: RaftState): void {
 
 /** §5.2: a new term, and its own vote. */
 export function becomeCandidate(state: RaftState): void {
-  adoptTerm(state, state.term + 1);
+  const next = termToAskFor(state);
+  traceSkipped(state, next);
+  adoptTerm(state, next);
   changeRole(state, { role: 'candidate', votes: new Map() });
   giveVote(state, state.id);
   traceStep(state, 'BecomeCandidate');

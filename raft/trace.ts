@@ -6,7 +6,7 @@
 
 import type { NodeId } from '../membership/configuration.js';
 import { voters } from '../membership/configuration.js';
-import type { HardState, Index } from './entry.js';
+import type { HardState, Index, Term } from './entry.js';
 import type { AppendEntriesResponse, Message, RequestVoteResponse } from './messages.js';
 import { NO_ROUND, isResponse } from './messages.js';
 import type { RaftState, Role } from './state.js';
@@ -35,6 +35,18 @@ export type Trace = (event: TraceEvent) => void;
 /** The state is that after the step, but for `InitState` and `Ready`. */
 export function traceStep(state: RaftState, name: Step): void {
   state.options.trace?.(eventOf(state, name));
+}
+
+/**
+ * A campaign goes to term `next`, beyond the one that follows: the specification takes every step in between, as a candidate
+ * whose requests are lost.
+ */
+export function traceSkipped(state: RaftState, next: Term): void {
+  if (state.options.trace === undefined) return;
+  for (let term = state.term + 1; term < next; term += 1) {
+    const skipped = { term, vote: state.id, commit: state.log.commit };
+    state.options.trace({ ...eventOf(state, 'BecomeCandidate'), role: 'candidate', state: skipped });
+  }
 }
 
 /** So many entries are about to be appended to the leader's log. */

@@ -121,7 +121,8 @@ test('a number is pending no more once its call has failed or was given up', asy
   t.deepEqual(sessions(node), ['41/0/0', '41/1/1', '41/2/2', '41/3/3']);
 });
 
-test('the window: a write waits for the oldest one, in order, and within its own time', async (t) => {
+// Serial: a thousand requests at once would make the node of a test beside it look hung.
+test.serial('the window: a write waits for the oldest one, in order, and within its own time', async (t) => {
   const oldest = held(written());
   const node = await scripted(t, byValue({ oldest: oldest.step }));
   node.scriptSessions(granted('41'));
@@ -261,7 +262,7 @@ test('an opening that nobody waits for is broken off', async (t) => {
   const node = await scripted(t, written());
   let closed: Promise<unknown> | undefined;
   node.scriptSessions((_response, _seen, socket) => void (closed = once(socket, 'close')), granted());
-  const kv = clientOf(t, node.address);
+  const kv = clientOf(t, node.address, PATIENT);
   const stop = new AbortController();
   const calls = [1, 2].map((n) => errorOf(t, kv.set('k', String(n), { signal: stop.signal })));
   await node.arrived(1, 'openings');

@@ -122,8 +122,8 @@ test('thesis §4.2.3, §6.4.1: news of a later term does not end the loyalty tha
   cluster.lose = () => true;
   const last = { lastIndex: log.lastIndex, lastTerm: term };
   const ask = { type: 'requestVote', from: 'c', to: 'b', term: term + 1, ...last } as const;
-  // c campaigned while the leader was silent; its late answer to an old pre-vote comes before its request.
-  cluster.step({ type: 'preVoteResponse', from: 'c', to: 'b', term: term + 1, granted: false });
+  // c campaigned while the leader was silent; its late answer to an old request comes before its own.
+  cluster.step({ type: 'requestVoteResponse', from: 'c', to: 'b', term: term + 1, granted: false });
   t.is(cluster.state('b').term, term + 1);
   cluster.step({ ...ask, transfer: false });
   t.like(cluster.sent.at(-1), { type: 'requestVoteResponse', granted: false });
@@ -343,6 +343,27 @@ test('thesis §9.6: a refusal in a later term is learned from', (t) => {
   cluster.run(4 * MAX);
   t.truthy(cluster.leader);
   t.true(cluster.state('a').term > 6);
+});
+
+test('thesis §9.6: a refusal changes no term, and leads to the next attempt in a term above it', (t) => {
+  const { raft } = new Cluster({ ids: ['a', 'b', 'c'], terms: { a: 3 } }).node('a');
+  const answer = (from: string, term: number, granted: boolean): Message => ({
+    ...{ type: 'preVoteResponse', from, to: 'a', term, granted },
+  });
+  const wait = (): void => {
+    while (raft.state.current.role !== 'pre-candidate') raft.tick();
+  };
+  raft.step(answer('b', 8, false));
+  t.is(raft.state.term, 3, 'nobody asked');
+  wait();
+  raft.step(answer('b', 8, false));
+  t.like(raft.state, { term: 3, current: { role: 'follower' } });
+  wait();
+  t.is(raft.ready().messages.at(-1)?.term, 9);
+  raft.step(answer('b', 4, true));
+  t.is(raft.state.current.role, 'pre-candidate', 'a grant for the first attempt');
+  raft.step(answer('b', 9, true));
+  t.like(raft.state, { term: 9, vote: 'a', current: { role: 'candidate' } });
 });
 
 // ---- §10.2.1: the leader's disk write in parallel

@@ -63,8 +63,6 @@ const NOBODY = '0';
 export interface Report {
   readonly lines: number;
   readonly names: ReadonlyMap<string, number>;
-  /** Terms that came by a refused pre-vote, which is not in the trace. */
-  readonly learnedTerms: number;
 }
 
 /** @throws Error that names the first line that does not follow from those before */
@@ -79,7 +77,7 @@ export function checkTrace(lines: readonly Line[]): Report {
       throw new Error(`line ${at + 1}: ${why}\n${JSON.stringify(line)}`, { cause: error });
     }
   });
-  return { lines: lines.length, names: model.names, learnedTerms: model.learnedTerms };
+  return { lines: lines.length, names: model.names };
 }
 
 function must(holds: boolean, otherwise: string): asserts holds {
@@ -88,7 +86,6 @@ function must(holds: boolean, otherwise: string): asserts holds {
 
 class Model {
   readonly names = new Map<string, number>();
-  learnedTerms = 0;
   readonly #nodes = new Map<string, NodeModel>();
   readonly #network = new Map<string, Sent[]>();
   readonly #leaders = new Map<number, string>();
@@ -122,7 +119,7 @@ class Model {
       return;
     }
     if (name.startsWith('Send')) this.#send(node, event);
-    else if (name === 'BecomeFollower') this.#becomeFollower(node, event);
+    else if (name === 'BecomeFollower') node.role = 'StateFollower';
     else if (name === 'BecomeCandidate') becomeCandidate(node, nid);
     else if (name === 'BecomeLeader') this.#becomeLeader(node, nid);
     else if (name === 'Commit') this.#commit(node);
@@ -168,14 +165,6 @@ class Model {
       durable: { ...state, log: recovered },
       follows: undefined,
     });
-  }
-
-  #becomeFollower(node: NodeModel, { state }: Event): void {
-    if (node.follows === undefined && state.term > node.term) {
-      this.learnedTerms += 1;
-      enterTerm(node, state.term);
-    }
-    node.role = 'StateFollower';
   }
 
   #becomeLeader(node: NodeModel, id: string): void {

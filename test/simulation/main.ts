@@ -28,7 +28,7 @@ function number(text: string): number {
 }
 
 async function main(): Promise<void> {
-  const options = new Command('simulate')
+  const program = new Command('simulate')
     .description(
       'Whole clusters in one process, on simulated clock, network and disk, from seeds that replay exactly.',
     )
@@ -42,14 +42,14 @@ async function main(): Promise<void> {
     .option('--mutants', 'break the product in each of the listed ways, and see that the simulator finds it')
     .option('--only <name>', 'with --mutants: this one')
     .option('--seeds <n>', "with --mutants: so many seeds, instead of each one's bound", number)
-    .parse()
-    .opts<Options>();
+    .parse();
+  const options = program.opts<Options>();
   if (options.mutants === true) {
     if (!(await searchMutants(options))) process.exitCode = 1;
     return;
   }
   if (options.trace !== undefined && options.seed === undefined)
-    throw new Error('--trace is of one run: give --seed as well');
+    program.error('simulate: --trace is of one run; give --seed as well');
   const traceTo = options.trace === undefined ? undefined : traceInto(options.trace);
   const total = newTotal();
   const startMs = performance.now();
