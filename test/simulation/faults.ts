@@ -87,9 +87,11 @@ export function inject(cluster: SimulatedCluster, fault: Fault, random: Random):
       for (const b of hosts) if (a !== b && from(a.id) && to(b.id)) network.cut(a.id, b.id);
   };
   /** Alone or with few others, a leader appends what is lost later. */
-  const leaveWithFew = (elected: Host, healLater: (task: () => void) => void): void => {
+  const leaveWithFew = (elected: Host, healLater: (task: () => void) => void, favourite?: Host): void => {
     world.after(random.chance(0.5) ? 0 : random.between(0, 15), () => {
-      const company = new Set(hosts.filter((host) => host === elected || random.chance(0.25)));
+      const company = new Set(
+        hosts.filter((host) => host === elected || random.chance(host === favourite ? 0.6 : 0.25)),
+      );
       const isWithin = (id: string): boolean => [...company].some((host) => host.id === id);
       cutOff(isWithin, (id) => !isWithin(id));
       if (random.chance(0.5)) cutOff((id) => !isWithin(id), isWithin);
@@ -148,7 +150,7 @@ export function inject(cluster: SimulatedCluster, fault: Fault, random: Random):
       const next = (elected: Host): void => {
         if (world.nowMs >= untilMs) return;
         network.heal();
-        leaveWithFew(elected, (task) => void world.after(untilMs - world.nowMs, task));
+        leaveWithFew(elected, (task) => void world.after(untilMs - world.nowMs, task), victim);
         cluster.whenElected(next);
       };
       cluster.whenElected(next);

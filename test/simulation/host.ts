@@ -31,7 +31,7 @@ import { Disk } from './disk.js';
 import type { Journal } from './journal.js';
 import type { Network } from './network.js';
 import type { Oracle } from './oracle.js';
-import { checkState } from './oracle.js';
+import { checkState, watchProposals } from './oracle.js';
 import type { Random } from './random.js';
 import type { RaftSettings } from './settings.js';
 import type { World } from './world.js';
@@ -252,6 +252,7 @@ export class Host {
         broken: fail,
       },
     );
+    watchProposals(node, fail);
     const running = this.#assemble(node, clock, state, configuration);
     this.lastNode = node;
     this.observed = { state: node.state, disk: this.disk.durable };

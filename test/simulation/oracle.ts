@@ -10,6 +10,8 @@ import { invariant } from '../../raft/assert.js';
 import type { Entry, Index } from '../../raft/entry.js';
 import type { Message } from '../../raft/messages.js';
 import { holdsLease } from '../../raft/reads.js';
+import type { RaftState } from '../../raft/state.js';
+import type { Node } from '../../server/node.js';
 import type { Disk } from './disk.js';
 import type { Host } from './host.js';
 
@@ -18,6 +20,9 @@ export class Oracle {
   committed: Index = 0;
   /** Where each value was set without a session: clients never use one twice. */
   readonly #setAt = new Map<string, Index>();
+
+  /** The newest heartbeat round of each leader and term. */
+  readonly #rounds = new Map<string, number>();
 
   /** To be called after every event. */
   observe(hosts: readonly Host[]): void {
@@ -38,8 +43,20 @@ export class Oracle {
     );
   }
 
+  /** An answer names a round that the receiver began in that very term, or none: it confirms reads (thesis §6.4). */
+  #checkRound(message: Message): void {
+    if (message.type === 'heartbeat') this.#rounds.set(`${message.from}/${message.term}`, message.round);
+    if (message.type !== 'heartbeatResponse') return;
+    const begun = this.#rounds.get(`${message.to}/${message.term}`) ?? 0;
+    invariant(
+      message.round <= begun,
+      `${message.from} answers round ${message.round}, but ${message.to} began ${begun} in term ${message.term}`,
+    );
+  }
+
   /** A message leaves: what it promises is on the disk, or the disk has promised to ignore its term for good. */
   sent(message: Message, { disk }: Host, to: Host | undefined): void {
+    this.#checkRound(message);
     const { hardState } = disk.log;
     if (hardState !== undefined && hardState.term > message.term) return;
     const what = `${message.type} of ${message.from} to ${message.to} in term ${message.term}`;
@@ -51,6 +68,7 @@ export class Oracle {
       case 'requestVoteResponse':
         if (!message.granted) return;
         invariant(termIsDurable && hardState.vote === message.to, `${what}: the vote is not on disk`);
+        if (to?.node?.state.term === message.term) checkUpToDate(what, disk, to.node.state);
         return;
       case 'appendEntriesResponse': {
         if (!message.success) return;
@@ -82,6 +100,34 @@ export class Oracle {
     invariant(before === entry.index, `${value} is set by entry ${before}, and by ${entry.index} again`);
     this.#setAt.set(value, entry.index);
   }
+}
+
+/** A vote goes to a log that is at least as up to date as the voter's (§5.4.1). */
+function checkUpToDate(what: string, { entries }: Disk, { log, term }: Readonly<RaftState>): void {
+  const last = entries.at(-1);
+  // Entries of this very term came after the vote, from the one who won without it.
+  if (last === undefined || last.term === term) return;
+  const better = log.lastTerm > last.term || (log.lastTerm === last.term && log.lastIndex >= last.index);
+  invariant(better, `${what}: the candidate lacks entry ${last.index} of term ${last.term}`);
+}
+
+/**
+ * From now on: that another entry stands in a proposal's place is said only once one is applied there. Until then another log may
+ * hold the proposal, and its node be elected and commit it (§5.4.2, Figure 8).
+ */
+export function watchProposals(node: Node, fail: (error: unknown) => void): void {
+  const propose = node.propose.bind(node);
+  node.propose = (command) => {
+    const settled = propose(command);
+    const { lastIndex } = node.state.log;
+    void settled.then(({ status }) => {
+      if (status === 'displaced' && node.appliedIndex < lastIndex)
+        fail(
+          new Error(`${node.state.id} calls a proposal displaced before it has applied entry ${lastIndex}`),
+        );
+    });
+    return settled;
+  };
 }
 
 /** After a crash: the state on the disk is that of the log up to its applied index. */
