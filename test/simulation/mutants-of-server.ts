@@ -9,7 +9,7 @@ const LOOP_MUTANTS: readonly Mutant[] = [
     breaks: 'a vote survives a restart (Figure 2, "Persistent state")',
     original: '{ entries, hardState }, () => {',
     replacement: '{ entries, hardState: { ...hardState, vote: undefined } }, () => {',
-    seedsMax: 2000,
+    seedsMax: 20,
   },
   {
     name: 'term-not-persisted',
@@ -17,7 +17,7 @@ const LOOP_MUTANTS: readonly Mutant[] = [
     breaks: 'the term survives a restart (Figure 2, "Persistent state")',
     original: 'hardState === undefined ? { entries }',
     replacement: 'hardState === undefined || entries.length === 0 ? { entries }',
-    seedsMax: 2000,
+    seedsMax: 20,
   },
   {
     name: 'acknowledged-before-fsync',
@@ -28,7 +28,7 @@ const LOOP_MUTANTS: readonly Mutant[] = [
       '        const { entries, hardState } = append;\n' +
       '        const messages = [];\n' +
       '        this.#ports.transport.send(append.messages);\n',
-    seedsMax: 2000,
+    seedsMax: 20,
   },
   {
     name: 'applied-told-before-written',
@@ -38,7 +38,7 @@ const LOOP_MUTANTS: readonly Mutant[] = [
       'this.#store.write({ applied, ...set.changes() }, () => {\n                this.#applied = applied;',
     replacement:
       'this.#applied = applied;\n            this.#store.write({ applied, ...set.changes() }, () => {',
-    seedsMax: 2000,
+    seedsMax: 20,
   },
   {
     name: 'applied-index-apart',
@@ -52,7 +52,7 @@ const LOOP_MUTANTS: readonly Mutant[] = [
       '                    writing = false;\n' +
       '                    done();\n' +
       '                });',
-    seedsMax: 2000,
+    seedsMax: 300,
   },
   {
     name: 'truncation-not-persisted',
@@ -60,7 +60,7 @@ const LOOP_MUTANTS: readonly Mutant[] = [
     breaks: 'entries that were replaced are gone from the disk (§5.3)',
     original: 'disk.entries.length = first.index - 1;',
     replacement: 'disk.entries.length = Math.max(disk.entries.length, first.index - 1);',
-    seedsMax: 2000,
+    seedsMax: 100,
   },
 ];
 
@@ -71,7 +71,7 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
     breaks: 'a lost entry may still be committed from another log; nothing is certain yet (Figure 8)',
     original: "this.#waiting.get(index)?.settle({ status: 'unresolved' });",
     replacement: "this.#waiting.get(index)?.settle({ status: 'displaced' });",
-    seedsMax: 2000,
+    seedsMax: 300,
   },
   {
     name: 'result-of-another-entry',
@@ -79,7 +79,7 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
     breaks: 'a proposal is answered with the result of its own entry, by term and index',
     original: 'if (waiting.term !== term || result === undefined)',
     replacement: 'if (result === undefined)',
-    seedsMax: 2000,
+    seedsMax: 200,
   },
   {
     name: 'lost-forwarding-is-no-refusal',
@@ -87,7 +87,7 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
     breaks: 'a forwarded write without an answer may be applied: it is not proposed again',
     original: "if (outcomeOf(error) === 'unknown')\n        return { status: 'unresolved' };",
     replacement: '',
-    seedsMax: 2000,
+    seedsMax: 20,
   },
   {
     name: 'stopping-settles-displaced',
@@ -97,7 +97,7 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
       "for (const { settle } of this.#waiting.values())\n            settle({ status: 'unresolved' });",
     replacement:
       "for (const { settle } of this.#waiting.values())\n            settle({ status: 'displaced' });",
-    seedsMax: 2000,
+    seedsMax: 20,
   },
   {
     name: 'unresolved-tried-again',
@@ -105,7 +105,7 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
     breaks: 'a write whose fate is unknown is not proposed again',
     original: "case 'unresolved':\n",
     replacement: "case 'unresolved': return undefined;\n",
-    seedsMax: 2000,
+    seedsMax: 20,
   },
   {
     name: 'read-ahead-of-applied',
@@ -113,7 +113,7 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
     breaks: 'a read waits until its index is applied here (§8)',
     original: 'if (index !== undefined && index <= node.appliedIndex)',
     replacement: 'if (index !== undefined)',
-    seedsMax: 2000,
+    seedsMax: 20,
   },
   {
     name: 'read-shares-an-asked-index',
@@ -128,7 +128,7 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
       '        return this.#asking.finally(() => {\n' +
       '            this.#gathering = undefined;\n' +
       '        });',
-    seedsMax: 2000,
+    seedsMax: 20,
   },
 ];
 
@@ -140,7 +140,7 @@ const SESSION_MUTANTS: readonly Mutant[] = [
       'a write that comes again under its session gets its first result, and changes nothing (thesis §6.3)',
     original: 'set.put(resultRow(clientId, seq), encodeResult(fingerprint(write), result));',
     replacement: '',
-    seedsMax: 2000,
+    seedsMax: 20,
   },
   {
     name: 'session-not-forgetting-for-good',
@@ -148,7 +148,7 @@ const SESSION_MUTANTS: readonly Mutant[] = [
     breaks: 'a number below the lowest pending one is never applied again (thesis §6.3)',
     original: 'if (tag.seq < session.lowestPending || tag.seq < tag.lowestPending)',
     replacement: 'if (tag.seq < tag.lowestPending)',
-    seedsMax: 2000,
+    seedsMax: 50,
   },
   {
     name: 'session-results-apart',
@@ -158,7 +158,7 @@ const SESSION_MUTANTS: readonly Mutant[] = [
     replacement:
       'const { puts, deletes } = set.changes();\n' +
       '            this.#store.write({ applied, puts: puts.filter(([row]) => row[0] !== 0x72), deletes }, () => {',
-    seedsMax: 2000,
+    seedsMax: 20,
   },
   {
     name: 'log-time-of-the-node',
@@ -166,7 +166,7 @@ const SESSION_MUTANTS: readonly Mutant[] = [
     breaks: 'expiry is decided by the stamps in the log, not by the clock of the node that applies',
     original: 'stampMs: readStamp(data)',
     replacement: 'stampMs: readStamp(data) + performance.now()',
-    seedsMax: 2000,
+    seedsMax: 20,
   },
   {
     name: 'uncertainty-forgotten',
@@ -174,7 +174,7 @@ const SESSION_MUTANTS: readonly Mutant[] = [
     breaks: 'once an attempt may have been applied, no later refusal makes it "not-applied"',
     original: "uncertain ||= outcome?.status === 'unresolved';",
     replacement: '',
-    seedsMax: 2000,
+    seedsMax: 100,
   },
 ];
 
