@@ -44,6 +44,9 @@ interface Course {
   ticket: Ticket | undefined;
 }
 
+/** Timers of Node.js may fire a millisecond early. What is then left of a call's time is no time for another attempt. */
+const TIMER_MS = 2;
+
 const now = () => performance.now();
 
 /** Carries out the operation. Rejects with a `KVError` only. */
@@ -90,7 +93,7 @@ async function attempts<T>(
     if (failure.outcome === 'unknown') course.outcome = 'unknown';
     if (isStopped()) throw stopped(context, limits, course.outcome);
     const resumeMs = resumption(context, operation, course, result);
-    if (resumeMs === undefined || resumeMs >= course.deadlineMs) throw rejection(failure, course);
+    if (resumeMs === undefined || resumeMs + TIMER_MS >= course.deadlineMs) throw rejection(failure, course);
     await sleep(resumeMs - now(), course.stop);
   }
 }
