@@ -70,6 +70,8 @@ export class ClusterInvariants {
   readonly #leaders = new Map<Term, NodeId>();
   readonly #votes = new Map<string, NodeId>();
   readonly #committed: (Entry | undefined)[] = [];
+  /** By index: a term by which the entry was committed; the lowest that is known. */
+  readonly #committedBy: (Term | undefined)[] = [];
   /** How the logs ended when they were last compared: most steps change none. */
   #ends: readonly string[] = [];
   readonly #seen = new Map<NodeId, Seen>();
@@ -93,8 +95,12 @@ export class ClusterInvariants {
     this.#checkLogMatching(nodes);
   }
 
-  /** State Machine Safety (§5.4.3): no two nodes apply different entries at one index, and none skips one. */
-  applied(id: NodeId, entry: Entry): void {
+  /**
+   * State Machine Safety (§5.4.3): no two nodes apply different entries at one index, and none skips one. `term` is that of
+   * the node: it was told by a leader of that term or of an earlier one that the entry is committed.
+   */
+  applied(id: NodeId, entry: Entry, term: Term): void {
+    this.#committedBy[entry.index] = Math.min(this.#committedBy[entry.index] ?? Infinity, term);
     const known = this.#committed[entry.index];
     if (known === undefined) {
       this.#committed[entry.index] = entry;
@@ -125,10 +131,14 @@ export class ClusterInvariants {
     this.#votes.set(key, disk.vote);
   }
 
-  /** Leader Completeness (§5.4.3): a new leader's log holds everything that was ever applied anywhere. */
+  /**
+   * Leader Completeness (§5.4.3): a new leader's log holds everything that was committed in earlier terms. Not what came later: a
+   * candidate that stood still may count its votes when its term is long over.
+   */
   #checkCompleteness(state: Readonly<RaftState>): void {
     this.#committed.forEach((entry) => {
       if (entry === undefined || entry.index <= state.log.base.index) return;
+      if ((this.#committedBy[entry.index] ?? Infinity) >= state.term) return;
       const term = state.log.termAt(entry.index);
       invariant(
         term === entry.term,

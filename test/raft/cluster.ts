@@ -355,7 +355,7 @@ export class Cluster {
       invariant(entry.index === from + at, `node ${node.id} skips entry ${from + at}`);
       const durable = node.disk.entries[entry.index - 1]?.term === entry.term;
       invariant(durable, `node ${node.id} applies entry ${entry.index}, which its disk lacks`);
-      this.#invariants.applied(node.id, entry);
+      this.#invariants.applied(node.id, entry, node.raft.state.term);
       node.applied.push(entry);
       if (node.waiting.get(entry.index) === entry.term) this.acknowledged.push(entry);
       node.waiting.delete(entry.index);

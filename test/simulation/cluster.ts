@@ -176,7 +176,7 @@ export class SimulatedCluster {
     for (let index = from + 1; index <= appliedIndex; index += 1) {
       const entry = disk.entries[index - 1];
       if (entry === undefined) throw new Error(`${id} applied entry ${index}, which its log does not hold`);
-      this.#invariants.applied(id, entry);
+      this.#invariants.applied(id, entry, node.state.term);
       this.oracle.applied(entry);
     }
     this.#appliedSeen.set(id, appliedIndex);
