@@ -27,6 +27,8 @@ export function electionTimeout(state: RaftState): void {
 }
 
 function mayCampaign(state: RaftState): boolean {
+  // Neither a state that is lost nor a log that is about to be replaced can lead.
+  if (state.log.lacksState || state.installing !== undefined) return false;
   return !state.stalled && memberOf(state.configuration, state.id)?.voter === true;
 }
 

@@ -24,6 +24,10 @@ export function sendAppends(state: RaftState, lead: Leadership, fetches: Fetch[]
   const through = state.stalled ? state.log.lastIndex : state.handedOut;
   for (const [to, progress] of lead.progress) {
     while (progress.next <= through && !progress.paused) {
+      if (progress.next <= state.log.base.index) {
+        progress.needsSnapshot();
+        break;
+      }
       const { appendBytesMax: bytesMax } = state.options;
       const entries = state.log.entries(progress.next, through, bytesMax);
       if (entries === undefined) {
@@ -40,7 +44,11 @@ export function sendAppends(state: RaftState, lead: Leadership, fetches: Fetch[]
 function sendAppend(state: RaftState, to: string, progress: Progress, entries: readonly Entry[]): void {
   const prevIndex = progress.next - 1;
   const prevTerm = state.log.termAt(prevIndex);
-  if (prevTerm === undefined) return;
+  if (prevTerm === undefined) {
+    // The log was compacted beyond what is on its way.
+    progress.needsSnapshot();
+    return;
+  }
   const request: AppendEntries = {
     type: 'appendEntries',
     from: state.id,
@@ -106,7 +114,7 @@ export function onAppendResponse(state: RaftState, lead: Leadership, message: Ap
     progress.refused(message.index, state.log.lastIndexOfTermAtMost(message.hintIndex, message.hintTerm));
     return;
   }
-  if (progress.acknowledged(message.index)) advanceCommit(state);
+  if (progress.acknowledged(message.index, state.log.base.index)) advanceCommit(state);
   maybeHandOver(state, lead);
 }
 
@@ -114,6 +122,7 @@ export function onHeartbeatResponse(state: RaftState, lead: Leadership, message:
   const progress = lead.progress.get(message.from);
   if (progress === undefined || message.round > lead.reads.lastRound) return;
   progress.contactTick = state.now;
+  progress.wantsSnapshot = message.needsSnapshot;
   heartbeatAnswered(state, lead, message);
 }
 
@@ -151,6 +160,8 @@ export function onAppendEntries(state: RaftState, message: AppendEntries): void 
     return;
   }
   heardOfLeader(state);
+  // What it would be compared with is about to go; the leader asks again.
+  if (state.installing?.replacesLog === true) return;
   // Up to the commit index the logs match anyway (Leader Completeness, §5.4.3), compacted entries included; the leader
   // is told to go on from there.
   if (message.prevIndex < log.commit) {
@@ -222,11 +233,12 @@ export function onHeartbeat(state: RaftState, message: Heartbeat): void {
     to: message.from,
     term: state.term,
     round: message.round,
+    needsSnapshot: state.log.lacksState ? state.log.base.index : 0,
     ...echo(message),
   });
 }
 
-function heardOfLeader(state: RaftState): void {
+export function heardOfLeader(state: RaftState): void {
   state.leaderTick = state.now;
   resetElectionTimer(state);
 }

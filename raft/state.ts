@@ -6,10 +6,10 @@
 import type { Configuration, NodeId } from '../membership/configuration.js';
 import { voters } from '../membership/configuration.js';
 import { invariant } from './assert.js';
-import type { HardState, Index, Position, Term } from './entry.js';
+import type { HardState, Index, Position, Snapshot, Term } from './entry.js';
 import type { LogSeed } from './log.js';
 import { RaftLog } from './log.js';
-import type { Message } from './messages.js';
+import type { InstallSnapshot, InstallSnapshotResponse, Message } from './messages.js';
 import type { Window } from './progress.js';
 import { Progress } from './progress.js';
 import type { LeaderReads } from './reads.js';
@@ -133,11 +133,26 @@ export interface RaftState {
     | undefined;
   /** What the state machine is applying now: its last index. */
   applying: Index | undefined;
+  /** What the state machine is being restored from. Nothing is applied meanwhile; with `replacesLog`, nothing is appended either. */
+  installing:
+    | {
+        readonly snapshot: Snapshot;
+        readonly replacesLog: boolean;
+        /** What it is the answer to. */
+        readonly last: InstallSnapshot;
+        handedOut: boolean;
+      }
+    | undefined;
+  /** A snapshot has taken the log's place; the disk learns of it with the next append. */
+  newBase: Position | undefined;
 
   /** To be sent at once. */
   readonly outbox: Message[];
   /** To be sent once everything up to now is durable. */
   readonly afterAppend: Message[];
+  /** Pieces of a snapshot for this node, and what others answered to those it sent. */
+  readonly chunks: InstallSnapshot[];
+  readonly chunkAnswers: InstallSnapshotResponse[];
   /** Reads that lost their leader. */
   readonly failedReads: number[];
   /** Messages that no correct peer sends, refused: for the log. */
@@ -171,8 +186,12 @@ export function newState(options: RaftOptions, seed: RaftSeed): RaftState {
     handedOut: log.lastIndex,
     writing: undefined,
     applying: undefined,
+    installing: undefined,
+    newBase: undefined,
     outbox: [],
     afterAppend: [],
+    chunks: [],
+    chunkAnswers: [],
     failedReads: [],
     refusals: [],
   };
@@ -264,6 +283,11 @@ export function becomeLeader(state: RaftState): void {
   traceStep(state, 'BecomeLeader');
   traceStep(state, 'Replicate');
   log.append([{ index: next, term: state.term, type: 'noop', data: new Uint8Array(0) }]);
+}
+
+/** The log begins with a snapshot, so who the members are is known from there. */
+export function setSnapshotConfiguration(state: RaftState, { configuration }: Snapshot): void {
+  state.configuration = configuration;
 }
 
 export function leaderOf(state: RaftState): NodeId | undefined {

@@ -6,7 +6,7 @@
 
 import test from 'ava';
 import type { NodeId } from '../../membership/configuration.js';
-import type { Setup } from './cluster.js';
+import type { Setup } from './toy-node.js';
 import { Cluster } from './cluster.js';
 import { prng, text } from './tools.js';
 
@@ -69,9 +69,24 @@ function deedsOf(
       1,
       () => {
         const tail = random() < 0.5 ? 0 : Infinity;
-        cluster.crash(any(), { written: random() < 0.5, appliedLost: Math.floor(random() * 4), tail });
+        const id = any();
+        // One at a time: what every node has lost is lost.
+        const others = ids.filter((other) => other !== id);
+        const isSpare = others.length > 1 && others.every((other) => !cluster.state(other).log.lacksState);
+        const [written, stateLost] = [random() < 0.5, random() < 0.1 && isSpare];
+        cluster.crash(id, { written, appliedLost: Math.floor(random() * 4), stateLost, tail });
       },
     ],
+    [
+      2,
+      () => {
+        const id = any();
+        const { base, applied } = cluster.state(id).log;
+        if (!cluster.node(id).up || applied === 0 || applied < base.index) return;
+        cluster.snapshot(id, base.index + Math.floor(random() * (applied - base.index + 1)));
+      },
+    ],
+    [3, () => cluster.sendAgain(any())],
     [2, () => cluster.restart(any())],
     [1, () => cluster.partition(ids.filter(() => random() < 0.5))],
     [1, () => cluster.cut(any(), any())],

@@ -44,6 +44,7 @@ export class Disk {
       get vote() {
         return log.hardState?.vote;
       },
+      base: 0,
       termAt,
     };
     this.#logQueue = new Queue(world, random, () => this.quality);
