@@ -12,6 +12,7 @@ import { openRocksLogStore } from '../../persistence/rocksdb/log-store.js';
 import { openRocksStateStore } from '../../persistence/rocksdb/state-store.js';
 import type { StateStore } from '../../persistence/state-store.js';
 import { ALL, appended, entriesOf, entry, hardState } from '../contracts/log-store.js';
+import { nextOf, viewOf } from '../contracts/state-restore.js';
 import { batchOf, scanOf, valuesOf, written } from '../contracts/state-store.js';
 import { inTemporaryDirectory, unexpected } from './directories.js';
 
@@ -150,6 +151,11 @@ test('log: a path that cannot be a directory is refused', (t) =>
     t.is(error.fault, 'unusable');
   }));
 
+/** Where the first database of a state lies. */
+function rowsOf(directory: string): string {
+  return path.join(directory, '000001');
+}
+
 async function filledState(directory: string): Promise<void> {
   const store = await openRocksStateStore({ directory, fatal: unexpected });
   await written(store, batchOf(1, { a: 'one', b: 'two', c: 'three' }));
@@ -184,11 +190,12 @@ test('state: a flipped bit anywhere in a row is found by reads and scans', async
     fc.asyncProperty(fc.nat(10_000), (where) =>
       inTemporaryDirectory(async (directory) => {
         await filledState(directory);
-        await flip(directory, rowKey(Buffer.from('b')), where);
+        await flip(rowsOf(directory), rowKey(Buffer.from('b')), where);
         const uses: ((store: StateStore) => unknown)[] = [
           (store) => valuesOf(store, [Buffer.from('a'), Buffer.from('b')]),
           (store) => scanOf(store),
           (store) => scanOf(store, { reverse: true, limit: 2, bytesMax: 1000 }),
+          async (store) => nextOf(await viewOf(store)),
           // Each of these finds it; it is reported once all the same.
           (store) => Promise.all([scanOf(store), scanOf(store), valuesOf(store, [Buffer.from('b')])]),
         ];
@@ -212,7 +219,7 @@ test('state: a flipped bit anywhere in the applied position is found at the star
     fc.asyncProperty(fc.nat(10_000), (where) =>
       inTemporaryDirectory(async (directory) => {
         await filledState(directory);
-        await flip(directory, APPLIED_KEY, where);
+        await flip(rowsOf(directory), APPLIED_KEY, where);
         const opening = openRocksStateStore({ directory, fatal: unexpected });
         const error = await t.throwsAsync(opening, {
           instanceOf: StorageError,
@@ -228,7 +235,7 @@ test('state: a flipped bit anywhere in the applied position is found at the star
 test('state: a missing applied position is found at the start', (t) =>
   inTemporaryDirectory(async (directory) => {
     await filledState(directory);
-    await tamper(directory, () => [{ type: 'del', key: APPLIED_KEY }]);
+    await tamper(rowsOf(directory), () => [{ type: 'del', key: APPLIED_KEY }]);
     const opening = openRocksStateStore({ directory, fatal: unexpected });
     await t.throwsAsync(opening, { message: /applied position is damaged: it is missing/ });
   }));
