@@ -48,13 +48,13 @@ export interface LogStore {
   compact(base: Position, done: () => void): void;
 
   /**
-   * Drops every entry: the log is empty behind `base`, which a snapshot has brought (§7). Term and vote stay, the commit index becomes
-   * `base.index`. Atomic and durable once `done` is called. A `read` begun before keeps its view.
+   * Drops every entry: the log is empty behind `base`, which a snapshot has brought (§7). Term and vote are those of
+   * `hardState`, or stay; the commit index becomes `base.index`. Atomic and durable once `done` is called. A `read` begun before keeps its view.
    *
    * Throws while an append or a compaction is in flight, for a base that is not above the old one or is below the commit index, and
    * when the log's term is below that of `base`.
    */
-  reset(base: Position, done: () => void): void;
+  reset(base: Position, hardState: HardState | undefined, done: () => void): void;
 
   /** Ends after what is in flight; nothing may be called afterwards (it throws). */
   close(): Promise<void>;

@@ -86,8 +86,8 @@ function logStore(options: MemoryLogStoreOptions, recovered: LogShape): LogStore
         done();
       });
     },
-    reset(base, done) {
-      const { hardState, landed } = ledger.reset(base);
+    reset(base, given, done) {
+      const { hardState, landed } = ledger.reset(base, given);
       const { index, term } = base;
       gate.run(() => {
         disk.entries.length = 0;

@@ -155,9 +155,9 @@ function logStore(database: Database, recovered: LogShape, removed: Index): LogS
         done();
       });
     },
-    reset(base, done) {
+    reset(base, given, done) {
       const { lastIndex } = ledger.shape;
-      const { hardState, landed } = ledger.reset(base);
+      const { hardState, landed } = ledger.reset(base, given);
       const operations = deletions(base.index + 1, lastIndex);
       operations.push(putBase(base), putHardState(hardState));
       database.write(operations, true, () => {

@@ -72,7 +72,9 @@ export function logCompactionContract(test: TestFn, name: string, withHarness: W
       t.throws(() => store.compact({ index: 92, term: 1 }, () => t.fail()), {
         message: /before the last one/,
       });
-      t.throws(() => store.reset({ index: 200, term: 1 }, () => t.fail()), { message: /in flight/ });
+      t.throws(() => store.reset({ index: 200, term: 1 }, undefined, () => t.fail()), {
+        message: /in flight/,
+      });
       await Promise.all([appending, compacting]);
       t.deepEqual(plain(await reading), plain(entriesOf(1, 90, 1)));
       const compactingAgain = compacted(store, { index: 93, term: 1 });
@@ -141,7 +143,9 @@ export function logCompactionContract(test: TestFn, name: string, withHarness: W
   test(`${name}: a base that does not fit is refused, and nothing changes`, (t) =>
     withHarness(async (harness) => {
       const first = await harness.open(ALL);
-      t.throws(() => first.store.reset({ index: 3, term: 1 }, () => t.fail()), { message: /term, none/ });
+      t.throws(() => first.store.reset({ index: 3, term: 1 }, undefined, () => t.fail()), {
+        message: /term, none/,
+      });
       await appended(first.store, { entries: entriesOf(1, 9, 2), hardState: hardState(2, undefined, 8) });
       await compacted(first.store, { index: 4, term: 2 });
       for (const base of [
@@ -158,7 +162,7 @@ export function logCompactionContract(test: TestFn, name: string, withHarness: W
         [{ index: 12, term: 3 }, /below that of its base/],
         [{ index: 7, term: 2 }, /are committed/],
       ] as const) {
-        t.throws(() => first.store.reset(base, () => t.fail()), { message });
+        t.throws(() => first.store.reset(base, undefined, () => t.fail()), { message });
       }
       await first.store.close();
       const { store, recovered } = await harness.open(ALL);

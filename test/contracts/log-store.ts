@@ -64,7 +64,7 @@ export function compacted(store: LogStore, base: Position): Promise<void> {
 }
 
 export function reset(store: LogStore, base: Position): Promise<void> {
-  return new Promise((resolve) => store.reset(base, resolve));
+  return new Promise((resolve) => store.reset(base, undefined, resolve));
 }
 
 /** Runs the suite on one implementation. */
