@@ -2,11 +2,18 @@
 
 import type { TestFn } from 'ava';
 import { ALL, appended, compacted, entriesOf, entry, hardState, plain, readOf, reset } from './log-store.js';
-import type { LogHarness } from './log-store.js';
+import type { LogContract, LogHarness } from './log-store.js';
 
-type WithHarness = (body: (harness: LogHarness) => Promise<void>) => Promise<void>;
+export function logCompactionContract(test: TestFn, name: string, contract: Pick<LogContract, 'harness'>): void {
+  const withHarness = async (body: (harness: LogHarness) => Promise<void>): Promise<void> => {
+    const harness = await contract.harness();
+    try {
+      await body(harness);
+    } finally {
+      await harness.dispose();
+    }
+  };
 
-export function logCompactionContract(test: TestFn, name: string, withHarness: WithHarness): void {
   test(`${name}: a compacted log begins behind its base, and is found so again`, (t) =>
     withHarness(async (harness) => {
       const first = await harness.open(ALL);

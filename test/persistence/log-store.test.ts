@@ -1,10 +1,12 @@
 import test from 'ava';
 import { memoryLogDisk, openMemoryLogStore } from '../../persistence/memory/log-store.js';
 import { openRocksLogStore } from '../../persistence/rocksdb/log-store.js';
+import { logCompactionContract } from '../contracts/log-compaction.js';
+import type { LogContract } from '../contracts/log-store.js';
 import { logStoreContract } from '../contracts/log-store.js';
 import { temporaryDirectory, unexpected } from './directories.js';
 
-logStoreContract(test, 'memory', {
+const memory: LogContract = {
   runs: 300,
   harness: () => {
     const disk = memoryLogDisk();
@@ -14,9 +16,11 @@ logStoreContract(test, 'memory', {
       dispose: () => Promise.resolve(),
     });
   },
-});
+};
+logStoreContract(test, 'memory', memory);
+logCompactionContract(test, 'memory', memory);
 
-logStoreContract(test, 'rocksdb', {
+const rocksdb: LogContract = {
   runs: 25,
   harness: async () => {
     const { path: directory, remove } = await temporaryDirectory();
@@ -25,4 +29,6 @@ logStoreContract(test, 'rocksdb', {
       dispose: remove,
     };
   },
-});
+};
+logStoreContract(test, 'rocksdb', rocksdb);
+logCompactionContract(test, 'rocksdb', rocksdb);

@@ -1,10 +1,12 @@
 import test from 'ava';
 import { memoryStateDisk, openMemoryStateStore } from '../../persistence/memory/state-store.js';
 import { openRocksStateStore } from '../../persistence/rocksdb/state-store.js';
+import { stateRestoreContract } from '../contracts/state-restore.js';
+import type { StateContract } from '../contracts/state-store.js';
 import { stateStoreContract } from '../contracts/state-store.js';
 import { temporaryDirectory, unexpected } from './directories.js';
 
-stateStoreContract(test, 'memory', {
+const memory: StateContract = {
   runs: 300,
   harness: () => {
     const disk = memoryStateDisk();
@@ -14,9 +16,11 @@ stateStoreContract(test, 'memory', {
       dispose: () => Promise.resolve(),
     });
   },
-});
+};
+stateStoreContract(test, 'memory', memory);
+stateRestoreContract(test, 'memory', memory);
 
-stateStoreContract(test, 'rocksdb', {
+const rocksdb: StateContract = {
   runs: 25,
   harness: async () => {
     const { path: directory, remove } = await temporaryDirectory();
@@ -25,4 +29,6 @@ stateStoreContract(test, 'rocksdb', {
       dispose: remove,
     };
   },
-});
+};
+stateStoreContract(test, 'rocksdb', rocksdb);
+stateRestoreContract(test, 'rocksdb', rocksdb);
