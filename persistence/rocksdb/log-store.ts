@@ -12,8 +12,9 @@ import { checkRead, hardStateFault, shapeAfter } from '../log-shape.js';
 import type { LogBatch, LogStore, RecoveredLog } from '../log-store.js';
 import { damaged, decodeEntry, decodeHardState, encodeEntry, encodeHardState } from '../records.js';
 import { boundedTail } from '../tail.js';
-import type { Database, Operation } from './database.js';
-import { openDatabase } from './database.js';
+import type { Database } from '../database.js';
+import { openDatabase } from '../database.js';
+import type { Engine, Operation } from '../engine.js';
 
 /** Few blocks are read twice: what is read often is in the core's own cache. */
 const CACHE_BYTES = 1024 * 1024;
@@ -21,6 +22,7 @@ const WRITE_BUFFER_BYTES = 16 * 1024 * 1024;
 const READ_AHEAD_BYTES = 256 * 1024;
 
 export interface RocksLogStoreOptions {
+  readonly engine: Engine;
   /** Made when it is missing. */
   readonly directory: string;
   /** How much of the newest entries `recovered.tail` may hold, counted by `entryBytes`. */
@@ -39,6 +41,7 @@ export async function openRocksLogStore(
 ): Promise<{ store: LogStore; recovered: RecoveredLog }> {
   const { database, recovered } = await openDatabase<RecoveredLog>(
     {
+      engine: options.engine,
       directory: options.directory,
       compression: false,
       cacheBytes: CACHE_BYTES,

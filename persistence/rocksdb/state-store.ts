@@ -11,14 +11,16 @@ import { checkApplied, lowerBound, page, upperBound } from '../range.js';
 import { damaged, decodeApplied, encodeApplied, seal, unseal } from '../records.js';
 import type { Applied, Range, StateBatch, StateStore } from '../state-store.js';
 import { NOTHING_APPLIED } from '../state-store.js';
-import type { Database, Operation, Rows } from './database.js';
-import { openDatabase } from './database.js';
+import type { Database, Rows } from '../database.js';
+import { openDatabase } from '../database.js';
+import type { Engine, Operation } from '../engine.js';
 
 const CACHE_BYTES = 32 * 1024 * 1024;
 const WRITE_BUFFER_BYTES = 16 * 1024 * 1024;
 const READ_AHEAD_BYTES = 64 * 1024;
 
 export interface RocksStateStoreOptions {
+  readonly engine: Engine;
   /** Made when it is missing. */
   readonly directory: string;
   readonly fatal: Fatal;
@@ -32,6 +34,7 @@ export interface RocksStateStoreOptions {
 export async function openRocksStateStore(options: RocksStateStoreOptions): Promise<StateStore> {
   const { database, recovered } = await openDatabase<Applied>(
     {
+      engine: options.engine,
       directory: options.directory,
       compression: true,
       cacheBytes: CACHE_BYTES,

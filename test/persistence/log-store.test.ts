@@ -3,6 +3,7 @@ import { memoryLogDisk, openMemoryLogStore } from '../../persistence/memory/log-
 import { openRocksLogStore } from '../../persistence/rocksdb/log-store.js';
 import { logStoreContract } from '../contracts/log-store.js';
 import { temporaryDirectory, unexpected } from './directories.js';
+import { onEachEngine } from './engines.js';
 
 logStoreContract(test, 'memory', {
   runs: 300,
@@ -16,13 +17,15 @@ logStoreContract(test, 'memory', {
   },
 });
 
-logStoreContract(test, 'rocksdb', {
-  runs: 25,
-  harness: async () => {
-    const { path: directory, remove } = await temporaryDirectory();
-    return {
-      open: (tailBytesMax) => openRocksLogStore({ directory, tailBytesMax, fatal: unexpected }),
-      dispose: remove,
-    };
-  },
+onEachEngine(test, (engine) => {
+  logStoreContract(test, engine.name, {
+    runs: 25,
+    harness: async () => {
+      const { path: directory, remove } = await temporaryDirectory();
+      return {
+        open: (tailBytesMax) => openRocksLogStore({ engine, directory, tailBytesMax, fatal: unexpected }),
+        dispose: remove,
+      };
+    },
+  });
 });

@@ -3,6 +3,7 @@ import { memoryStateDisk, openMemoryStateStore } from '../../persistence/memory/
 import { openRocksStateStore } from '../../persistence/rocksdb/state-store.js';
 import { stateStoreContract } from '../contracts/state-store.js';
 import { temporaryDirectory, unexpected } from './directories.js';
+import { onEachEngine } from './engines.js';
 
 stateStoreContract(test, 'memory', {
   runs: 300,
@@ -16,13 +17,15 @@ stateStoreContract(test, 'memory', {
   },
 });
 
-stateStoreContract(test, 'rocksdb', {
-  runs: 25,
-  harness: async () => {
-    const { path: directory, remove } = await temporaryDirectory();
-    return {
-      open: () => openRocksStateStore({ directory, fatal: unexpected }),
-      dispose: remove,
-    };
-  },
+onEachEngine(test, (engine) => {
+  stateStoreContract(test, engine.name, {
+    runs: 25,
+    harness: async () => {
+      const { path: directory, remove } = await temporaryDirectory();
+      return {
+        open: () => openRocksStateStore({ engine, directory, fatal: unexpected }),
+        dispose: remove,
+      };
+    },
+  });
 });
