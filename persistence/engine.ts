@@ -25,24 +25,24 @@ export interface RowRange {
   readonly readAheadBytes: number;
 }
 
-export type EngineDone = (error?: unknown) => void;
+export type EngineDone = (error?: Error | null) => void;
 
 /** One iteration, over the rows as of when it was begun. */
 export interface RowIterator {
   /** Buffers, each a copy of its own; neither key nor value at the end. Not to be called again before the answer. */
-  next(done: (error?: unknown, key?: Buffer, value?: Buffer) => void): void;
+  next(done: (error?: Error | null, key?: Buffer, value?: Buffer) => void): void;
   /** Must be called once, after the last answer: until then every old version of every row is kept. */
   end(done: () => void): void;
 }
 
 /** An open database. No callback comes within the call. */
 export interface EngineDatabase {
-  /** Atomic; with `sync` on disk when it is done, fsync included. The Buffers are copied before it returns. */
+  /** Atomic; with `sync` on disk when it is done, fsync included; an empty one may do nothing at all. The Buffers are copied before it returns. */
   batch(operations: readonly Operation[], sync: boolean, done: EngineDone): void;
   /** From one view, that of the call; undefined where there is nothing. */
   getMany(
     keys: readonly Buffer[],
-    done: (error?: unknown, values?: ReadonlyArray<Buffer | undefined>) => void,
+    done: (error?: Error | null, values?: ReadonlyArray<Buffer | undefined>) => void,
   ): void;
   iterator(range: RowRange): RowIterator;
   /** After everything else has answered. */

@@ -43,10 +43,10 @@ function adapt(level: Level): EngineDatabase {
 }
 
 /** What `done` throws is its own affair, not the promise's: it must come up as an uncaught exception. */
-function settle<T>(promise: Promise<T>, done: (error?: unknown, result?: T) => void): void {
+function settle<T>(promise: Promise<T>, done: (error?: Error, result?: T) => void): void {
   promise.then(
     (result) => process.nextTick(done, undefined, result),
-    (error: unknown) => process.nextTick(done, error),
+    (error: unknown) => process.nextTick(done, error instanceof Error ? error : new Error(String(error))),
   );
 }
 

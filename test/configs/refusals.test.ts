@@ -181,7 +181,7 @@ test('other values', (t) => {
   const one = (text: string) => refused(t, ID + text)[0];
   t.is(
     one('storage: { engine: leveldb }'),
-    'F:2:12: storage.engine: "leveldb" is not known; give rocksdb or classic-level',
+    'F:2:12: storage.engine: "leveldb" is not known; give one of rocksdb, classic-level; the nearest is rocksdb',
   );
   t.is(
     one('http: { cors: ["https://a.example/x"] }'),
