@@ -9,6 +9,8 @@
  */
 
 import { readdir } from 'node:fs/promises';
+import type { Cursor } from './cursor.js';
+import { cursorOn } from './cursor.js';
 import type { Engine, EngineDatabase, EngineOptions, Operation, RowIterator, RowRange } from './engine.js';
 import type { Fatal } from './errors.js';
 import { StorageError } from './errors.js';
@@ -42,6 +44,10 @@ export interface Database {
    * that is in flight has just ended, so that the caller knows exactly which writes the view holds.
    */
   each(rows: Rows, visit: Visit, done: () => void): void;
+  /** What is written is on disk once `done` is called: every write that was done at the call. */
+  sync(done: () => void): void;
+  /** Sees the database as of the call. Its rows come in order; its callbacks as all others. It is ended by `close` at the latest. */
+  openCursor(rows: Rows): Cursor;
   /** For what the store finds damaged. */
   fail(error: StorageError): void;
   /** Waits for what is in flight. */
@@ -55,6 +61,9 @@ export interface DatabaseOptions extends EngineOptions {
 }
 
 const INT32_MAX = 2 ** 31 - 1;
+
+/** The engine syncs nothing without writing something, so a record is removed that no store ever has. */
+const SYNC_OPERATIONS: readonly Operation[] = [{ type: 'del', key: Buffer.alloc(1) }];
 
 /**
  * Opens a database and lets `recover` read from it what its store starts from. A failure until then rejects, with
@@ -180,6 +189,7 @@ function wrap(engine: EngineDatabase, directory: string, fatal: Fatal): Database
   /** Iterations that wait for a write to end. Bound: what the callers have in flight. */
   let waiting: (() => void)[] = [];
   let closing: Promise<void> | undefined;
+  const cursors = openCursors({ fail, begin, finish });
 
   const startWaiting = (): void => {
     const ready = waiting;
@@ -213,9 +223,55 @@ function wrap(engine: EngineDatabase, directory: string, fatal: Fatal): Database
       if (rows.settled === true && writing > 0) waiting.push(start);
       else start();
     },
+    sync(done) {
+      if (!begin()) return;
+      engine.batch(SYNC_OPERATIONS, true, (error) => {
+        if (error) fail(new StorageError('write', `syncing failed: ${oneLine(error)}`, error));
+        finish(done);
+      });
+    },
+    openCursor: (rows) => cursors.open(() => engine.iterator(toRange(rows))),
     close() {
-      closing ??= end().then(() => engine.close());
+      closing ??= end()
+        .then(() => cursors.endAll())
+        .then(() => engine.close());
       return closing;
+    },
+  };
+}
+
+/** The engine must not be closed under an iterator. */
+interface Cursors {
+  open(makeIterator: () => RowIterator): Cursor;
+  endAll(): Promise<void>;
+}
+
+function openCursors({ fail, begin, finish }: Pick<Life, 'fail' | 'begin' | 'finish'>): Cursors {
+  const all = new Set<Cursor>();
+  return {
+    open(makeIterator) {
+      const nothing = (): void => undefined;
+      // It throws for a closed database, whose engine must not be asked.
+      if (begin()) finish(nothing);
+      const cursor = cursorOn(makeIterator(), (error) => {
+        fail(error);
+        finish(nothing);
+      });
+      all.add(cursor);
+      return {
+        next(bytesMax, done) {
+          if (!begin()) return;
+          cursor.next(bytesMax, (rows) => finish(() => done(rows)));
+        },
+        end(done) {
+          if (!begin()) return;
+          all.delete(cursor);
+          cursor.end(() => finish(done));
+        },
+      };
+    },
+    async endAll() {
+      await Promise.all([...all].map((cursor) => new Promise<void>((resolve) => cursor.end(resolve))));
     },
   };
 }

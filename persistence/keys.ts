@@ -13,8 +13,19 @@ const ENTRY_KEY_BYTES = 9;
 /** In the log: term, vote and commit. */
 export const HARD_STATE_KEY: Buffer = Buffer.from('h');
 
+/** In the log: the position that it begins behind; absent for `ORIGIN`. Before every entry in the order of keys. */
+export const BASE_KEY: Buffer = Buffer.from('b');
+
+/** In the log: up to which index entries that are not the log's any more have been removed. */
+export const REMOVED_KEY: Buffer = Buffer.from('c');
+
 /** In the state: how far it has come. */
 export const APPLIED_KEY: Buffer = Buffer.from('a');
+
+/** True for a row of the state, whatever its caller's key. */
+export function isRowKey(key: Buffer): boolean {
+  return key[0] === ROW_PREFIX;
+}
 
 /** The first key behind every row of the state. */
 export const ROWS_END: Buffer = Buffer.of(ROW_PREFIX + 1);

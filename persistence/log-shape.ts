@@ -89,13 +89,69 @@ export function hardStateFault(shape: LogShape): string | undefined {
   const { hardState } = shape;
   const term = lastTerm(shape);
   if (hardState === undefined) {
-    return shape.lastIndex > shape.base.index ? 'there are entries, but no term and vote' : undefined;
+    return shape.lastIndex > 0 ? 'there are entries, but no term and vote' : undefined;
   }
   if (hardState.term < term) return `the term ${hardState.term} lies below the last entry's, ${term}`;
   if (hardState.commit > shape.lastIndex) {
     return `the commit index ${hardState.commit} lies behind the last entry, ${shape.lastIndex}`;
   }
   return undefined;
+}
+
+function termAt(shape: LogShape, index: Index): Term | undefined {
+  if (index === shape.base.index) return shape.base.term;
+  if (index < shape.base.index || index > shape.lastIndex) return undefined;
+  return shape.termRuns.findLast((run) => run.index <= index)?.term;
+}
+
+/**
+ * The log without the entries up to `base`.
+ *
+ * @throws Error when that is not above the old base, or not an entry of the log
+ */
+export function compactedShape(shape: LogShape, base: Position): LogShape {
+  const { index, term } = base;
+  if (index <= shape.base.index || termAt(shape, index) !== term) {
+    throw new Error(
+      `the log of ${shape.base.index + 1} to ${shape.lastIndex} cannot begin behind entry ${index} of term ${term}`,
+    );
+  }
+  const first = termAt(shape, index + 1);
+  const later = shape.termRuns.filter((run) => run.index > index + 1);
+  const termRuns = first === undefined ? [] : [{ index: index + 1, term: first }, ...later];
+  return { ...shape, base: { index, term }, termRuns };
+}
+
+/**
+ * An empty log behind `base`.
+ *
+ * @throws Error when that is not above the old base, or of a term that the log has not reached, or when a committed entry would be lost
+ */
+export function resetShape(shape: LogShape, base: Position): LogShape & { readonly hardState: HardState } {
+  const { index, term } = base;
+  const { hardState } = shape;
+  if (index <= shape.base.index || term < shape.base.term) {
+    throw new Error(`the log's base goes from ${shape.base.index} to ${index}, term ${term}`);
+  }
+  if (hardState === undefined || hardState.term < term) {
+    throw new Error(`the log's term, ${hardState?.term ?? 'none'}, is below that of its base, ${term}`);
+  }
+  if (hardState.commit > index) {
+    throw new Error(`entries up to ${hardState.commit} are committed, the base would be ${index}`);
+  }
+  return {
+    base: { index, term },
+    lastIndex: index,
+    termRuns: [],
+    hardState: { ...hardState, commit: index },
+  };
+}
+
+/** What lies up to the base is committed, whatever the hard state says: it is written with appends, and a compaction does not wait for one. */
+export function withCommittedBase(shape: LogShape): LogShape {
+  const { hardState, base } = shape;
+  if (hardState === undefined || hardState.commit >= base.index) return shape;
+  return { ...shape, hardState: { ...hardState, commit: base.index } };
 }
 
 /** @throws Error for entries that are not in the durable log. */

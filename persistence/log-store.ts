@@ -37,15 +37,34 @@ export interface LogStore {
    */
   read(from: Index, to: Index, bytesMax: number, done: (entries: readonly Entry[]) => void): void;
 
+  /**
+   * Forgets the entries up to `base`, an entry that the log holds durably and that is committed (§7). `done` is called once the new
+   * base is durable; until then they can be read. What they took on disk is freed after that, in small batches beside
+   * the appends. A `read` begun before keeps its view. After a crash the log begins behind the old base or the new one.
+   *
+   * It may be called while an append is in flight, but not again before `done`. Throws for a base that is not above the old one,
+   * or that the log does not hold, or that the append in flight replaces; later appends must begin behind it.
+   */
+  compact(base: Position, done: () => void): void;
+
+  /**
+   * Drops every entry: the log is empty behind `base`, which a snapshot has brought (§7). Term and vote stay, the commit index becomes
+   * `base.index`. Atomic and durable once `done` is called. A `read` begun before keeps its view.
+   *
+   * Throws while an append or a compaction is in flight, for a base that is not above the old one or is below the commit index, and
+   * when the log's term is below that of `base`.
+   */
+  reset(base: Position, done: () => void): void;
+
   /** Ends after what is in flight; nothing may be called afterwards (it throws). */
   close(): Promise<void>;
 }
 
 /** What a log store found when it was opened. */
 export interface RecoveredLog {
-  /** Undefined when nothing was ever stored. */
+  /** Undefined when nothing was ever stored. The commit index is `base.index` at least. */
   readonly hardState: HardState | undefined;
-  /** The position before the first entry of the log: `ORIGIN` unless the log was compacted. */
+  /** The position before the first entry of the log: `ORIGIN` unless the log was compacted or reset. */
   readonly base: Position;
   /** Where each run of equal terms starts: strictly increasing indexes, the first one at `base.index + 1`. Empty for an empty log. */
   readonly termRuns: readonly Position[];

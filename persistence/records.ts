@@ -9,7 +9,7 @@
 import { crc32 } from 'node:zlib';
 import { z } from 'zod';
 import type { Configuration } from '../membership/configuration.js';
-import type { Entry, EntryType, HardState, Index } from '../raft/entry.js';
+import type { Entry, EntryType, HardState, Index, Position } from '../raft/entry.js';
 import { StorageError } from './errors.js';
 import type { Applied } from './state-store.js';
 
@@ -121,6 +121,20 @@ export function decodeHardState(key: Uint8Array, record: Buffer): HardState {
     vote: voted ? body.toString('utf8', HARD_STATE_HEADER_BYTES) : undefined,
     commit: readSafeInteger(what, body, UINT64_BYTES),
   };
+}
+
+export function encodePosition(key: Uint8Array, { index, term }: Position): Buffer {
+  const body = Buffer.allocUnsafe(2 * UINT64_BYTES);
+  writeSafeInteger(body, index, 0);
+  writeSafeInteger(body, term, UINT64_BYTES);
+  return seal(key, body);
+}
+
+/** @throws StorageError `damaged` */
+export function decodePosition(what: string, key: Uint8Array, record: Buffer): Position {
+  const body = unseal(what, key, record);
+  if (body.length !== 2 * UINT64_BYTES) throw damaged(what, 'it has another length');
+  return { index: readSafeInteger(what, body, 0), term: readSafeInteger(what, body, UINT64_BYTES) };
 }
 
 export function encodeApplied(key: Uint8Array, applied: Applied): Buffer {

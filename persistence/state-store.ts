@@ -45,6 +45,41 @@ export interface Scan {
   readonly applied: Position;
 }
 
+/** A row that a view gives, or a restore takes. */
+export type StateRow = readonly [key: Buffer, value: Buffer];
+
+/**
+ * Everything there is, as of one moment, however long it takes to read and whatever is written or restored meanwhile. It holds back what the
+ * disk could free, so it is to be closed soon. Neither method may be called before the last call's `done`.
+ */
+export interface StateView {
+  /** Exactly the entries up to it are reflected. */
+  readonly applied: Applied;
+  /**
+   * The next rows in the order of their keys, checked; it ends with the row by which their keys and values, as they are stored, reach `bytesMax`.
+   * Empty: there are no more.
+   */
+  next(bytesMax: number, done: (rows: readonly StateRow[]) => void): void;
+  /** The view may not be used any more (it throws). */
+  close(done: () => void): void;
+}
+
+/** New content, beside the old one until it is complete. No method may be called before the last call's `done`. */
+export interface StateRestore {
+  /** Keys may come in any order; of several rows with one key the last counts. The Buffers are copied before it returns. */
+  write(rows: readonly StateRow[], done: () => void): void;
+  /**
+   * Puts the new content in the place of the old one, durably. After a crash there is one of the two. What was asked for before is
+   * answered from the old one; reads go on meanwhile.
+   */
+  finish(applied: Applied, done: () => void): void;
+  /** Drops the new content; the old one stays. */
+  abandon(done: () => void): void;
+}
+
+/** Views of one store that may be open at a time. */
+export const VIEWS_MAX = 8;
+
 export interface StateStore {
   /** As of opening. Not kept up to date: the node keeps its own. */
   readonly recovered: Applied;
@@ -58,7 +93,22 @@ export interface StateStore {
   /** One consistent view, however long it takes and whatever is written meanwhile. */
   scan(range: Range, done: (scan: Scan) => void): void;
 
-  /** Ends after what is in flight; nothing may be called afterwards (it throws). */
+  /** Throws when `VIEWS_MAX` are open. */
+  openView(done: (view: StateView) => void): void;
+
+  /**
+   * Makes durable what is written: after a crash the store has applied at least up to the position that `done` is given, that of
+   * the last write that was done at the call. The log must keep everything behind it.
+   */
+  persist(done: (applied: Position) => void): void;
+
+  /**
+   * Begins to replace everything. Until `finish` or `abandon` is done, reads, scans and views are of the old content, and `write` and another
+   * `beginRestore` throw; `beginRestore` throws while a write is in flight. What a crash leaves unfinished is removed at the next opening.
+   */
+  beginRestore(done: (restore: StateRestore) => void): void;
+
+  /** Ends after what is in flight, and closes views; nothing may be called afterwards (it throws). An unfinished restore is dropped. */
   close(): Promise<void>;
 }
 

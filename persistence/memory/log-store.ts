@@ -4,24 +4,26 @@
  * on the "disk" only once its task has run; a task that never runs is a write that was lost.
  */
 
-import type { Entry, HardState } from '../../raft/entry.js';
+import type { Entry, HardState, Position } from '../../raft/entry.js';
 import { ORIGIN } from '../../raft/entry.js';
 import { inFlightGate } from './gate.js';
+import { logLedger } from '../log-ledger.js';
 import type { LogShape } from '../log-shape.js';
-import { checkRead, shapeAfter } from '../log-shape.js';
+import { checkRead, shapeAfter, withCommittedBase } from '../log-shape.js';
 import type { LogBatch, LogStore, RecoveredLog } from '../log-store.js';
 import { boundedTail } from '../tail.js';
 
 /** What survives a restart. Only the store that is open on it may change it. */
 export interface MemoryLogDisk {
-  /** Invariant: the entry with index i stands at i - 1. */
+  /** Invariant: the entry with index i stands at i - 1 - base.index. */
   readonly entries: Entry[];
+  base: Position;
   hardState: HardState | undefined;
 }
 
 /** A disk that nothing was ever stored on. */
 export function memoryLogDisk(): MemoryLogDisk {
-  return { entries: [], hardState: undefined };
+  return { entries: [], base: ORIGIN, hardState: undefined };
 }
 
 export interface MemoryLogStoreOptions {
@@ -41,41 +43,59 @@ export function openMemoryLogStore(options: MemoryLogStoreOptions): {
   const { disk, tailBytesMax } = options;
   const tail = boundedTail(tailBytesMax);
   for (const entry of disk.entries) tail.push(copyOf(entry));
-  const empty: LogShape = { base: ORIGIN, lastIndex: ORIGIN.index, termRuns: [], hardState: undefined };
+  const { base } = disk;
+  const empty: LogShape = { base, lastIndex: base.index, termRuns: [], hardState: undefined };
   const found = { entries: disk.entries, ...(disk.hardState && { hardState: disk.hardState }) };
-  const shape = shapeAfter(empty, found);
+  const shape = withCommittedBase(shapeAfter(empty, found));
   return { store: logStore(options, shape), recovered: { ...shape, tail: tail.entries() } };
 }
 
 function logStore(options: MemoryLogStoreOptions, recovered: LogShape): LogStore {
   const { disk } = options;
   const gate = inFlightGate('log', options.defer);
-  let shape = recovered;
-  let appending = false;
+  const ledger = logLedger(recovered);
 
   return {
     append(batch, done) {
-      if (appending) throw new Error('append was called before the last one was done');
-      const after = shapeAfter(shape, batch);
+      const landed = ledger.append(batch);
       const copy: LogBatch = { ...batch, entries: batch.entries.map(copyOf) };
       gate.run(() => {
         store(disk, copy);
-        shape = after;
-        appending = false;
+        landed();
         done();
       });
-      appending = true;
     },
     read(from, to, bytesMax, done) {
-      checkRead(shape, from, to);
+      checkRead(ledger.shape, from, to);
       const entries: Entry[] = [];
       let bytes = 0;
-      for (const entry of disk.entries.slice(from - 1, to)) {
+      for (const entry of disk.entries.slice(from - 1 - disk.base.index, to - disk.base.index)) {
         bytes += entry.data.length;
         if (bytes > bytesMax && entries.length > 0) break;
         entries.push(copyOf(entry));
       }
       gate.run(() => done(entries));
+    },
+    compact(base, done) {
+      const landed = ledger.compact(base);
+      const { index, term } = base;
+      gate.run(() => {
+        disk.entries.splice(0, index - disk.base.index);
+        disk.base = { index, term };
+        landed();
+        done();
+      });
+    },
+    reset(base, done) {
+      const { hardState, landed } = ledger.reset(base);
+      const { index, term } = base;
+      gate.run(() => {
+        disk.entries.length = 0;
+        disk.base = { index, term };
+        disk.hardState = hardState;
+        landed();
+        done();
+      });
     },
     close: () => gate.close(),
   };
@@ -83,7 +103,7 @@ function logStore(options: MemoryLogStoreOptions, recovered: LogShape): LogStore
 
 function store(disk: MemoryLogDisk, batch: LogBatch): void {
   const first = batch.entries[0];
-  if (first !== undefined) disk.entries.length = first.index - 1;
+  if (first !== undefined) disk.entries.length = first.index - 1 - disk.base.index;
   for (const entry of batch.entries) disk.entries.push(entry);
   if (batch.hardState !== undefined) disk.hardState = batch.hardState;
 }

@@ -2,16 +2,26 @@
 
 import type { Bound } from '../range.js';
 import { checkApplied, lowerBound, page, upperBound } from '../range.js';
-import type { Applied, Range, Scan, StateBatch, StateStore } from '../state-store.js';
-import { NOTHING_APPLIED } from '../state-store.js';
+import type {
+  Applied,
+  Range,
+  Scan,
+  StateBatch,
+  StateRestore,
+  StateRow,
+  StateStore,
+  StateView,
+} from '../state-store.js';
+import { NOTHING_APPLIED, VIEWS_MAX } from '../state-store.js';
+import type { Gate } from './gate.js';
 import { inFlightGate } from './gate.js';
 
-type Row = readonly [key: Buffer, value: Buffer];
+type Row = StateRow;
 
 /** What survives a restart. Only the store that is open on it may change it. */
 export interface MemoryStateDisk {
   /** Invariant: ordered by key, each key once. */
-  readonly rows: Row[];
+  rows: Row[];
   applied: Applied;
 }
 
@@ -32,6 +42,8 @@ export function openMemoryStateStore(options: MemoryStateStoreOptions): StateSto
   const { disk } = options;
   const gate = inFlightGate('state', options.defer);
   let writing = false;
+  let restoring = false;
+  let views = 0;
 
   return {
     recovered: disk.applied,
@@ -44,6 +56,7 @@ export function openMemoryStateStore(options: MemoryStateStoreOptions): StateSto
     },
     write(batch, done) {
       if (writing) throw new Error('write was called before the last one was done');
+      if (restoring) throw new Error('write was called during a restore');
       checkApplied(disk.applied, batch.applied);
       const copy: StateBatch = {
         applied: { ...batch.applied },
@@ -61,7 +74,83 @@ export function openMemoryStateStore(options: MemoryStateStoreOptions): StateSto
       const found = scan(disk, range);
       gate.run(() => done(found));
     },
+    openView(done) {
+      if (views >= VIEWS_MAX) throw new Error(`${VIEWS_MAX} views of the state are open already`);
+      const view = viewOf(disk, gate, () => (views -= 1));
+      gate.run(() => done(view));
+      views += 1;
+    },
+    persist(done) {
+      const { index, term } = disk.applied;
+      gate.run(() => done({ index, term }));
+    },
+    beginRestore(done) {
+      if (restoring || writing) {
+        throw new Error(`beginRestore was called during a ${writing ? 'write' : 'restore'}`);
+      }
+      const restore = restoreOf(disk, gate, () => (restoring = false));
+      gate.run(() => done(restore));
+      restoring = true;
+    },
     close: () => gate.close(),
+  };
+}
+
+function viewOf(disk: MemoryStateDisk, gate: Gate, closed: () => void): StateView {
+  const rows = [...disk.rows];
+  let at = 0;
+  let open = true;
+  const checkOpen = (): void => {
+    if (!open) throw new Error('the view is closed');
+  };
+  return {
+    applied: disk.applied,
+    next(bytesMax, done) {
+      checkOpen();
+      const taken: Row[] = [];
+      for (let bytes = 0; bytes < bytesMax || taken.length === 0; at += 1) {
+        const row = rows[at];
+        if (row === undefined) break;
+        taken.push(copyOf(row));
+        bytes += row[0].length + row[1].length;
+      }
+      gate.run(() => done(taken));
+    },
+    close(done) {
+      checkOpen();
+      open = false;
+      gate.run(() => {
+        closed();
+        done();
+      });
+    },
+  };
+}
+
+function restoreOf(disk: MemoryStateDisk, gate: Gate, over: () => void): StateRestore {
+  const found: MemoryStateDisk = memoryStateDisk();
+  return {
+    write(rows, done) {
+      const copy = rows.map(copyOf);
+      gate.run(() => {
+        for (const row of copy) put(found.rows, row);
+        done();
+      });
+    },
+    finish(applied, done) {
+      gate.run(() => {
+        disk.rows = found.rows;
+        disk.applied = { ...applied };
+        over();
+        done();
+      });
+    },
+    abandon(done) {
+      gate.run(() => {
+        over();
+        done();
+      });
+    },
   };
 }
 
@@ -71,11 +160,13 @@ function store(disk: MemoryStateDisk, batch: StateBatch): void {
     const at = position(rows, key);
     if (rows[at]?.[0].equals(key) === true) rows.splice(at, 1);
   }
-  for (const row of batch.puts) {
-    const at = position(rows, row[0]);
-    rows.splice(at, rows[at]?.[0].equals(row[0]) === true ? 1 : 0, row);
-  }
+  for (const row of batch.puts) put(rows, row);
   disk.applied = batch.applied;
+}
+
+function put(rows: Row[], row: Row): void {
+  const at = position(rows, row[0]);
+  rows.splice(at, rows[at]?.[0].equals(row[0]) === true ? 1 : 0, row);
 }
 
 function scan(disk: MemoryStateDisk, range: Range): Scan {

@@ -3,14 +3,23 @@
  * that the removal of a conflicting tail, the new entries and the hard state become durable together or not at all (§5.3, §5.4).
  */
 
-import type { Entry, Index, Position } from '../../raft/entry.js';
+import type { Entry, HardState, Index, Position } from '../../raft/entry.js';
 import { ORIGIN } from '../../raft/entry.js';
-import type { Fatal } from '../errors.js';
-import { HARD_STATE_KEY, entryKey, indexOfEntryKey } from '../keys.js';
+import type { Fatal, StorageError } from '../errors.js';
+import { BASE_KEY, HARD_STATE_KEY, REMOVED_KEY, entryKey, indexOfEntryKey } from '../keys.js';
+import { logLedger } from '../log-ledger.js';
 import type { LogShape } from '../log-shape.js';
-import { checkRead, hardStateFault, shapeAfter } from '../log-shape.js';
+import { checkRead, hardStateFault, withCommittedBase } from '../log-shape.js';
 import type { LogBatch, LogStore, RecoveredLog } from '../log-store.js';
-import { damaged, decodeEntry, decodeHardState, encodeEntry, encodeHardState } from '../records.js';
+import {
+  damaged,
+  decodeEntry,
+  decodeHardState,
+  decodePosition,
+  encodeEntry,
+  encodeHardState,
+  encodePosition,
+} from '../records.js';
 import { boundedTail } from '../tail.js';
 import type { Database } from '../database.js';
 import { openDatabase } from '../database.js';
@@ -20,6 +29,8 @@ import type { Engine, Operation } from '../engine.js';
 const CACHE_BYTES = 1024 * 1024;
 const WRITE_BUFFER_BYTES = 16 * 1024 * 1024;
 const READ_AHEAD_BYTES = 256 * 1024;
+/** Entries in one batch of a removal: about a millisecond, that an append may have to wait. */
+const REMOVALS_MAX = 1024;
 
 export interface RocksLogStoreOptions {
   readonly engine: Engine;
@@ -39,7 +50,7 @@ export interface RocksLogStoreOptions {
 export async function openRocksLogStore(
   options: RocksLogStoreOptions,
 ): Promise<{ store: LogStore; recovered: RecoveredLog }> {
-  const { database, recovered } = await openDatabase<RecoveredLog>(
+  const opened = await openDatabase<Recovered>(
     {
       engine: options.engine,
       directory: options.directory,
@@ -48,86 +59,150 @@ export async function openRocksLogStore(
       writeBufferBytes: WRITE_BUFFER_BYTES,
       fatal: options.fatal,
     },
-    (opened, done) => recover(opened, options.tailBytesMax, done),
+    (database, done) => recover(database, options.tailBytesMax, done),
   );
+  const { removed, ...recovered } = opened.recovered;
   // Without the tail, which is the caller's to keep or to let go.
   const { base, lastIndex, termRuns, hardState } = recovered;
-  return { store: logStore(database, { base, lastIndex, termRuns, hardState }), recovered };
+  return { store: logStore(opened.database, { base, lastIndex, termRuns, hardState }, removed), recovered };
 }
 
-/** One pass over everything there is. A key that is no log's is damage too: some record is missing at its place. */
-function recover(database: Database, tailBytesMax: number, done: (recovered: RecoveredLog) => void): void {
+type Recovered = RecoveredLog & { readonly removed: Index };
+
+/** What is not an entry. */
+interface Marks {
+  base: Position;
+  /** Up to here entries have been removed. */
+  removed: Index;
+}
+
+/**
+ * One pass over everything there is, entries before the base excepted: those are passed over by their keys, however many there
+ * are. A key that is no log's is damage too: some record is missing at its place.
+ */
+function recover(database: Database, tailBytesMax: number, done: (recovered: Recovered) => void): void {
+  const marks: Marks = { base: ORIGIN, removed: ORIGIN.index };
+  const visit = (key: Buffer, value: Buffer): boolean => {
+    if (key.equals(BASE_KEY)) marks.base = decodePosition("the record of the log's base", key, value);
+    else if (key.equals(REMOVED_KEY))
+      marks.removed = decodePosition('the record of removed entries', key, value).index;
+    else throw unknownKey(key);
+    return true;
+  };
+  database.each({ lt: entryKey(0), readAheadBytes: READ_AHEAD_BYTES }, visit, () =>
+    recoverEntries(database, marks, tailBytesMax, done),
+  );
+}
+
+function unknownKey(key: Buffer): StorageError {
+  return damaged(`the record ${key.toString('hex')}`, 'no record has such a key');
+}
+
+function recoverEntries(
+  database: Database,
+  { base, removed }: Marks,
+  tailBytesMax: number,
+  done: (recovered: Recovered) => void,
+): void {
   const tail = boundedTail(tailBytesMax);
-  let shape: LogShape = { base: ORIGIN, lastIndex: ORIGIN.index, termRuns: [], hardState: undefined };
+  let lastIndex = base.index;
+  let hardState: HardState | undefined;
   const runs: Position[] = [];
 
   const visit = (key: Buffer, value: Buffer): boolean => {
     if (key.equals(HARD_STATE_KEY)) {
-      shape = { ...shape, hardState: decodeHardState(key, value) };
+      hardState = decodeHardState(key, value);
       return true;
     }
-    if (indexOfEntryKey(key) === undefined) {
-      throw damaged(`the record ${key.toString('hex')}`, 'no record has such a key');
-    }
-    const entry = readEntry(shape.lastIndex + 1, key, value);
+    if (indexOfEntryKey(key) === undefined) throw unknownKey(key);
+    const entry = readEntry(lastIndex + 1, key, value);
     const { index, term } = entry;
-    const termBefore = runs.at(-1)?.term ?? shape.base.term;
+    const termBefore = runs.at(-1)?.term ?? base.term;
     if (term < termBefore) throw damaged(`log entry ${index}`, `its term ${term} is below ${termBefore}`);
     if (term > termBefore || runs.length === 0) runs.push({ index, term });
-    shape = { ...shape, lastIndex: index };
+    lastIndex = index;
     tail.push(entry);
     return true;
   };
-  database.each({ readAheadBytes: READ_AHEAD_BYTES }, visit, () => {
-    shape = { ...shape, termRuns: runs };
+  const rows = { gte: entryKey(base.index + 1), readAheadBytes: READ_AHEAD_BYTES };
+  database.each(rows, visit, () => {
+    const shape = withCommittedBase({ base, lastIndex, termRuns: runs, hardState });
     const fault = hardStateFault(shape);
-    if (fault === undefined) done({ ...shape, tail: tail.entries() });
+    if (fault === undefined) done({ ...shape, tail: tail.entries(), removed });
     else database.fail(damaged('the log', fault));
   });
 }
 
-function logStore(database: Database, recovered: LogShape): LogStore {
-  /** The durable log. */
-  let shape = recovered;
-  /** The log once the append in flight is durable. */
-  let next: LogShape | undefined;
+function logStore(database: Database, recovered: LogShape, removed: Index): LogStore {
+  const ledger = logLedger(recovered);
+  const remover = entryRemover(database, removed);
+  remover.removeTo(recovered.base.index);
 
   return {
     append(batch, done) {
-      if (next !== undefined) throw new Error('append was called before the last one was done');
-      next = shapeAfter(shape, batch);
-      const after = next;
-      database.write(operationsOf(batch, shape.lastIndex), true, () => {
-        shape = after;
-        next = undefined;
+      const landed = ledger.append(batch);
+      database.write(operationsOf(batch, ledger.shape.lastIndex), true, () => {
+        landed();
         done();
       });
     },
     read(from, to, bytesMax, done) {
-      checkRead(shape, from, to);
-      const entries: Entry[] = [];
-      let bytes = 0;
-      let enough = false;
-      const visit = (key: Buffer, value: Buffer): boolean => {
-        const entry = readEntry(from + entries.length, key, value);
-        const previous = entries.at(-1);
-        if (previous !== undefined && entry.term < previous.term) {
-          throw damaged(`log entry ${entry.index}`, `its term ${entry.term} is below ${previous.term}`);
-        }
-        bytes += entry.data.length;
-        enough = bytes > bytesMax && previous !== undefined;
-        if (!enough) entries.push(entry);
-        return !enough;
-      };
-      const rows = { gte: entryKey(from), lte: entryKey(to), readAheadBytes: readAhead(bytesMax) };
-      database.each(rows, visit, () => {
-        const end = from + entries.length;
-        if (enough || end > to) done(entries);
-        else database.fail(damaged(`log entry ${end}`, 'it is missing'));
+      checkRead(ledger.shape, from, to);
+      readEntries(database, from, to, bytesMax, done);
+    },
+    compact(base, done) {
+      const landed = ledger.compact(base);
+      database.write([putBase(base)], true, () => {
+        landed();
+        remover.removeTo(base.index);
+        done();
       });
     },
-    close: () => database.close(),
+    reset(base, done) {
+      const { lastIndex } = ledger.shape;
+      const { hardState, landed } = ledger.reset(base);
+      const operations = deletions(base.index + 1, lastIndex);
+      operations.push(putBase(base), putHardState(hardState));
+      database.write(operations, true, () => {
+        landed();
+        remover.removeTo(Math.min(base.index, lastIndex), base.index);
+        done();
+      });
+    },
+    close() {
+      remover.stop();
+      return database.close();
+    },
   };
+}
+
+function readEntries(
+  database: Database,
+  from: Index,
+  to: Index,
+  bytesMax: number,
+  done: (entries: readonly Entry[]) => void,
+): void {
+  const entries: Entry[] = [];
+  let bytes = 0;
+  let enough = false;
+  const visit = (key: Buffer, value: Buffer): boolean => {
+    const entry = readEntry(from + entries.length, key, value);
+    const previous = entries.at(-1);
+    if (previous !== undefined && entry.term < previous.term) {
+      throw damaged(`log entry ${entry.index}`, `its term ${entry.term} is below ${previous.term}`);
+    }
+    bytes += entry.data.length;
+    enough = bytes > bytesMax && previous !== undefined;
+    if (!enough) entries.push(entry);
+    return !enough;
+  };
+  const rows = { gte: entryKey(from), lte: entryKey(to), readAheadBytes: readAhead(bytesMax) };
+  database.each(rows, visit, () => {
+    const end = from + entries.length;
+    if (enough || end > to) done(entries);
+    else database.fail(damaged(`log entry ${end}`, 'it is missing'));
+  });
 }
 
 function readAhead(bytesMax: number): number {
@@ -144,18 +219,67 @@ function readEntry(index: Index, key: Buffer, value: Buffer): Entry {
 
 /** The replaced tail goes in the same batch as what replaces it. */
 function operationsOf(batch: LogBatch, lastIndex: Index): Operation[] {
-  const operations: Operation[] = [];
   const newEnd = batch.entries.at(-1)?.index ?? lastIndex;
-  for (let index = newEnd + 1; index <= lastIndex; index += 1) {
-    operations.push({ type: 'del', key: entryKey(index) });
-  }
+  const operations = deletions(newEnd + 1, lastIndex);
   for (const entry of batch.entries) {
     const key = entryKey(entry.index);
     operations.push({ type: 'put', key, value: encodeEntry(key, entry) });
   }
-  if (batch.hardState !== undefined) {
-    const value = encodeHardState(HARD_STATE_KEY, batch.hardState);
-    operations.push({ type: 'put', key: HARD_STATE_KEY, value });
-  }
+  if (batch.hardState !== undefined) operations.push(putHardState(batch.hardState));
   return operations;
+}
+
+function deletions(from: Index, to: Index): Operation[] {
+  const operations: Operation[] = [];
+  for (let index = from; index <= to; index += 1) operations.push({ type: 'del', key: entryKey(index) });
+  return operations;
+}
+
+function putHardState(hardState: HardState): Operation {
+  return { type: 'put', key: HARD_STATE_KEY, value: encodeHardState(HARD_STATE_KEY, hardState) };
+}
+
+function putBase(base: Position): Operation {
+  return { type: 'put', key: BASE_KEY, value: encodePosition(BASE_KEY, base) };
+}
+
+/** Frees what lies before the base, batch by batch, beside everything else. */
+interface Remover {
+  /** @param next up to where there is nothing behind `end`; default: `end` itself. */
+  removeTo(end: Index, next?: Index): void;
+  /** What is left is removed after the next opening. */
+  stop(): void;
+}
+
+/** How far it has come is in the same batch as the removals, so after a crash it goes on where it was. Nothing needs to be synced for that. */
+function entryRemover(database: Database, recovered: Index): Remover {
+  let removed = recovered;
+  let goal = recovered;
+  /** Never below `goal`; where `removed` is once that is reached. */
+  let beyond = recovered;
+  let removing = false;
+  let stopped = false;
+  const step = (): void => {
+    removing = removed < beyond && !stopped;
+    if (!removing) return;
+    const end = Math.min(goal, removed + REMOVALS_MAX);
+    const operations = deletions(removed + 1, end);
+    const reached = end === goal ? beyond : end;
+    const value = encodePosition(REMOVED_KEY, { index: reached, term: 0 });
+    operations.push({ type: 'put', key: REMOVED_KEY, value });
+    database.write(operations, false, () => {
+      removed = reached;
+      step();
+    });
+  };
+  return {
+    removeTo(end, next = end) {
+      goal = Math.max(goal, end);
+      beyond = Math.max(beyond, next);
+      if (!removing) step();
+    },
+    stop() {
+      stopped = true;
+    },
+  };
 }

@@ -3,8 +3,20 @@
 import type { TestFn } from 'ava';
 import fc from 'fast-check';
 import type { LogBatch, LogStore, RecoveredLog } from '../../persistence/log-store.js';
-import type { Entry, EntryType, HardState, Position } from '../../raft/entry.js';
-import { ORIGIN, entryBytes } from '../../raft/entry.js';
+import type { Entry, HardState, Position } from '../../raft/entry.js';
+import { ORIGIN } from '../../raft/entry.js';
+import { logCompactionContract } from './log-compaction.js';
+import type { Model } from './log-model.js';
+import {
+  batchFor,
+  compactionOf,
+  firstWithin,
+  lastIndexOf,
+  resetOf,
+  runsOf,
+  step,
+  tailOf,
+} from './log-model.js';
 
 /** One place to store to, through any number of restarts. */
 export interface LogHarness {
@@ -43,107 +55,16 @@ export function hardState(term: number, vote?: string, commit = 0): HardState {
 }
 
 /** Comparable, whichever kind of byte array holds the payload. */
-function plain(entries: readonly Entry[]): unknown[] {
+export function plain(entries: readonly Entry[]): unknown[] {
   return entries.map(({ data, ...rest }) => ({ ...rest, data: Buffer.from(data).toString('hex') }));
 }
 
-/** What is written, in the plainest way. */
-interface Model {
-  entries: Entry[];
-  hardState: HardState | undefined;
+export function compacted(store: LogStore, base: Position): Promise<void> {
+  return new Promise((resolve) => store.compact(base, resolve));
 }
 
-function runsOf(entries: readonly Entry[]): Position[] {
-  return entries
-    .filter((each, i) => each.term !== entries[i - 1]?.term)
-    .map(({ index, term }) => ({ index, term }));
-}
-
-function tailOf(entries: readonly Entry[], bytesMax: number): Entry[] {
-  for (let from = 0; from < entries.length; from += 1) {
-    const rest = entries.slice(from);
-    if (rest.reduce((sum, each) => sum + entryBytes(each), 0) <= bytesMax) return rest;
-  }
-  return [];
-}
-
-function firstWithin(entries: readonly Entry[], bytesMax: number): Entry[] {
-  let bytes = 0;
-  const end = entries.findIndex((each, i) => {
-    bytes += each.data.length;
-    return i > 0 && bytes > bytesMax;
-  });
-  return end === -1 ? [...entries] : entries.slice(0, end);
-}
-
-type Step =
-  | {
-      readonly do: 'append';
-      readonly back: number;
-      readonly terms: readonly number[];
-      readonly sizes: readonly number[];
-      readonly type: EntryType;
-      readonly vote: string | undefined;
-      readonly commit: number;
-    }
-  | { readonly do: 'read'; readonly from: number; readonly count: number; readonly bytesMax: number }
-  | { readonly do: 'reopen'; readonly tailBytesMax: number };
-
-const step: fc.Arbitrary<Step> = fc.oneof(
-  {
-    weight: 5,
-    arbitrary: fc.record({
-      do: fc.constant('append' as const),
-      /** How many entries are replaced, as far as they are not committed. */
-      back: fc.oneof(fc.constant(0), fc.nat(8)),
-      /** By how much the term grows at each entry. */
-      terms: fc.array(fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, fc.nat(3)), { maxLength: 8 }),
-      sizes: fc.array(fc.nat(300), { minLength: 8, maxLength: 8 }),
-      type: fc.constantFrom<EntryType[]>('command', 'noop', 'configuration'),
-      vote: fc.option(fc.constantFrom('node1', 'node2', 'ノード'), { nil: undefined }),
-      commit: fc.nat(4),
-    }),
-  },
-  {
-    weight: 3,
-    arbitrary: fc.record({
-      do: fc.constant('read' as const),
-      from: fc.nat(1000),
-      count: fc.nat(1000),
-      bytesMax: fc.oneof(fc.nat(600), fc.constant(ALL)),
-    }),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.record({
-      do: fc.constant('reopen' as const),
-      tailBytesMax: fc.oneof(fc.nat(1500), fc.constant(ALL)),
-    }),
-  },
-);
-
-/** Makes a legal batch of what was drawn, and applies it to the model. */
-function batchFor(model: Model, drawn: Step & { do: 'append' }): LogBatch {
-  const commit = model.hardState?.commit ?? 0;
-  const kept = Math.max(commit, model.entries.length - drawn.back);
-  const before = drawn.terms.length === 0 ? model.entries : model.entries.slice(0, kept);
-  // A replacement comes from a leader of a later term (§5.3).
-  let term = Math.max(before.at(-1)?.term ?? 1, before === model.entries ? 1 : (model.hardState?.term ?? 1));
-  const entries = drawn.terms.map((growth, i): Entry => {
-    term += growth;
-    const data = Buffer.alloc(drawn.sizes[i] ?? 0, 65 + i);
-    return { index: before.length + i + 1, term, type: drawn.type, data };
-  });
-  model.entries = [...before, ...entries];
-  const old = model.hardState;
-  const newTerm = Math.max(old?.term ?? 1, term);
-  const vote = old !== undefined && newTerm === old.term && old.vote !== undefined ? old.vote : drawn.vote;
-  model.hardState = {
-    term: newTerm,
-    vote,
-    commit: Math.min(model.entries.length, commit + drawn.commit),
-  };
-  return { entries, hardState: model.hardState };
+export function reset(store: LogStore, base: Position): Promise<void> {
+  return new Promise((resolve) => store.reset(base, resolve));
 }
 
 /** Runs the suite on one implementation. */
@@ -172,11 +93,11 @@ export function logStoreContract(test: TestFn, name: string, contract: LogContra
       }
     }));
 
-  test(`${name}: gives back what was appended, through truncations and restarts`, async (t) => {
+  test(`${name}: gives back what was appended, through truncations, compactions, resets and restarts`, async (t) => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 30 }), (steps) =>
         withHarness(async (harness) => {
-          const model: Model = { entries: [], hardState: undefined };
+          const model: Model = { base: ORIGIN, entries: [], hardState: undefined };
           let { store } = await harness.open(ALL);
           const reopen = async (tailBytesMax: number): Promise<void> => {
             await store.close();
@@ -184,9 +105,9 @@ export function logStoreContract(test: TestFn, name: string, contract: LogContra
             store = opened.store;
             const { tail, ...shape } = opened.recovered;
             t.deepEqual(shape, {
-              base: ORIGIN,
+              base: model.base,
               hardState: model.hardState,
-              lastIndex: model.entries.length,
+              lastIndex: lastIndexOf(model),
               termRuns: runsOf(model.entries),
             });
             t.deepEqual(plain(tail), plain(tailOf(model.entries, tailBytesMax)));
@@ -196,11 +117,19 @@ export function logStoreContract(test: TestFn, name: string, contract: LogContra
               await appended(store, batchFor(model, drawn));
             } else if (drawn.do === 'reopen') {
               await reopen(drawn.tailBytesMax);
+            } else if (drawn.do === 'compact') {
+              const base = compactionOf(model, drawn.to);
+              if (base !== undefined) await compacted(store, base);
+            } else if (drawn.do === 'reset') {
+              const base = resetOf(model, drawn.to);
+              if (base !== undefined) await reset(store, base);
             } else if (model.entries.length > 0) {
-              const from = 1 + (drawn.from % model.entries.length);
-              const to = from + (drawn.count % (model.entries.length - from + 1));
-              const expected = firstWithin(model.entries.slice(from - 1, to), drawn.bytesMax);
-              t.deepEqual(plain(await readOf(store, from, to, drawn.bytesMax)), plain(expected));
+              const at = drawn.from % model.entries.length;
+              const end = at + 1 + (drawn.count % (model.entries.length - at));
+              const expected = firstWithin(model.entries.slice(at, end), drawn.bytesMax);
+              const { index } = model.base;
+              const found = await readOf(store, index + at + 1, index + end, drawn.bytesMax);
+              t.deepEqual(plain(found), plain(expected));
             }
           }
           await reopen(ALL);
@@ -368,6 +297,8 @@ export function logStoreContract(test: TestFn, name: string, contract: LogContra
       t.deepEqual(plain(await readOf(store, 1, 1)), plain([entry(1, 1, 'before')]));
       await store.close();
     }));
+
+  logCompactionContract(test, name, withHarness);
 
   test(`${name}: close waits for what is in flight, and nothing goes on after it`, (t) =>
     withHarness(async (harness) => {

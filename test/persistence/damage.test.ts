@@ -12,6 +12,7 @@ import { openRocksLogStore } from '../../persistence/rocksdb/log-store.js';
 import { openRocksStateStore } from '../../persistence/rocksdb/state-store.js';
 import type { StateStore } from '../../persistence/state-store.js';
 import { ALL, appended, entriesOf, entry, hardState } from '../contracts/log-store.js';
+import { nextOf, viewOf } from '../contracts/state-restore.js';
 import { batchOf, scanOf, valuesOf, written } from '../contracts/state-store.js';
 import { inTemporaryDirectory, unexpected } from './directories.js';
 import { onEachEngine } from './engines.js';
@@ -110,6 +111,11 @@ const OTHER_DAMAGE: [string, readonly Operation[], RegExp][] = [
   ['a key that no record has', [{ type: 'put', key: Buffer.from('f'), value: Buffer.of(1) }], /record 66 is/],
 ];
 
+/** Where the first database of a state lies. */
+function rowsOf(directory: string): string {
+  return path.join(directory, '000001');
+}
+
 async function filledState(engine: Engine, directory: string): Promise<void> {
   const store = await openRocksStateStore({ engine, directory, fatal: unexpected });
   await written(store, batchOf(1, { a: 'one', b: 'two', c: 'three' }));
@@ -200,11 +206,12 @@ onEachEngine(test, (engine) => {
       fc.asyncProperty(fc.nat(10_000), (where) =>
         inTemporaryDirectory(async (directory) => {
           await filledState(engine, directory);
-          await flip(engine, directory, rowKey(Buffer.from('b')), where);
+          await flip(engine, rowsOf(directory), rowKey(Buffer.from('b')), where);
           const uses: ((store: StateStore) => unknown)[] = [
             (store) => valuesOf(store, [Buffer.from('a'), Buffer.from('b')]),
             (store) => scanOf(store),
             (store) => scanOf(store, { reverse: true, limit: 2, bytesMax: 1000 }),
+            async (store) => nextOf(await viewOf(store)),
             // Each of these finds it; it is reported once all the same.
             (store) => Promise.all([scanOf(store), scanOf(store), valuesOf(store, [Buffer.from('b')])]),
           ];
@@ -228,7 +235,7 @@ onEachEngine(test, (engine) => {
       fc.asyncProperty(fc.nat(10_000), (where) =>
         inTemporaryDirectory(async (directory) => {
           await filledState(engine, directory);
-          await flip(engine, directory, APPLIED_KEY, where);
+          await flip(engine, rowsOf(directory), APPLIED_KEY, where);
           const opening = openRocksStateStore({ engine, directory, fatal: unexpected });
           const error = await t.throwsAsync(opening, {
             instanceOf: StorageError,
@@ -244,7 +251,7 @@ onEachEngine(test, (engine) => {
   test(`${engine.name}: state: a missing applied position is found at the start`, (t) =>
     inTemporaryDirectory(async (directory) => {
       await filledState(engine, directory);
-      await tamper(engine, directory, () => [{ type: 'del', key: APPLIED_KEY }]);
+      await tamper(engine, rowsOf(directory), () => [{ type: 'del', key: APPLIED_KEY }]);
       const opening = openRocksStateStore({ engine, directory, fatal: unexpected });
       await t.throwsAsync(opening, { message: /applied position is damaged: it is missing/ });
     }));
