@@ -35,8 +35,21 @@ module.exports = {
     {
       name: 'one-file-imports-rocksdb',
       severity: 'error',
-      from: { pathNot: '^persistence/rocksdb/database\\.ts$' },
+      from: { pathNot: '^persistence/rocksdb/engine\\.ts$' },
       to: { path: '(^|/)node_modules/(rocksdb|abstract-leveldown)/' },
+    },
+    {
+      name: 'rocksdb-after-a-probe',
+      severity: 'error',
+      comment: 'Importing it aborts the process where its binary does not fit.',
+      from: { pathNot: '^persistence/load-engine\\.ts$' },
+      to: { path: '^persistence/rocksdb/engine\\.ts$' },
+    },
+    {
+      name: 'one-file-imports-classic-level',
+      severity: 'error',
+      from: { pathNot: '^persistence/classic-level/engine\\.ts$' },
+      to: { path: '(^|/)node_modules/(classic-level|abstract-level)/' },
     },
     {
       name: 'one-folder-imports-koa',
@@ -55,7 +68,7 @@ module.exports = {
       name: 'only-main-wires',
       severity: 'error',
       from: { path: '^server/', pathNot: '^server/(main|start)\\.ts$' },
-      to: { path: '^(persistence/(rocksdb|memory)|snapshot/(files|memory))/' },
+      to: { path: '^(persistence/(rocksdb|classic-level|memory)|snapshot/(files|memory))/' },
     },
     { name: 'not-to-test', severity: 'error', from: { pathNot: '^test/' }, to: { path: '^test/' } },
   ],

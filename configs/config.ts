@@ -78,6 +78,7 @@ export interface Config {
     readonly max: number;
   };
   readonly storage: {
-    readonly engine: 'rocksdb';
+    /** What keeps log and state; a data directory stays with the one it was made with. */
+    readonly engine: 'rocksdb' | 'classic-level';
   };
 }

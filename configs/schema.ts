@@ -82,7 +82,7 @@ const sessionsShape = {
 };
 
 const storageShape = {
-  engine: oneOf(['rocksdb']).optional(),
+  engine: oneOf(['rocksdb', 'classic-level']).optional(),
 };
 
 const fileShape = {

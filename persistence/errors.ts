@@ -19,3 +19,11 @@ export class StorageError extends Error {
 
 /** Called at most once by a store, when it cannot go on. No callback of the store is called after it. */
 export type Fatal = (error: StorageError) => void;
+
+/** The storage engine that is asked for doesn't load on this machine. One line with the remedy; nothing was touched. */
+export class EngineUnavailableError extends Error {
+  override readonly name = 'EngineUnavailableError';
+  constructor(message: string, cause?: unknown) {
+    super(message, { cause });
+  }
+}

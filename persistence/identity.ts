@@ -8,12 +8,12 @@ import { randomUUID } from 'node:crypto';
 import { link, readFile, readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
+import type { EngineName } from './engine.js';
 import { StorageError } from './errors.js';
 import { errorCode, makeDirectory, replaceFile, syncDirectory, writeSynced } from './files.js';
 
 /** Raised when keys or records change their layout. */
 const FORMAT_VERSION = 1;
-const ENGINE = 'rocksdb';
 const FILE = 'identity.json';
 /** What a node keeps beside the file; without the file nobody knows whose it is. */
 const DATA = ['log', 'state', 'snapshots'];
@@ -39,6 +39,13 @@ export interface Identity {
   readonly incarnation: string;
 }
 
+/** What the configuration says. */
+export interface ExpectedIdentity {
+  readonly nodeId: string;
+  readonly clusterName: string;
+  readonly engine: EngineName;
+}
+
 /**
  * Reads the identity of a data directory, or makes one when the directory is missing or holds no data yet.
  *
@@ -47,10 +54,7 @@ export interface Identity {
  * @throws StorageError `unusable` for a directory of another node, cluster, engine or newer format, for data without
  *   an identity, and for a directory out of reach; `damaged` for a file that cannot be understood; `write` when the disk fails.
  */
-export async function openIdentity(
-  dataDir: string,
-  expected: { readonly nodeId: string; readonly clusterName: string },
-): Promise<Identity> {
+export async function openIdentity(dataDir: string, expected: ExpectedIdentity): Promise<Identity> {
   const file = path.join(dataDir, FILE);
   try {
     const text = (await readIfThere(file)) ?? (await create(dataDir, file, expected));
@@ -97,11 +101,7 @@ async function readIfThere(file: string): Promise<string | undefined> {
 }
 
 /** Gives the text of the file that stands there in the end. */
-async function create(
-  dataDir: string,
-  file: string,
-  expected: { readonly nodeId: string; readonly clusterName: string },
-): Promise<string> {
+async function create(dataDir: string, file: string, expected: ExpectedIdentity): Promise<string> {
   await makeDirectory(dataDir);
   const names = await readdir(dataDir);
   const data = DATA.find((name) => names.includes(name));
@@ -117,7 +117,7 @@ async function create(
   const incarnation = randomUUID();
   const text = format({
     formatVersion: FORMAT_VERSION,
-    engine: ENGINE,
+    engine: expected.engine,
     clusterName: expected.clusterName,
     clusterId: null,
     nodeId: expected.nodeId,
@@ -176,15 +176,11 @@ function parse(file: string, text: string): Identity {
   );
 }
 
-function check(
-  file: string,
-  identity: Identity,
-  expected: { readonly nodeId: string; readonly clusterName: string },
-): Identity {
-  if (identity.engine !== ENGINE) {
+function check(file: string, identity: Identity, expected: ExpectedIdentity): Identity {
+  if (identity.engine !== expected.engine) {
     throw new StorageError(
       'unusable',
-      `${file} was written with the engine ${identity.engine}, not ${ENGINE}: give this node an empty raft.dataDir`,
+      `${file} was written with the engine ${identity.engine}, not ${expected.engine}: correct storage.engine, or give this node an empty raft.dataDir`,
     );
   }
   if (identity.nodeId !== expected.nodeId) {

@@ -10,7 +10,7 @@ import { describeConfig } from '../configs/describe.js';
 import type { Flags } from '../configs/flags.js';
 import { loadConfig } from '../configs/load.js';
 import { ConfigError } from '../configs/problem.js';
-import { StorageError } from '../persistence/errors.js';
+import { EngineUnavailableError, StorageError } from '../persistence/errors.js';
 import { ListenError } from './listeners.js';
 import type { RunningServer } from './start.js';
 import { startServer } from './start.js';
@@ -18,7 +18,7 @@ import { startServer } from './start.js';
 /** What the process ends with; documented in the README. */
 const EXIT = Object.freeze({
   clean: 0,
-  /** Bad configuration or usage; an address that can't be listened on. */
+  /** Bad configuration or usage; an address that can't be listened on; a storage engine that doesn't load. */
   usage: 1,
   /** The data directory can't be used. */
   dataDir: 2,
@@ -81,6 +81,7 @@ function complain(error: unknown): void {
 function exitCodeOf(error: unknown): number {
   if (error instanceof StorageError) return error.fault === 'write' ? EXIT.disk : EXIT.dataDir;
   if (error instanceof ConfigError || error instanceof ListenError) return EXIT.usage;
+  if (error instanceof EngineUnavailableError) return EXIT.usage;
   return EXIT.bug;
 }
 

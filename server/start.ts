@@ -9,6 +9,7 @@ import { memberOf } from '../membership/configuration.js';
 import type { Fatal } from '../persistence/errors.js';
 import type { Identity } from '../persistence/identity.js';
 import { openIdentity, recordClusterId } from '../persistence/identity.js';
+import { loadEngine } from '../persistence/load-engine.js';
 import type { LogStore, RecoveredLog } from '../persistence/log-store.js';
 import { openRocksLogStore } from '../persistence/rocksdb/log-store.js';
 import { openRocksStateStore } from '../persistence/rocksdb/state-store.js';
@@ -85,7 +86,7 @@ interface Base {
 /**
  * Resolves when the node listens and takes part; `readyz` tells when it has caught up.
  *
- * @throws StorageError when the data directory can't be used; ListenError when an address can't be; ConfigError when the trace can't be
+ * @throws EngineUnavailableError; StorageError when the data directory can't be used; ListenError when an address can't be; ConfigError when the trace can't be
  *   written
  */
 export async function startServer(options: StartOptions): Promise<RunningServer> {
@@ -93,13 +94,17 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
   const { dataDir, nodeID, entryCacheBytes } = config.raft;
   const startMs = performance.now();
   const starting = startingService(config, version, () => performance.now() - startMs);
-  const identity = await openIdentity(dataDir, { nodeId: nodeID, clusterName: config.cluster.name });
+  // Before the directory gets an identity, which records the engine.
+  const engine = await loadEngine(config.storage.engine);
+  const expected = { nodeId: nodeID, clusterName: config.cluster.name, engine: engine.name };
+  const identity = await openIdentity(dataDir, expected);
   const log = await openRocksLogStore({
+    engine,
     directory: path.join(dataDir, 'log'),
     tailBytesMax: entryCacheBytes,
     fatal,
   });
-  const state = await openRocksStateStore({ directory: path.join(dataDir, 'state'), fatal });
+  const state = await openRocksStateStore({ engine, directory: path.join(dataDir, 'state'), fatal });
   const base = assemble(options, starting, identity, log, state);
   const listeners = await listen({
     config,

@@ -21,8 +21,9 @@ import {
   encodePosition,
 } from '../records.js';
 import { boundedTail } from '../tail.js';
-import type { Database, Operation } from './database.js';
-import { openDatabase } from './database.js';
+import type { Database } from '../database.js';
+import { openDatabase } from '../database.js';
+import type { Engine, Operation } from '../engine.js';
 
 /** Few blocks are read twice: what is read often is in the core's own cache. */
 const CACHE_BYTES = 1024 * 1024;
@@ -32,6 +33,7 @@ const READ_AHEAD_BYTES = 256 * 1024;
 const REMOVALS_MAX = 1024;
 
 export interface RocksLogStoreOptions {
+  readonly engine: Engine;
   /** Made when it is missing. */
   readonly directory: string;
   /** How much of the newest entries `recovered.tail` may hold, counted by `entryBytes`. */
@@ -50,6 +52,7 @@ export async function openRocksLogStore(
 ): Promise<{ store: LogStore; recovered: RecoveredLog }> {
   const opened = await openDatabase<Recovered>(
     {
+      engine: options.engine,
       directory: options.directory,
       compression: false,
       cacheBytes: CACHE_BYTES,

@@ -6,8 +6,9 @@ import { lowerBound, page, upperBound } from '../range.js';
 import { damaged, decodeApplied, encodeApplied, seal, unseal } from '../records.js';
 import type { Applied, Range, Scan, StateBatch, StateRow } from '../state-store.js';
 import { NOTHING_APPLIED } from '../state-store.js';
-import type { Cursor, FoundRow } from './cursor.js';
-import type { Database, Operation, Rows } from './database.js';
+import type { Cursor, FoundRow } from '../cursor.js';
+import type { Database, Rows } from '../database.js';
+import type { Operation } from '../engine.js';
 
 const READ_AHEAD_BYTES = 64 * 1024;
 /** All that is read ahead is handed on within one turn of the event loop, so this bounds how long a view holds it: under a millisecond. */

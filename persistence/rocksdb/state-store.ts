@@ -10,8 +10,9 @@ import { StorageError } from '../errors.js';
 import { checkApplied } from '../range.js';
 import type { Applied, StateRestore, StateStore, StateView } from '../state-store.js';
 import { VIEWS_MAX } from '../state-store.js';
-import type { Database } from './database.js';
-import { openDatabase } from './database.js';
+import type { Database } from '../database.js';
+import { openDatabase } from '../database.js';
+import type { Engine } from '../engine.js';
 import { findGenerations, generationDirectory, partDirectory, putInPlace, removeAll } from './generations.js';
 import {
   operationsOf,
@@ -27,6 +28,7 @@ const CACHE_BYTES = 32 * 1024 * 1024;
 const WRITE_BUFFER_BYTES = 16 * 1024 * 1024;
 
 export interface RocksStateStoreOptions {
+  readonly engine: Engine;
   /** Made when it is missing. */
   readonly directory: string;
   readonly fatal: Fatal;
@@ -39,7 +41,7 @@ export interface RocksStateStoreOptions {
  */
 export async function openRocksStateStore(options: RocksStateStoreOptions): Promise<StateStore> {
   const root = options.directory;
-  const health = sharedHealth(options.fatal);
+  const health = sharedHealth(options.engine, options.fatal);
   const { current, leftovers } = await orStorageError(root, findGenerations(root));
   const { database, recovered } = await openGeneration(generationDirectory(root, current), health);
   await orStorageError(root, removeAll(root, leftovers)).catch(async (error: unknown) => {
@@ -54,19 +56,21 @@ export async function openRocksStateStore(options: RocksStateStoreOptions): Prom
   );
 }
 
-/** One failure is that of all databases of the store: none of them calls back after it. */
+/** What the databases of one store share. One failure is that of all: none of them calls back after it. */
 interface Health {
+  readonly engine: Engine;
   readonly fail: Fatal;
   readonly failed: Promise<void>;
   readonly databases: Set<Database>;
 }
 
-function sharedHealth(fatal: Fatal): Health {
+function sharedHealth(engine: Engine, fatal: Fatal): Health {
   let reported = false;
   let report: () => void = () => undefined;
   const failed = new Promise<void>((resolve) => (report = resolve));
   const databases = new Set<Database>();
   return {
+    engine,
     failed,
     databases,
     fail(error) {
@@ -85,6 +89,7 @@ async function openGeneration(
 ): Promise<{ database: Database; recovered: Applied }> {
   const opened = await openDatabase<Applied>(
     {
+      engine: health.engine,
       directory,
       compression: true,
       cacheBytes: CACHE_BYTES,

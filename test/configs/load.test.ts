@@ -88,7 +88,7 @@ http:
   keepAliveTimeout: 8
 limits: { valueBytes: "2MiB", pendingRequests: 9 }
 sessions: { ttl: "1min", max: 10 }
-storage: { engine: rocksdb }
+storage: { engine: classic-level }
 `,
   );
   t.like(config, {
@@ -99,7 +99,7 @@ storage: { engine: rocksdb }
     cluster: { name: 'c', peers: [], join: ['h:1', 'h:2'], peerUrls: [] },
     limits: { valueBytes: 2 * 1024 * 1024, pendingRequests: 9 },
     sessions: { ttlMs: 60_000, max: 10 },
-    storage: { engine: 'rocksdb' },
+    storage: { engine: 'classic-level' },
   });
   t.deepEqual(config.raft, {
     nodeID: 'n1',

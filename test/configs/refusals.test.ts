@@ -179,7 +179,10 @@ test('two addresses that would fight for a port', (t) => {
 
 test('other values', (t) => {
   const one = (text: string) => refused(t, ID + text)[0];
-  t.is(one('storage: { engine: leveldb }'), 'F:2:12: storage.engine: "leveldb" is not known; give rocksdb');
+  t.is(
+    one('storage: { engine: leveldb }'),
+    'F:2:12: storage.engine: "leveldb" is not known; give one of rocksdb, classic-level; the nearest is rocksdb',
+  );
   t.is(
     one('http: { cors: ["https://a.example/x"] }'),
     'F:2:16: http.cors[0]: "https://a.example/x" is more than an origin; write "https://a.example"',

@@ -5,8 +5,8 @@ import path from 'node:path';
 import test from 'ava';
 import { StorageError } from '../../persistence/errors.js';
 import { BASE_KEY, REMOVED_KEY, entryKey } from '../../persistence/keys.js';
-import type { Operation } from '../../persistence/rocksdb/database.js';
-import { openDatabase } from '../../persistence/rocksdb/database.js';
+import { openDatabase } from '../../persistence/database.js';
+import type { Operation } from '../../persistence/engine.js';
 import { openRocksLogStore } from '../../persistence/rocksdb/log-store.js';
 import { openRocksStateStore } from '../../persistence/rocksdb/state-store.js';
 import {
@@ -21,6 +21,7 @@ import {
 } from '../contracts/log-store.js';
 import { finished, restoreOf, restoredRows } from '../contracts/state-restore.js';
 import { appliedAt, batchOf, scanOf, written } from '../contracts/state-store.js';
+import { anyEngine as engine } from './engines.js';
 import { inTemporaryDirectory, unexpected } from './directories.js';
 
 async function withDatabase<T>(
@@ -28,7 +29,14 @@ async function withDatabase<T>(
   body: (database: Awaited<ReturnType<typeof openDatabase<undefined>>>['database']) => Promise<T>,
 ): Promise<T> {
   const { database } = await openDatabase<undefined>(
-    { directory, compression: false, cacheBytes: 1024, writeBufferBytes: 1024 * 1024, fatal: unexpected },
+    {
+      engine,
+      directory,
+      compression: false,
+      cacheBytes: 1024,
+      writeBufferBytes: 1024 * 1024,
+      fatal: unexpected,
+    },
     (_, done) => setImmediate(() => done(undefined)),
   );
   try {
@@ -58,7 +66,7 @@ function changed(directory: string, operations: readonly Operation[]): Promise<v
   );
 }
 
-const logOptions = (directory: string) => ({ directory, tailBytesMax: ALL, fatal: unexpected });
+const logOptions = (directory: string) => ({ engine, directory, tailBytesMax: ALL, fatal: unexpected });
 
 async function compactedLog(directory: string): Promise<void> {
   const { store } = await openRocksLogStore(logOptions(directory));
@@ -136,7 +144,7 @@ test('a lost base of an empty log is found', (t) =>
   }));
 
 async function contentOf(directory: string): Promise<string[]> {
-  const store = await openRocksStateStore({ directory, fatal: unexpected });
+  const store = await openRocksStateStore({ engine, directory, fatal: unexpected });
   try {
     const scan = await scanOf(store);
     t0(scan.applied.index === store.recovered.index);
@@ -153,12 +161,12 @@ function t0(holds: boolean): void {
 /** A state with old content, and what a restore makes of a copy. */
 async function oldAndNew(root: string): Promise<{ old: string; replaced: string }> {
   const old = path.join(root, 'old');
-  const first = await openRocksStateStore({ directory: old, fatal: unexpected });
+  const first = await openRocksStateStore({ engine, directory: old, fatal: unexpected });
   await written(first, batchOf(3, { a: 'old', b: 'old' }));
   await first.close();
   const replaced = path.join(root, 'replaced');
   await cp(old, replaced, { recursive: true });
-  const second = await openRocksStateStore({ directory: replaced, fatal: unexpected });
+  const second = await openRocksStateStore({ engine, directory: replaced, fatal: unexpected });
   const restore = await restoreOf(second);
   await restoredRows(restore, { a: 'new', c: 'new' });
   await finished(restore, appliedAt(8));
@@ -222,10 +230,13 @@ test('a directory that holds something else is refused, and left as it is', (t) 
     const { replaced } = await oldAndNew(root);
     await rename(path.join(replaced, '000002'), path.join(replaced, '000002.old'));
     await writeFile(path.join(replaced, 'CURRENT'), '');
-    const error = await t.throwsAsync(openRocksStateStore({ directory: replaced, fatal: unexpected }), {
-      instanceOf: StorageError,
-      message: /no state of this version/,
-    });
+    const error = await t.throwsAsync(
+      openRocksStateStore({ engine, directory: replaced, fatal: unexpected }),
+      {
+        instanceOf: StorageError,
+        message: /no state of this version/,
+      },
+    );
     t.is(error.fault, 'unusable');
     t.is((await readdir(replaced)).length, 2);
   }));
@@ -236,6 +247,7 @@ test('a restore whose directory is taken away fails for good, and nothing is cal
     let report: () => void = () => undefined;
     const failed = new Promise<void>((resolve) => (report = resolve));
     const store = await openRocksStateStore({
+      engine,
       directory,
       fatal: (error) => {
         errors.push(error);

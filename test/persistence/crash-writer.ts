@@ -9,15 +9,23 @@ import { openRocksLogStore } from '../../persistence/rocksdb/log-store.js';
 import { openRocksStateStore } from '../../persistence/rocksdb/state-store.js';
 import { appended, entriesOf } from '../contracts/log-store.js';
 import { batchOf, written } from '../contracts/state-store.js';
+import type { EngineName } from '../../persistence/engine.js';
+import { loadEngine } from '../../persistence/load-engine.js';
 import { unexpected } from './directories.js';
 
 const dataDir = process.argv[2] ?? '';
+const engine = await loadEngine(process.argv[3] as EngineName);
 const log = await openRocksLogStore({
+  engine,
   directory: path.join(dataDir, 'log'),
   tailBytesMax: 0,
   fatal: unexpected,
 });
-const state = await openRocksStateStore({ directory: path.join(dataDir, 'state'), fatal: unexpected });
+const state = await openRocksStateStore({
+  engine,
+  directory: path.join(dataDir, 'state'),
+  fatal: unexpected,
+});
 
 const say = (line: string): void => void writeSync(1, `${line}\n`);
 

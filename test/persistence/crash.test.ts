@@ -5,12 +5,14 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import test from 'ava';
+import type { Engine } from '../../persistence/engine.js';
 import { StorageError } from '../../persistence/errors.js';
 import { openRocksLogStore } from '../../persistence/rocksdb/log-store.js';
 import { openRocksStateStore } from '../../persistence/rocksdb/state-store.js';
 import { ALL, hardState, readOf } from '../contracts/log-store.js';
 import { scanOf, valuesOf } from '../contracts/state-store.js';
 import { inTemporaryDirectory, unexpected } from './directories.js';
+import { onEachEngine } from './engines.js';
 
 const WRITER = path.join(import.meta.dirname, 'crash-writer.js');
 
@@ -21,8 +23,10 @@ interface Writer {
   kill(): Promise<void>;
 }
 
-function startWriter(dataDir: string): Writer {
-  const child = spawn(process.execPath, [WRITER, dataDir], { stdio: ['ignore', 'pipe', 'inherit'] });
+function startWriter(dataDir: string, engine: Engine): Writer {
+  const child = spawn(process.execPath, [WRITER, dataDir, engine.name], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const exited = once(child, 'exit');
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   return {
@@ -49,118 +53,126 @@ function lastOf(lines: readonly string[], word: string): number[] {
   return (line ?? '').split(' ').slice(1).map(Number);
 }
 
-test('what was done before a kill is there afterwards, kill after kill', (t) =>
-  inTemporaryDirectory(async (dataDir) => {
-    let before = 0;
-    for (let round = 0; round < 4; round += 1) {
-      const writer = startWriter(dataDir);
-      let lines: readonly string[];
+onEachEngine(test, (engine) => {
+  test(`${engine.name}: what was done before a kill is there afterwards, kill after kill`, (t) =>
+    inTemporaryDirectory(async (dataDir) => {
+      let before = 0;
+      for (let round = 0; round < 4; round += 1) {
+        const writer = startWriter(dataDir, engine);
+        let lines: readonly string[];
+        try {
+          let toSee = 20 + round * 7;
+          lines = await writer.linesUntil((line) => line.startsWith('log ') && (toSee -= 1) === 0);
+        } finally {
+          await writer.kill();
+        }
+        const [index = 0, term = 0] = lastOf(lines, 'log');
+        t.true(index > before);
+        const { store, recovered } = await openRocksLogStore({
+          engine,
+          directory: path.join(dataDir, 'log'),
+          tailBytesMax: ALL,
+          fatal: unexpected,
+        });
+        // What was not done when it was killed may be there or not. A replacement may have taken one entry at most.
+        t.true(recovered.lastIndex >= index);
+        t.true((recovered.hardState?.term ?? 0) >= term);
+        t.is(recovered.hardState?.vote, `node${(recovered.hardState?.term ?? 0) % 3}`);
+        t.is(recovered.tail.length, recovered.lastIndex);
+        for (const entry of recovered.tail) {
+          t.is(Buffer.from(entry.data).toString(), `${entry.index}@${entry.term}`);
+        }
+        t.deepEqual(await readOf(store, 1, recovered.lastIndex), recovered.tail);
+        await store.close();
+        before = recovered.lastIndex;
+
+        const [applied = 0] = lastOf(lines, 'state');
+        const state = await openRocksStateStore({
+          engine,
+          directory: path.join(dataDir, 'state'),
+          fatal: unexpected,
+        });
+        t.true(state.recovered.index >= applied);
+        const scan = await scanOf(state);
+        t.is(scan.entries.length, state.recovered.index === 0 ? 0 : state.recovered.index + 1);
+        const [last] = await valuesOf(state, [Buffer.from('last')]);
+        t.is(last?.toString() ?? '0', String(state.recovered.index));
+        await state.close();
+      }
+    }));
+
+  test(`${engine.name}: a directory in use by a running process is refused, and free again once that has died`, (t) =>
+    inTemporaryDirectory(async (dataDir) => {
+      const writer = startWriter(dataDir, engine);
       try {
-        let toSee = 20 + round * 7;
-        lines = await writer.linesUntil((line) => line.startsWith('log ') && (toSee -= 1) === 0);
+        await writer.linesUntil((line) => line === 'ready');
+        for (const name of ['log', 'state']) {
+          const directory = path.join(dataDir, name);
+          const options = { engine, directory, tailBytesMax: 0, fatal: unexpected };
+          const opening = name === 'log' ? openRocksLogStore(options) : openRocksStateStore(options);
+          const error = await t.throwsAsync(opening, { instanceOf: StorageError });
+          t.is(error.fault, 'unusable');
+          t.true(error.message.includes(directory));
+          t.regex(error.message, /in use.*raft\.dataDir/);
+          t.notRegex(error.message, /\n/);
+        }
       } finally {
         await writer.kill();
       }
-      const [index = 0, term = 0] = lastOf(lines, 'log');
-      t.true(index > before);
-      const { store, recovered } = await openRocksLogStore({
-        directory: path.join(dataDir, 'log'),
-        tailBytesMax: ALL,
-        fatal: unexpected,
+      const options = { engine, directory: path.join(dataDir, 'log'), tailBytesMax: 0, fatal: unexpected };
+      const first = await openRocksLogStore(options);
+      await t.throwsAsync(openRocksLogStore(options), { message: /in use/ });
+      await first.store.close();
+      await (await openRocksLogStore(options)).store.close();
+    }));
+
+  test(`${engine.name}: a failed write is reported once, and nothing is called back after it`, (t) =>
+    inTemporaryDirectory(async (dataDir) => {
+      const directory = path.join(dataDir, 'log');
+      const errors: StorageError[] = [];
+      let callbacksAfter = 0;
+      const { store } = await openRocksLogStore({
+        engine,
+        directory,
+        tailBytesMax: 0,
+        fatal: (error) => errors.push(error),
       });
-      // What was not done when it was killed may be there or not. A replacement may have taken one entry at most.
-      t.true(recovered.lastIndex >= index);
-      t.true((recovered.hardState?.term ?? 0) >= term);
-      t.is(recovered.hardState?.vote, `node${(recovered.hardState?.term ?? 0) % 3}`);
-      t.is(recovered.tail.length, recovered.lastIndex);
-      for (const entry of recovered.tail) {
-        t.is(Buffer.from(entry.data).toString(), `${entry.index}@${entry.term}`);
-      }
-      t.deepEqual(await readOf(store, 1, recovered.lastIndex), recovered.tail);
+      // Files that are open stay writable; the first new one that the engine wants to make is its downfall.
+      await rm(directory, { recursive: true });
+      const data = Buffer.alloc(1024 * 1024);
+      await new Promise<void>((resolve, reject) => {
+        const append = (index: number): void => {
+          if (index > 100) {
+            reject(new Error('no write failed'));
+            return;
+          }
+          store.append(
+            { entries: [{ index, term: 1, type: 'command', data }], hardState: hardState(1) },
+            () => {
+              if (errors.length > 0) callbacksAfter += 1;
+              append(index + 1);
+            },
+          );
+          // Asked for beside every append: what is still under way when that one fails must not come back either.
+          if (index > 1) {
+            store.read(1, index - 1, 1, () => {
+              if (errors.length > 0) callbacksAfter += 1;
+            });
+          }
+          if (errors.length > 0) resolve();
+        };
+        const watch = (): void => {
+          if (errors.length > 0) resolve();
+          else setImmediate(watch);
+        };
+        append(1);
+        watch();
+      });
+      store.read(1, 1, 1, () => (callbacksAfter += 1));
       await store.close();
-      before = recovered.lastIndex;
-
-      const [applied = 0] = lastOf(lines, 'state');
-      const state = await openRocksStateStore({ directory: path.join(dataDir, 'state'), fatal: unexpected });
-      t.true(state.recovered.index >= applied);
-      const scan = await scanOf(state);
-      t.is(scan.entries.length, state.recovered.index === 0 ? 0 : state.recovered.index + 1);
-      const [last] = await valuesOf(state, [Buffer.from('last')]);
-      t.is(last?.toString() ?? '0', String(state.recovered.index));
-      await state.close();
-    }
-  }));
-
-test('a directory in use by a running process is refused, and free again once that has died', (t) =>
-  inTemporaryDirectory(async (dataDir) => {
-    const writer = startWriter(dataDir);
-    try {
-      await writer.linesUntil((line) => line === 'ready');
-      for (const name of ['log', 'state']) {
-        const directory = path.join(dataDir, name);
-        const options = { directory, tailBytesMax: 0, fatal: unexpected };
-        const opening = name === 'log' ? openRocksLogStore(options) : openRocksStateStore(options);
-        const error = await t.throwsAsync(opening, { instanceOf: StorageError });
-        t.is(error.fault, 'unusable');
-        t.true(error.message.includes(directory));
-        t.regex(error.message, /in use.*raft\.dataDir/);
-        t.notRegex(error.message, /\n/);
-      }
-    } finally {
-      await writer.kill();
-    }
-    const options = { directory: path.join(dataDir, 'log'), tailBytesMax: 0, fatal: unexpected };
-    const first = await openRocksLogStore(options);
-    await t.throwsAsync(openRocksLogStore(options), { message: /in use/ });
-    await first.store.close();
-    await (await openRocksLogStore(options)).store.close();
-  }));
-
-test('a failed write is reported once, and nothing is called back after it', (t) =>
-  inTemporaryDirectory(async (dataDir) => {
-    const directory = path.join(dataDir, 'log');
-    const errors: StorageError[] = [];
-    let callbacksAfter = 0;
-    const { store } = await openRocksLogStore({
-      directory,
-      tailBytesMax: 0,
-      fatal: (error) => errors.push(error),
-    });
-    // Files that are open stay writable; the first new one that the engine wants to make is its downfall.
-    await rm(directory, { recursive: true });
-    const data = Buffer.alloc(1024 * 1024);
-    await new Promise<void>((resolve, reject) => {
-      const append = (index: number): void => {
-        if (index > 100) {
-          reject(new Error('no write failed'));
-          return;
-        }
-        store.append(
-          { entries: [{ index, term: 1, type: 'command', data }], hardState: hardState(1) },
-          () => {
-            if (errors.length > 0) callbacksAfter += 1;
-            append(index + 1);
-          },
-        );
-        // Asked for beside every append: what is still under way when that one fails must not come back either.
-        if (index > 1) {
-          store.read(1, index - 1, 1, () => {
-            if (errors.length > 0) callbacksAfter += 1;
-          });
-        }
-        if (errors.length > 0) resolve();
-      };
-      const watch = (): void => {
-        if (errors.length > 0) resolve();
-        else setImmediate(watch);
-      };
-      append(1);
-      watch();
-    });
-    store.read(1, 1, 1, () => (callbacksAfter += 1));
-    await store.close();
-    t.is(errors.length, 1);
-    t.is(errors[0]?.fault, 'write');
-    t.true(errors[0]?.message.includes(directory));
-    t.is(callbacksAfter, 0);
-  }));
+      t.is(errors.length, 1);
+      t.is(errors[0]?.fault, 'write');
+      t.true(errors[0]?.message.includes(directory));
+      t.is(callbacksAfter, 0);
+    }));
+});

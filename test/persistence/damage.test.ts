@@ -6,8 +6,8 @@ import fc from 'fast-check';
 import { StorageError } from '../../persistence/errors.js';
 import { APPLIED_KEY, HARD_STATE_KEY, entryKey, rowKey } from '../../persistence/keys.js';
 import { encodeEntry } from '../../persistence/records.js';
-import type { Operation } from '../../persistence/rocksdb/database.js';
-import { openDatabase } from '../../persistence/rocksdb/database.js';
+import { openDatabase } from '../../persistence/database.js';
+import type { Engine, Operation } from '../../persistence/engine.js';
 import { openRocksLogStore } from '../../persistence/rocksdb/log-store.js';
 import { openRocksStateStore } from '../../persistence/rocksdb/state-store.js';
 import type { StateStore } from '../../persistence/state-store.js';
@@ -15,15 +15,24 @@ import { ALL, appended, entriesOf, entry, hardState } from '../contracts/log-sto
 import { nextOf, viewOf } from '../contracts/state-restore.js';
 import { batchOf, scanOf, valuesOf, written } from '../contracts/state-store.js';
 import { inTemporaryDirectory, unexpected } from './directories.js';
+import { onEachEngine } from './engines.js';
 
 /** Opens the database behind a store's back. */
 async function tamper(
+  engine: Engine,
   directory: string,
   change: (value: (key: Buffer) => Buffer) => readonly Operation[],
   keys: readonly Buffer[] = [],
 ): Promise<void> {
   const { database, recovered } = await openDatabase<ReadonlyArray<Buffer | undefined>>(
-    { directory, compression: false, cacheBytes: 1024, writeBufferBytes: 1024 * 1024, fatal: unexpected },
+    {
+      engine,
+      directory,
+      compression: false,
+      cacheBytes: 1024,
+      writeBufferBytes: 1024 * 1024,
+      fatal: unexpected,
+    },
     (opened, done) => opened.getMany(keys, done),
   );
   const operations = change((key) => {
@@ -36,8 +45,9 @@ async function tamper(
 }
 
 /** One bit, anywhere in the record. */
-function flip(directory: string, key: Buffer, where: number): Promise<void> {
+function flip(engine: Engine, directory: string, key: Buffer, where: number): Promise<void> {
   return tamper(
+    engine,
     directory,
     (valueOf) => {
       const value = Buffer.from(valueOf(key));
@@ -50,37 +60,19 @@ function flip(directory: string, key: Buffer, where: number): Promise<void> {
   );
 }
 
-async function filledLog(directory: string): Promise<void> {
-  const { store } = await openRocksLogStore({ directory, tailBytesMax: 0, fatal: unexpected });
+async function filledLog(engine: Engine, directory: string): Promise<void> {
+  const { store } = await openRocksLogStore({ engine, directory, tailBytesMax: 0, fatal: unexpected });
   await appended(store, { entries: entriesOf(1, 6, 2), hardState: hardState(3, 'node1', 4) });
   await store.close();
 }
 
-async function refused(t: ExecutionContext, directory: string, what: RegExp): Promise<void> {
-  const opening = openRocksLogStore({ directory, tailBytesMax: ALL, fatal: unexpected });
+async function refused(engine: Engine, t: ExecutionContext, directory: string, what: RegExp): Promise<void> {
+  const opening = openRocksLogStore({ engine, directory, tailBytesMax: ALL, fatal: unexpected });
   const error = await t.throwsAsync(opening, { instanceOf: StorageError, message: what });
   t.is(error.fault, 'damaged');
   t.true(error.message.startsWith(directory));
   t.notRegex(error.message, /\n/);
 }
-
-test('a flipped bit anywhere in a record of the log is found, and the record named', async (t) => {
-  await fc.assert(
-    fc.asyncProperty(fc.integer({ min: 1, max: 7 }), fc.nat(100_000), (record, where) =>
-      inTemporaryDirectory(async (directory) => {
-        await filledLog(directory);
-        const key = record === 7 ? HARD_STATE_KEY : entryKey(record);
-        await flip(directory, key, where);
-        await refused(
-          t,
-          directory,
-          record === 7 ? /term and vote is damaged/ : new RegExp(`entry ${record} is`),
-        );
-      }),
-    ),
-    { numRuns: 25 },
-  );
-});
 
 const OTHER_DAMAGE: [string, readonly Operation[], RegExp][] = [
   ['a missing entry in the middle', [{ type: 'del', key: entryKey(3) }], /entry 3 is damaged: it is missing/],
@@ -119,55 +111,28 @@ const OTHER_DAMAGE: [string, readonly Operation[], RegExp][] = [
   ['a key that no record has', [{ type: 'put', key: Buffer.from('f'), value: Buffer.of(1) }], /record 66 is/],
 ];
 
-for (const [name, operations, message] of OTHER_DAMAGE) {
-  test(`log: ${name} is found`, (t) =>
-    inTemporaryDirectory(async (directory) => {
-      await filledLog(directory);
-      await tamper(directory, () => operations);
-      await refused(t, directory, message);
-      // A refusal leaves the directory closed, so that it can be looked at and refused again.
-      await refused(t, directory, message);
-    }));
-}
-
-test('log: a database without its CURRENT is not taken for a new one', (t) =>
-  inTemporaryDirectory(async (directory) => {
-    await filledLog(directory);
-    await rm(path.join(directory, 'CURRENT'));
-    await refused(t, directory, /CURRENT is missing/);
-    t.true((await readdir(directory)).some((name) => name.endsWith('.log')));
-  }));
-
-test('log: a path that cannot be a directory is refused', (t) =>
-  inTemporaryDirectory(async (directory) => {
-    const file = path.join(directory, 'file');
-    await writeFile(file, '');
-    const opening = openRocksLogStore({
-      directory: path.join(file, 'log'),
-      tailBytesMax: 0,
-      fatal: unexpected,
-    });
-    const error = await t.throwsAsync(opening, { instanceOf: StorageError, message: /raft\.dataDir/ });
-    t.is(error.fault, 'unusable');
-  }));
-
 /** Where the first database of a state lies. */
 function rowsOf(directory: string): string {
   return path.join(directory, '000001');
 }
 
-async function filledState(directory: string): Promise<void> {
-  const store = await openRocksStateStore({ directory, fatal: unexpected });
+async function filledState(engine: Engine, directory: string): Promise<void> {
+  const store = await openRocksStateStore({ engine, directory, fatal: unexpected });
   await written(store, batchOf(1, { a: 'one', b: 'two', c: 'three' }));
   await store.close();
 }
 
 /** What a damaged store does instead of answering. */
-async function failureOf(directory: string, use: (store: StateStore) => unknown): Promise<StorageError> {
+async function failureOf(
+  engine: Engine,
+  directory: string,
+  use: (store: StateStore) => unknown,
+): Promise<StorageError> {
   const errors: StorageError[] = [];
   let report: () => void = () => undefined;
   const failed = new Promise<void>((resolve) => (report = resolve));
   const store = await openRocksStateStore({
+    engine,
     directory,
     fatal: (error) => {
       errors.push(error);
@@ -185,57 +150,109 @@ async function failureOf(directory: string, use: (store: StateStore) => unknown)
   return error;
 }
 
-test('state: a flipped bit anywhere in a row is found by reads and scans', async (t) => {
-  await fc.assert(
-    fc.asyncProperty(fc.nat(10_000), (where) =>
+onEachEngine(test, (engine) => {
+  test(`${engine.name}: a flipped bit anywhere in a record of the log is found, and the record named`, async (t) => {
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 1, max: 7 }), fc.nat(100_000), (record, where) =>
+        inTemporaryDirectory(async (directory) => {
+          await filledLog(engine, directory);
+          const key = record === 7 ? HARD_STATE_KEY : entryKey(record);
+          await flip(engine, directory, key, where);
+          await refused(
+            engine,
+            t,
+            directory,
+            record === 7 ? /term and vote is damaged/ : new RegExp(`entry ${record} is`),
+          );
+        }),
+      ),
+      { numRuns: 25 },
+    );
+  });
+  for (const [name, operations, message] of OTHER_DAMAGE) {
+    test(`${engine.name}: log: ${name} is found`, (t) =>
       inTemporaryDirectory(async (directory) => {
-        await filledState(directory);
-        await flip(rowsOf(directory), rowKey(Buffer.from('b')), where);
-        const uses: ((store: StateStore) => unknown)[] = [
-          (store) => valuesOf(store, [Buffer.from('a'), Buffer.from('b')]),
-          (store) => scanOf(store),
-          (store) => scanOf(store, { reverse: true, limit: 2, bytesMax: 1000 }),
-          async (store) => nextOf(await viewOf(store)),
-          // Each of these finds it; it is reported once all the same.
-          (store) => Promise.all([scanOf(store), scanOf(store), valuesOf(store, [Buffer.from('b')])]),
-        ];
-        for (const use of uses) {
-          const error = await failureOf(directory, use);
+        await filledLog(engine, directory);
+        await tamper(engine, directory, () => operations);
+        await refused(engine, t, directory, message);
+        // A refusal leaves the directory closed, so that it can be looked at and refused again.
+        await refused(engine, t, directory, message);
+      }));
+  }
+
+  test(`${engine.name}: log: a database without its CURRENT is not taken for a new one`, (t) =>
+    inTemporaryDirectory(async (directory) => {
+      await filledLog(engine, directory);
+      await rm(path.join(directory, 'CURRENT'));
+      await refused(engine, t, directory, /CURRENT is missing/);
+      t.true((await readdir(directory)).some((name) => name.endsWith('.log')));
+    }));
+
+  test(`${engine.name}: log: a path that cannot be a directory is refused`, (t) =>
+    inTemporaryDirectory(async (directory) => {
+      const file = path.join(directory, 'file');
+      await writeFile(file, '');
+      const opening = openRocksLogStore({
+        engine,
+        directory: path.join(file, 'log'),
+        tailBytesMax: 0,
+        fatal: unexpected,
+      });
+      const error = await t.throwsAsync(opening, { instanceOf: StorageError, message: /raft\.dataDir/ });
+      t.is(error.fault, 'unusable');
+    }));
+  test(`${engine.name}: state: a flipped bit anywhere in a row is found by reads and scans`, async (t) => {
+    await fc.assert(
+      fc.asyncProperty(fc.nat(10_000), (where) =>
+        inTemporaryDirectory(async (directory) => {
+          await filledState(engine, directory);
+          await flip(engine, rowsOf(directory), rowKey(Buffer.from('b')), where);
+          const uses: ((store: StateStore) => unknown)[] = [
+            (store) => valuesOf(store, [Buffer.from('a'), Buffer.from('b')]),
+            (store) => scanOf(store),
+            (store) => scanOf(store, { reverse: true, limit: 2, bytesMax: 1000 }),
+            async (store) => nextOf(await viewOf(store)),
+            // Each of these finds it; it is reported once all the same.
+            (store) => Promise.all([scanOf(store), scanOf(store), valuesOf(store, [Buffer.from('b')])]),
+          ];
+          for (const use of uses) {
+            const error = await failureOf(engine, directory, use);
+            t.is(error.fault, 'damaged');
+            t.regex(error.message, /the row 62 is damaged/);
+          }
+          // What is sound can still be read.
+          const store = await openRocksStateStore({ engine, directory, fatal: unexpected });
+          t.deepEqual(await valuesOf(store, [Buffer.from('a')]), [Buffer.from('one')]);
+          await store.close();
+        }),
+      ),
+      { numRuns: 10 },
+    );
+  });
+
+  test(`${engine.name}: state: a flipped bit anywhere in the applied position is found at the start`, async (t) => {
+    await fc.assert(
+      fc.asyncProperty(fc.nat(10_000), (where) =>
+        inTemporaryDirectory(async (directory) => {
+          await filledState(engine, directory);
+          await flip(engine, rowsOf(directory), APPLIED_KEY, where);
+          const opening = openRocksStateStore({ engine, directory, fatal: unexpected });
+          const error = await t.throwsAsync(opening, {
+            instanceOf: StorageError,
+            message: /applied position is/,
+          });
           t.is(error.fault, 'damaged');
-          t.regex(error.message, /the row 62 is damaged/);
-        }
-        // What is sound can still be read.
-        const store = await openRocksStateStore({ directory, fatal: unexpected });
-        t.deepEqual(await valuesOf(store, [Buffer.from('a')]), [Buffer.from('one')]);
-        await store.close();
-      }),
-    ),
-    { numRuns: 10 },
-  );
-});
+        }),
+      ),
+      { numRuns: 15 },
+    );
+  });
 
-test('state: a flipped bit anywhere in the applied position is found at the start', async (t) => {
-  await fc.assert(
-    fc.asyncProperty(fc.nat(10_000), (where) =>
-      inTemporaryDirectory(async (directory) => {
-        await filledState(directory);
-        await flip(rowsOf(directory), APPLIED_KEY, where);
-        const opening = openRocksStateStore({ directory, fatal: unexpected });
-        const error = await t.throwsAsync(opening, {
-          instanceOf: StorageError,
-          message: /applied position is/,
-        });
-        t.is(error.fault, 'damaged');
-      }),
-    ),
-    { numRuns: 15 },
-  );
+  test(`${engine.name}: state: a missing applied position is found at the start`, (t) =>
+    inTemporaryDirectory(async (directory) => {
+      await filledState(engine, directory);
+      await tamper(engine, rowsOf(directory), () => [{ type: 'del', key: APPLIED_KEY }]);
+      const opening = openRocksStateStore({ engine, directory, fatal: unexpected });
+      await t.throwsAsync(opening, { message: /applied position is damaged: it is missing/ });
+    }));
 });
-
-test('state: a missing applied position is found at the start', (t) =>
-  inTemporaryDirectory(async (directory) => {
-    await filledState(directory);
-    await tamper(rowsOf(directory), () => [{ type: 'del', key: APPLIED_KEY }]);
-    const opening = openRocksStateStore({ directory, fatal: unexpected });
-    await t.throwsAsync(opening, { message: /applied position is damaged: it is missing/ });
-  }));

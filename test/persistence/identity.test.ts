@@ -7,7 +7,7 @@ import { StorageError } from '../../persistence/errors.js';
 import { openIdentity, recordClusterId } from '../../persistence/identity.js';
 import { inTemporaryDirectory } from './directories.js';
 
-const NODE1 = { nodeId: 'node1', clusterName: 'demo' };
+const NODE1 = { nodeId: 'node1', clusterName: 'demo', engine: 'rocksdb' } as const;
 
 async function refused(
   t: ExecutionContext,
@@ -74,7 +74,11 @@ test('another format, another engine, and what is no identity are refused', (t) 
     const made = await openIdentity(dataDir, NODE1);
     const cases: [unknown, StorageFault, RegExp][] = [
       [{ formatVersion: 2, anything: true }, 'unusable', /format 2, newer than the 1/],
-      [{ ...made, engine: 'classic-level' }, 'unusable', /engine classic-level, not rocksdb/],
+      [
+        { ...made, engine: 'classic-level' },
+        'unusable',
+        /engine classic-level, not rocksdb: correct storage\.engine/,
+      ],
       [{ ...made, formatVersion: 0 }, 'damaged', /formatVersion/],
       [{ ...made, incarnation: undefined }, 'damaged', /incarnation/],
       [{ ...made, clusterId: 7 }, 'damaged', /clusterId/],

@@ -5,6 +5,7 @@ import { logCompactionContract } from '../contracts/log-compaction.js';
 import type { LogContract } from '../contracts/log-store.js';
 import { logStoreContract } from '../contracts/log-store.js';
 import { temporaryDirectory, unexpected } from './directories.js';
+import { onEachEngine } from './engines.js';
 
 const memory: LogContract = {
   runs: 300,
@@ -20,15 +21,17 @@ const memory: LogContract = {
 logStoreContract(test, 'memory', memory);
 logCompactionContract(test, 'memory', memory);
 
-const rocksdb: LogContract = {
-  runs: 25,
-  harness: async () => {
-    const { path: directory, remove } = await temporaryDirectory();
-    return {
-      open: (tailBytesMax) => openRocksLogStore({ directory, tailBytesMax, fatal: unexpected }),
-      dispose: remove,
-    };
-  },
-};
-logStoreContract(test, 'rocksdb', rocksdb);
-logCompactionContract(test, 'rocksdb', rocksdb);
+onEachEngine(test, (engine) => {
+  const contract: LogContract = {
+    runs: 25,
+    harness: async () => {
+      const { path: directory, remove } = await temporaryDirectory();
+      return {
+        open: (tailBytesMax) => openRocksLogStore({ engine, directory, tailBytesMax, fatal: unexpected }),
+        dispose: remove,
+      };
+    },
+  };
+  logStoreContract(test, engine.name, contract);
+  logCompactionContract(test, engine.name, contract);
+});

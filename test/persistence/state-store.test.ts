@@ -5,6 +5,7 @@ import { stateRestoreContract } from '../contracts/state-restore.js';
 import type { StateContract } from '../contracts/state-store.js';
 import { stateStoreContract } from '../contracts/state-store.js';
 import { temporaryDirectory, unexpected } from './directories.js';
+import { onEachEngine } from './engines.js';
 
 const memory: StateContract = {
   runs: 300,
@@ -20,15 +21,17 @@ const memory: StateContract = {
 stateStoreContract(test, 'memory', memory);
 stateRestoreContract(test, 'memory', memory);
 
-const rocksdb: StateContract = {
-  runs: 25,
-  harness: async () => {
-    const { path: directory, remove } = await temporaryDirectory();
-    return {
-      open: () => openRocksStateStore({ directory, fatal: unexpected }),
-      dispose: remove,
-    };
-  },
-};
-stateStoreContract(test, 'rocksdb', rocksdb);
-stateRestoreContract(test, 'rocksdb', rocksdb);
+onEachEngine(test, (engine) => {
+  const contract: StateContract = {
+    runs: 25,
+    harness: async () => {
+      const { path: directory, remove } = await temporaryDirectory();
+      return {
+        open: () => openRocksStateStore({ engine, directory, fatal: unexpected }),
+        dispose: remove,
+      };
+    },
+  };
+  stateStoreContract(test, engine.name, contract);
+  stateRestoreContract(test, engine.name, contract);
+});

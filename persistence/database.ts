@@ -1,5 +1,5 @@
 /**
- * One RocksDB database, and the only file that knows the engine. What the stores above build on:
+ * One database of a storage engine, made fit for the stores above it:
  *
  * - Callbacks come only on success and never within the call. The first failure is final: it is reported once, and from
  *   then on nothing is written, read or called back. RocksDB was seen to acknowledge and then lose synced
@@ -9,14 +9,12 @@
  */
 
 import { readdir } from 'node:fs/promises';
-import rocksdb from 'rocksdb';
-import type { Fatal } from '../errors.js';
-import { StorageError } from '../errors.js';
-import { errorCode, makeDirectory } from '../files.js';
 import type { Cursor } from './cursor.js';
 import { cursorOn } from './cursor.js';
-
-export type Operation = rocksdb.Operation;
+import type { Engine, EngineDatabase, EngineOptions, Operation, RowIterator, RowRange } from './engine.js';
+import type { Fatal } from './errors.js';
+import { StorageError } from './errors.js';
+import { errorCode, makeDirectory } from './files.js';
 
 /** Of the two bounds at either end only one is to be given. */
 export interface Rows {
@@ -28,7 +26,7 @@ export interface Rows {
   readonly reverse?: boolean;
   /** At most so many rows; default: all. */
   readonly limit?: number;
-  /** How much is read ahead. The first call of the engine reads a single row whatever this says. */
+  /** How much is read ahead. The first call of RocksDB reads a single row whatever this says. */
   readonly readAheadBytes: number;
   readonly settled?: boolean;
 }
@@ -56,13 +54,9 @@ export interface Database {
   close(): Promise<void>;
 }
 
-export interface DatabaseOptions {
-  readonly directory: string;
-  readonly compression: boolean;
-  /** Blocks of table files kept in memory. */
-  readonly cacheBytes: number;
-  /** What RocksDB gathers in memory, beside its WAL, before it writes a table file. */
-  readonly writeBufferBytes: number;
+/** The directory is made when it is missing. */
+export interface DatabaseOptions extends EngineOptions {
+  readonly engine: Engine;
   readonly fatal: Fatal;
 }
 
@@ -100,37 +94,22 @@ export async function openDatabase<R>(
   }
 }
 
-async function openEngine(options: DatabaseOptions): Promise<rocksdb.RocksDB> {
-  const { directory } = options;
+async function openEngine(options: DatabaseOptions): Promise<EngineDatabase> {
+  const { directory, engine } = options;
   try {
     await makeDirectory(directory);
     await checkFiles(directory);
+    return await engine.open(options);
   } catch (error) {
     throw error instanceof StorageError ? error : openError(directory, error);
   }
-  const engine = rocksdb(directory);
-  await new Promise<void>((resolve, reject) => {
-    engine.open(
-      {
-        createIfMissing: true,
-        compression: options.compression,
-        cacheSize: options.cacheBytes,
-        writeBufferSize: options.writeBufferBytes,
-      },
-      (error) => {
-        if (error) reject(openError(directory, error));
-        else resolve();
-      },
-    );
-  });
-  return engine;
 }
 
-/** Without its `CURRENT`, RocksDB takes a database for a new one and deletes what is there. */
+/** Without its `CURRENT`, an engine takes a database for a new one and deletes what is there. */
 async function checkFiles(directory: string): Promise<void> {
   const names = await readdir(directory);
   if (names.includes('CURRENT')) return;
-  const data = names.find((name) => name.endsWith('.sst') || name.endsWith('.log'));
+  const data = names.find((name) => /\.(sst|ldb|log)$/.test(name));
   if (data !== undefined) {
     throw new StorageError('damaged', `${directory} is damaged: the file CURRENT is missing beside ${data}`);
   }
@@ -204,7 +183,7 @@ function life(directory: string, fatal: Fatal): Life {
   };
 }
 
-function wrap(engine: rocksdb.RocksDB, directory: string, fatal: Fatal): Database {
+function wrap(engine: EngineDatabase, directory: string, fatal: Fatal): Database {
   const { sound, fail, begin, finish, end } = life(directory, fatal);
   let writing = 0;
   /** Iterations that wait for a write to end. Bound: what the callers have in flight. */
@@ -221,7 +200,7 @@ function wrap(engine: rocksdb.RocksDB, directory: string, fatal: Fatal): Databas
     fail,
     write(operations, sync, done) {
       if (!begin()) return;
-      engine.batch(operations, { sync }, (error) => {
+      engine.batch(operations, sync, (error) => {
         writing -= 1;
         if (error) fail(new StorageError('write', `writing failed: ${oneLine(error)}`, error));
         // Before `done`, which may begin the next write.
@@ -246,16 +225,16 @@ function wrap(engine: rocksdb.RocksDB, directory: string, fatal: Fatal): Databas
     },
     sync(done) {
       if (!begin()) return;
-      engine.batch(SYNC_OPERATIONS, { sync: true }, (error) => {
+      engine.batch(SYNC_OPERATIONS, true, (error) => {
         if (error) fail(new StorageError('write', `syncing failed: ${oneLine(error)}`, error));
         finish(done);
       });
     },
-    openCursor: (rows) => cursors.open(() => engine.iterator(toEngine(rows))),
+    openCursor: (rows) => cursors.open(() => engine.iterator(toRange(rows))),
     close() {
       closing ??= end()
         .then(() => cursors.endAll())
-        .then(() => closeEngine(engine));
+        .then(() => engine.close());
       return closing;
     },
   };
@@ -263,7 +242,7 @@ function wrap(engine: rocksdb.RocksDB, directory: string, fatal: Fatal): Databas
 
 /** The engine must not be closed under an iterator. */
 interface Cursors {
-  open(makeIterator: () => rocksdb.RowIterator): Cursor;
+  open(makeIterator: () => RowIterator): Cursor;
   endAll(): Promise<void>;
 }
 
@@ -297,25 +276,15 @@ function openCursors({ fail, begin, finish }: Pick<Life, 'fail' | 'begin' | 'fin
   };
 }
 
-async function closeEngine(engine: rocksdb.RocksDB): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    engine.close((error) => {
-      if (error) reject(error);
-      else resolve();
-    });
-  });
-}
-
-function toEngine(rows: Rows): rocksdb.IteratorOptions {
-  const { gte, gt, lte, lt, reverse, limit, readAheadBytes } = rows;
+function toRange({ gte, gt, lte, lt, reverse, limit, readAheadBytes }: Rows): RowRange {
   return {
-    ...(gte && { gte }),
-    ...(gt && { gt }),
-    ...(lte && { lte }),
-    ...(lt && { lt }),
+    gte,
+    gt,
+    lte,
+    lt,
     reverse: reverse === true,
     limit: limit === undefined ? -1 : Math.min(limit, INT32_MAX),
-    highWaterMark: readAheadBytes,
+    readAheadBytes,
   };
 }
 
@@ -326,12 +295,12 @@ interface Iteration {
 }
 
 /** Iterators are ended in every case: one left open keeps its snapshot, and with it every old version of every row. */
-function iterate(engine: rocksdb.RocksDB, rows: Rows, visit: Visit, iteration: Iteration): void {
-  const options = toEngine(rows);
-  const iterator = engine.iterator(options);
+function iterate(engine: EngineDatabase, rows: Rows, visit: Visit, iteration: Iteration): void {
+  const range = toRange(rows);
+  const iterator = engine.iterator(range);
   // Positioned backwards, the binding forgets an error of its seek and reports an empty range. So an empty answer
   // is confirmed forwards, where errors are kept. It is the same view, since nothing is being written now.
-  const probe = rows.reverse === true ? engine.iterator({ ...options, reverse: false, limit: 1 }) : undefined;
+  const probe = rows.reverse === true ? engine.iterator({ ...range, reverse: false, limit: 1 }) : undefined;
   const accept = inOrder(rows.reverse === true, visit);
 
   const end = (): void =>
@@ -343,7 +312,7 @@ function iterate(engine: rocksdb.RocksDB, rows: Rows, visit: Visit, iteration: I
     iteration.fail(error);
     end();
   };
-  const confirmEmpty = (forwards: rocksdb.RowIterator): void =>
+  const confirmEmpty = (forwards: RowIterator): void =>
     forwards.next((error, key) => {
       if (error) failed(error);
       else if (key !== undefined) failed(new StorageError('damaged', `a scan missed ${key.toString('hex')}`));

@@ -1,6 +1,7 @@
 /** Reads rows in pieces, at the caller's pace, from one iterator and so from one view. */
 
-import { StorageError } from '../errors.js';
+import type { RowIterator } from './engine.js';
+import { StorageError } from './errors.js';
 
 export type FoundRow = readonly [key: Buffer, value: Buffer];
 
@@ -13,14 +14,8 @@ export interface Cursor {
   end(done: () => void): void;
 }
 
-/** What is needed of an iterator of the engine. */
-export interface EngineIterator {
-  next(callback: (error?: Error | null, key?: Buffer, value?: Buffer) => void): void;
-  end(callback: () => void): void;
-}
-
 /** @param fail is called in place of `done`, once, when the iterator fails or strays. */
-export function cursorOn(iterator: EngineIterator, fail: (error: unknown) => void): Cursor {
+export function cursorOn(iterator: RowIterator, fail: (error: unknown) => void): Cursor {
   let previous: Buffer | undefined;
   return {
     next(bytesMax, done) {

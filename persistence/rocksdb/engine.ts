@@ -1,0 +1,56 @@
+/**
+ * RocksDB, and the only file that imports it. Importing this loads a binary that aborts the process where it doesn't fit
+ * (`docs/decisions/0020`), so nothing imports it but `load-engine.ts`, after a probe.
+ */
+
+import rocksdb from 'rocksdb';
+import type { Engine, EngineDatabase, RowRange } from '../engine.js';
+
+export const rocksdbEngine: Engine = {
+  name: 'rocksdb',
+  open(options) {
+    const database = rocksdb(options.directory);
+    return new Promise((resolve, reject) => {
+      database.open(
+        {
+          createIfMissing: true,
+          compression: options.compression,
+          cacheSize: options.cacheBytes,
+          writeBufferSize: options.writeBufferBytes,
+        },
+        (error) => {
+          if (error) reject(error);
+          else resolve(adapt(database));
+        },
+      );
+    });
+  },
+};
+
+function adapt(database: rocksdb.RocksDB): EngineDatabase {
+  return {
+    batch: (operations, sync, done) => database.batch(operations, { sync }, done),
+    getMany: (keys, done) => database.getMany(keys, done),
+    iterator: (range) => database.iterator(toOptions(range)),
+    close: () =>
+      new Promise((resolve, reject) => {
+        database.close((error) => {
+          if (error) reject(error);
+          else resolve();
+        });
+      }),
+  };
+}
+
+/** A bound that is there but undefined would be taken for the string of that name. */
+function toOptions({ gte, gt, lte, lt, reverse, limit, readAheadBytes }: RowRange): rocksdb.IteratorOptions {
+  return {
+    ...(gte && { gte }),
+    ...(gt && { gt }),
+    ...(lte && { lte }),
+    ...(lt && { lt }),
+    reverse,
+    limit,
+    highWaterMark: readAheadBytes,
+  };
+}
