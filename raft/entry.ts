@@ -50,6 +50,13 @@ export const ORIGIN: Position = Object.freeze({ index: 0, term: 0 });
 
 /** What stands in for the log up to a position, itself included (§7): the state machine as of there, and who the members are. */
 export interface Snapshot extends Position {
-  /** The last configuration at or before the position. */
+  /** The last configuration at or before the position, and the index of its entry. */
+  readonly configuration: Configuration;
+  readonly configurationIndex: Index;
+}
+
+/** A configuration, and the index of the entry that made it the latest. */
+export interface ConfigurationAt {
+  readonly index: Index;
   readonly configuration: Configuration;
 }

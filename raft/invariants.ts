@@ -56,6 +56,8 @@ export interface Observed {
     readonly vote: NodeId | undefined;
     /** A snapshot on it covers everything up to here. */
     readonly base: Index;
+    /** It held the log up to here, has lost the end, and knows that. */
+    readonly lostEnd: Index;
     termAt(index: Index): Term | undefined;
   };
 }
@@ -174,15 +176,20 @@ export class ClusterInvariants {
     this.#seen.set(id, { diskTerm: disk.term, term, commit: log.commit, applied: log.applied, ledTo });
   }
 
-  /** Committed means durable on a majority: on their disks, not in their memories. */
+  /**
+   * Committed means durable on a majority: on their disks, not in their memories. A disk that has lost it counts while its node
+   * knows that: it votes for nobody who lacks it.
+   */
   #checkCommitted({ state }: Observed, nodes: readonly Observed[]): void {
     const { commit } = state.log;
     const term = state.log.termAt(commit);
     if (commit === 0 || term === undefined) return;
     const ids = voters(state.configuration);
     let holders = 0;
-    for (const { state: other, disk } of nodes)
-      if ((disk.base >= commit || disk.termAt(commit) === term) && ids.includes(other.id)) holders += 1;
+    for (const { state: other, disk } of nodes) {
+      const covers = Math.max(disk.base, disk.lostEnd) >= commit || disk.termAt(commit) === term;
+      if (covers && ids.includes(other.id)) holders += 1;
+    }
     invariant(holders >= majority(ids.length), `entry ${commit} is committed on ${holders} disks only`);
   }
 

@@ -118,6 +118,12 @@ export class RaftLog {
     return lastTerm > this.lastTerm || (lastTerm === this.lastTerm && lastIndex >= this.#lastIndex);
   }
 
+  /** Whether what is on this node's disk ends at `position` or later, by the order of §5.4.1. */
+  isDurableTo({ index, term }: Position): boolean {
+    const durableTerm = this.termAt(this.#durable) ?? 0;
+    return durableTerm > term || (durableTerm === term && this.#durable >= index);
+  }
+
   /** The largest index <= `index` whose term is <= `term`: where a log that has `term` at `index` may still agree. */
   lastIndexOfTermAtMost(index: Index, term: Term): Index {
     const within = Math.min(index, this.#lastIndex);
@@ -170,17 +176,14 @@ export class RaftLog {
 
   /**
    * Begins behind `index` from now on: a snapshot covers what is before (§7). Only what is applied can be covered.
-   * Returns false when it begins there or later anyway.
    */
-  compactTo(index: Index): boolean {
-    if (index <= this.#base.index) return false;
+  compactTo(index: Index): void {
     invariant(index <= this.#applied, `entry ${index} is not applied, no snapshot covers it`);
     const term = this.termAt(index);
     invariant(term !== undefined, `the log does not hold entry ${index}`);
     if (index === this.#lastIndex) this.#terms = new TermRuns([]);
     else this.#terms.compactTo(index);
     this.#base = { index, term };
-    return true;
   }
 
   /** A snapshot takes the log's place (§7): it is durable, committed and applied, and nothing is known of what follows it. */

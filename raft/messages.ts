@@ -58,6 +58,8 @@ export interface AppendEntriesResponse extends Envelope {
   /** On refusal: the largest index at which the logs may still agree, and the term of the entry there. */
   readonly hintIndex: Index;
   readonly hintTerm: Term;
+  /** On refusal: the follower's disk has lost the end of its log, so it may lack what it acknowledged before. */
+  readonly lostEnd?: true;
 }
 
 /**
@@ -86,15 +88,13 @@ export const NO_ROUND = 0;
 
 /** A piece of a snapshot's file, as its sender reads it and its receiver puts it together; the core never looks into it. */
 export interface SnapshotChunk {
-  /** Which file it is of: two nodes, or one at two times, never write the same. */
+  /** Names the file by its content. */
   readonly snapshotId: string;
   readonly bytesTotal: number;
-  /** Of the whole file, CRC-32C. */
-  readonly checksumTotal: number;
   /** Where in the file it begins. */
   readonly offset: number;
   readonly data: Uint8Array;
-  /** Of `data`, CRC-32C. */
+  /** CRC-32 of `data`. */
   readonly checksum: number;
 }
 

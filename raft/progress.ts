@@ -16,7 +16,10 @@ export interface Window {
 
 export class Progress {
   mode: ProgressMode = 'probe';
-  /** The logs are known to match up to here, durably. Invariant: match < next; never goes back within a term. */
+  /**
+   * The logs are known to match up to here, durably. Invariant: match < next; never goes back within a term, unless the
+   * follower's disk has lost entries.
+   */
   match: Index = 0;
   /** The next entry to send. Invariant: next <= the leader's last index + 1. */
   next: Index;
@@ -100,6 +103,13 @@ export class Progress {
     if (this.mode === 'snapshot' || refused !== this.next - 1) return false;
     this.#enter('probe', Math.max(this.match + 1, Math.min(refused, hint + 1)));
     return true;
+  }
+
+  /** Its disk has lost entries that it had acknowledged: nothing is known of its log but that it may agree at `hint`. */
+  forget(refused: Index, hint: Index): void {
+    const next = Math.max(1, Math.min(refused, hint + 1));
+    this.match = Math.min(this.match, next - 1);
+    if (this.mode !== 'snapshot') this.#enter('probe', next);
   }
 
   /** The log does not hold what it needs next. */

@@ -43,7 +43,15 @@ import {
   sendChunk,
 } from './snapshots.js';
 import type { RaftOptions, RaftSeed, RaftState } from './state.js';
-import { becomeFollower, leaderOf, newState, refuse } from './state.js';
+import {
+  appendToLog,
+  becomeFollower,
+  forgetConfigurations,
+  leaderOf,
+  newState,
+  refuse,
+  snapshotAt,
+} from './state.js';
 import { ownAnswer, traceAnswers, traceReady, traceReceived, traceReplicate } from './trace.js';
 
 /** Why a proposal or a read was not taken; nothing of it happened. */
@@ -215,7 +223,10 @@ export class Raft {
     if (log.uncommittedBytes >= state.options.uncommittedBytesMax) return 'overloaded';
     const firstIndex = log.lastIndex + 1;
     traceReplicate(state, commands.length);
-    log.append(commands.map((data, offset) => ({ index: firstIndex + offset, term, type: 'command', data })));
+    appendToLog(
+      state,
+      commands.map((data, offset) => ({ index: firstIndex + offset, term, type: 'command', data })),
+    );
     return { term, firstIndex };
   }
 
@@ -264,6 +275,7 @@ export class Raft {
     state.writing = undefined;
     if (writing.hardState !== undefined) state.stored = writing.hardState;
     state.log.durableTo(writing.last);
+    if (state.lostEnd !== undefined && state.log.isDurableTo(state.lostEnd)) state.lostEnd = undefined;
     // Entries that were removed and came back while they were written are on disk already (the ABA case).
     state.handedOut = Math.max(state.handedOut, state.log.durable);
     traceReady(state);
@@ -289,9 +301,13 @@ export class Raft {
    * A durable snapshot covers what is applied up to `index`: the log begins behind it from now on (§7). Returns the new base; undefined when
    * it begins there or later already.
    */
-  compact(index: Index): Position | undefined {
-    const { log } = this.#state;
-    return log.compactTo(index) ? log.base : undefined;
+  compact(index: Index): Snapshot | undefined {
+    const state = this.#state;
+    if (index <= state.log.base.index) return undefined;
+    const base = snapshotAt(state, index);
+    state.log.compactTo(index);
+    forgetConfigurations(state, index);
+    return base;
   }
 
   /** A chunk of `Ready.chunks` is on disk, and so is everything before `offset`. */

@@ -16,14 +16,14 @@
  */
 
 import type { NodeId } from '../membership/configuration.js';
-import type { Entry, HardState, Index, Position, Snapshot, Term } from './entry.js';
+import type { Entry, HardState, Index, Snapshot, Term } from './entry.js';
 import type { InstallSnapshot, InstallSnapshotResponse, Message } from './messages.js';
 import type { ConfirmedRead } from './reads.js';
 import type { Transfer } from './snapshots.js';
 
 export interface Append {
   /** A snapshot has taken the log's place: it is empty behind this position before anything else is written. */
-  readonly newBase: Position | undefined;
+  readonly newBase: Snapshot | undefined;
   readonly entries: readonly Entry[];
   readonly hardState: HardState | undefined;
   /** Votes, acknowledgements: to be sent only after the batch is durable. */

@@ -10,7 +10,7 @@ import type { Progress } from './progress.js';
 import type { Fetch } from './ready.js';
 import { heartbeatAnswered, startRound } from './reads.js';
 import type { Leadership, RaftState } from './state.js';
-import { refuse, resetElectionTimer } from './state.js';
+import { appendToLog, refuse, resetElectionTimer, truncateLog } from './state.js';
 import { traceSent, traceStep } from './trace.js';
 
 // ---- the leader
@@ -111,7 +111,10 @@ export function onAppendResponse(state: RaftState, lead: Leadership, message: Ap
   }
   progress.contactTick = state.now;
   if (!message.success) {
-    progress.refused(message.index, state.log.lastIndexOfTermAtMost(message.hintIndex, message.hintTerm));
+    const hint = state.log.lastIndexOfTermAtMost(message.hintIndex, message.hintTerm);
+    // What is committed stays so: this node will vote for nobody who lacks it.
+    if (message.lostEnd === true) progress.forget(message.index, hint);
+    else progress.refused(message.index, hint);
     return;
   }
   if (progress.acknowledged(message.index, state.log.base.index)) advanceCommit(state);
@@ -176,11 +179,8 @@ export function onAppendEntries(state: RaftState, message: AppendEntries): void 
   if (fresh >= 0) {
     const added = message.entries.slice(fresh);
     const from = added[0]?.index ?? 0;
-    if (from <= log.lastIndex) {
-      log.truncateFrom(from);
-      state.handedOut = Math.min(state.handedOut, log.lastIndex);
-    }
-    log.append(added);
+    if (from <= log.lastIndex) truncateLog(state, from);
+    appendToLog(state, added);
   }
   const last = message.prevIndex + message.entries.length;
   log.commitTo(Math.min(message.commit, last));
@@ -216,17 +216,20 @@ function answerAppend(state: RaftState, message: AppendEntries, success: boolean
     index,
     hintIndex,
     hintTerm: log.termAt(hintIndex) ?? 0,
+    ...(!success && state.lostEnd !== undefined && { lostEnd: true }),
     ...echo(message),
   });
 }
 
 export function onHeartbeat(state: RaftState, message: Heartbeat): void {
-  if (message.commit > state.log.lastIndex) {
+  // A log that lost its end may lack what was acknowledged; the appends that fill it up will commit it.
+  const commit = state.lostEnd === undefined ? message.commit : 0;
+  if (commit > state.log.lastIndex) {
     refuse(state, message, `it commits up to ${message.commit}, the log ends at ${state.log.lastIndex}`);
     return;
   }
   heardOfLeader(state);
-  state.log.commitTo(message.commit);
+  state.log.commitTo(commit);
   state.outbox.push({
     type: 'heartbeatResponse',
     from: state.id,

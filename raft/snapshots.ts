@@ -10,7 +10,7 @@ import type { Index, Position, Snapshot } from './entry.js';
 import type { InstallSnapshot, InstallSnapshotResponse, SnapshotChunk } from './messages.js';
 import { advanceCommit, heardOfLeader, maybeHandOver } from './replication.js';
 import type { Leadership, RaftState } from './state.js';
-import { refuse, setSnapshotConfiguration } from './state.js';
+import { adoptConfiguration, refuse } from './state.js';
 import { traceSent, traceSnapshotReceived } from './trace.js';
 
 /** A member that needs a snapshot; the transfer ends with `Raft.transferEnded()`. */
@@ -131,8 +131,8 @@ export function installed(state: RaftState): void {
   if (replacesLog) {
     log.replaceBy(snapshot);
     state.handedOut = snapshot.index;
-    state.newBase = { index: snapshot.index, term: snapshot.term };
-    setSnapshotConfiguration(state, snapshot);
+    state.newBase = snapshot;
+    adoptConfiguration(state, snapshot);
   } else log.restoredTo(snapshot.index);
   if (isOfLeader) answerChunk(state, last, last.chunk.bytesTotal, log.commit);
 }

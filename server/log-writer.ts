@@ -1,7 +1,7 @@
 /** Carries appends and compactions to the log store, which takes a new base only while nothing else is on its way. */
 
 import type { LogStore } from '../persistence/log-store.js';
-import type { Position } from '../raft/entry.js';
+import type { Snapshot } from '../raft/entry.js';
 import type { Append } from '../raft/ready.js';
 
 export class LogWriter {
@@ -40,7 +40,7 @@ export class LogWriter {
   }
 
   /** Not to be called while one is under way. */
-  compact(base: Position, done: () => void): void {
+  compact(base: Snapshot, done: () => void): void {
     this.#compacting = true;
     this.#store.compact(base, () => {
       this.#compacting = false;

@@ -54,7 +54,6 @@ export const requestShapes = {
     snapshot: z.strictObject({ index: counter, term: counter }),
     snapshotId: z.string().min(1).max(SNAPSHOT_ID_CHARS_MAX),
     bytesTotal: counter,
-    checksumTotal: checksum,
     offset: counter,
     data: z.string(),
     checksum,
@@ -138,11 +137,11 @@ export function decodeEntries(wire: readonly WireEntry[], { term, prevIndex, pre
 
 /** The chunk of an InstallSnapshot. Throws -32602 when its data are no base64, or reach beyond the file's end. */
 export function decodeChunk(wire: Omit<SnapshotChunk, 'data'> & { readonly data: string }): SnapshotChunk {
-  const { snapshotId, bytesTotal, checksumTotal, offset, checksum: sum } = wire;
+  const { snapshotId, bytesTotal, offset, checksum: sum } = wire;
   const data = decodeBase64(wire.data);
   if (data === undefined) throw invalidParams('data', 'must be base64');
   if (offset + data.length > bytesTotal) throw invalidParams('offset', `must not lead beyond ${bytesTotal}`);
-  return { snapshotId, bytesTotal, checksumTotal, offset, data, checksum: sum };
+  return { snapshotId, bytesTotal, offset, data, checksum: sum };
 }
 
 /** The result that carries `message`; who sent it is known from the call. */

@@ -59,11 +59,11 @@ export function plain(entries: readonly Entry[]): unknown[] {
 }
 
 export function compacted(store: LogStore, base: Position): Promise<void> {
-  return new Promise((resolve) => store.compact(base, resolve));
+  return new Promise((resolve) => store.compact(behind(base), resolve));
 }
 
 export function reset(store: LogStore, base: Position): Promise<void> {
-  return new Promise((resolve) => store.reset(base, undefined, resolve));
+  return new Promise((resolve) => store.reset(behind(base), undefined, resolve));
 }
 
 /** Runs the suite on one implementation. */

@@ -16,7 +16,16 @@ import { Raft } from '../../raft/raft.js';
 import type { Committed, Ready } from '../../raft/ready.js';
 import { OPTIONS, bytes, entriesOf, prng, runsOf } from './tools.js';
 import type { Node, Read, Setup } from './toy-node.js';
-import { answerFetches, checkPromise, entryOf, lastOf, observed, recover, toDisk } from './toy-node.js';
+import {
+  answerFetches,
+  checkPromise,
+  entryOf,
+  lastOf,
+  loseEntries,
+  observed,
+  recover,
+  toDisk,
+} from './toy-node.js';
 import type { SentSnapshots } from './toy-snapshots.js';
 import { carryOut, chunkOf, takeSnapshot } from './toy-snapshots.js';
 
@@ -49,7 +58,7 @@ export class Cluster {
       const entries = entriesOf(setup.logs?.[id] ?? []);
       const term = setup.terms?.[id] ?? entries.at(-1)?.term ?? 0;
       const hardState = { term, vote: undefined, commit: setup.commits?.[id] ?? 0 };
-      const disk = { hardState, entries, base: ORIGIN, snapshot: undefined };
+      const disk = { hardState, entries, base: ORIGIN, snapshot: undefined, lostEnd: undefined };
       const rest = {
         writing: undefined,
         diskHeld: false,
@@ -225,14 +234,18 @@ export class Cluster {
 
   /**
    * Everything volatile is gone. `written`: the append that was out reached the disk, only nobody was told. `appliedLost`:
-   * so many of the last applied entries are not in the state any more; `stateLost`: none of it is, the snapshot included. `tail`: so many
+   * so many of the last applied entries are not in the state any more; `stateLost`: none of it is, the snapshot included. `entriesLost`: so many of the log's last entries are gone from the disk. `tail`: so many
    * entries are in memory afterwards.
    */
-  crash(id: NodeId, { written = false, appliedLost = 0, stateLost = false, tail = Infinity } = {}): void {
+  crash(
+    id: NodeId,
+    { written = false, appliedLost = 0, stateLost = false, entriesLost = 0, tail = Infinity } = {},
+  ): void {
     const node = this.node(id);
     if (written && node.writing !== undefined) toDisk(node, node.writing);
     node.applied.length = stateLost ? 0 : Math.max(0, node.applied.length - appliedLost);
     if (stateLost) node.disk.snapshot = undefined;
+    loseEntries(node.disk, entriesLost);
     for (const read of this.reads.values())
       if (read.node === id && (read.state === 'asked' || read.state === 'confirmed')) read.state = 'lost';
     const nothing = {
@@ -281,6 +294,7 @@ export class Cluster {
     });
     const random = (): number => this.nodes.get(node.id)?.luck ?? this.random();
     recover(node);
+    const { lostEnd } = disk;
     return new Raft(
       { ...OPTIONS, ...raft, id: node.id, random },
       {
@@ -292,7 +306,8 @@ export class Cluster {
           tail: disk.entries.slice(Math.max(0, disk.entries.length - tail)),
           applied: applied.length,
         },
-        configuration: configuration('test', members),
+        ...(lostEnd && { lostEnd }),
+        configurations: [{ index: 0, configuration: configuration('test', members) }],
       },
     );
   }

@@ -72,9 +72,16 @@ function deedsOf(
         const id = any();
         // One at a time: what every node has lost is lost.
         const others = ids.filter((other) => other !== id);
-        const isSpare = others.length > 1 && others.every((other) => !cluster.state(other).log.lacksState);
+        const isSpare =
+          others.length > 1 &&
+          others.every((other) => {
+            const { log, lostEnd } = cluster.state(other);
+            return !log.lacksState && lostEnd === undefined;
+          });
         const [written, stateLost] = [random() < 0.5, random() < 0.1 && isSpare];
-        cluster.crash(id, { written, appliedLost: Math.floor(random() * 4), stateLost, tail });
+        const entriesLost = random() < 0.1 && isSpare ? Math.floor(random() * 5) : 0;
+        const appliedLost = Math.floor(random() * 4);
+        cluster.crash(id, { written, appliedLost, stateLost, entriesLost, tail });
       },
     ],
     [

@@ -26,6 +26,8 @@ export interface ToyDisk {
   entries: Entry[];
   /** The newest one. */
   snapshot: ToySnapshot | undefined;
+  /** It reached so far once, and has lost the end. */
+  lostEnd: Position | undefined;
 }
 
 /** The state machine is what was applied, in order. */
@@ -77,7 +79,22 @@ export interface Setup {
 export function observed({ raft, disk }: Node): Observed {
   const { term, vote } = disk.hardState;
   const base = Math.max(disk.base.index, disk.snapshot?.index ?? 0);
-  return { state: raft.state, disk: { term, vote, base, termAt: (index) => entryOf(disk, index)?.term } };
+  const termAt = (index: Index): Term | undefined => entryOf(disk, index)?.term;
+  const lostEnd = raft.state.lostEnd?.index ?? 0;
+  return { state: raft.state, disk: { term, vote, base, lostEnd, termAt } };
+}
+
+/** The last `count` entries are gone. The watermark tells, until the disk holds as much again. */
+export function loseEntries(disk: ToyDisk, count: number): void {
+  const { term = disk.base.term, index = disk.base.index } = disk.entries.at(-1) ?? {};
+  const end = { index, term };
+  const { lostEnd } = disk;
+  const isStillLost =
+    lostEnd !== undefined && (lostEnd.term > term || (lostEnd.term === term && lostEnd.index > index));
+  disk.lostEnd = isStillLost ? lostEnd : count > 0 && disk.entries.length > 0 ? end : undefined;
+  disk.entries = disk.entries.slice(0, Math.max(0, disk.entries.length - count));
+  const last = lastOf(disk);
+  disk.hardState = { ...disk.hardState, commit: Math.min(disk.hardState.commit, last) };
 }
 
 /** What a start makes of the disk. */

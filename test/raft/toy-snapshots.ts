@@ -5,6 +5,7 @@ import { invariant } from '../../raft/assert.js';
 import type { Index, Position } from '../../raft/entry.js';
 import type { SnapshotChunk } from '../../raft/messages.js';
 import type { Ready } from '../../raft/ready.js';
+import { snapshotAt } from '../../raft/state.js';
 import type { Node, ToySnapshot } from './toy-node.js';
 
 /** Every snapshot that was ever sent, by its file. */
@@ -14,13 +15,12 @@ export type SentSnapshots = Map<string, ToySnapshot>;
 export function takeSnapshot({ id, applied, disk, raft }: Node): void {
   const last = applied.at(-1);
   if (last === undefined) throw new Error(`${id} has applied nothing`);
-  const { configuration } = raft.state;
-  disk.snapshot = { index: last.index, term: last.term, configuration, applied: [...applied] };
+  disk.snapshot = { ...snapshotAt(raft.state, last.index), applied: [...applied] };
 }
 
 /** As if it were a file: made by a node, at a position. */
 export function chunkOf(maker: NodeId, { index, term }: Position): SnapshotChunk {
-  const whole = { bytesTotal: 1, checksumTotal: 0, offset: 0, data: new Uint8Array(1), checksum: 0 };
+  const whole = { bytesTotal: 1, offset: 0, data: new Uint8Array(1), checksum: 0 };
   return { snapshotId: `${maker}-${index}@${term}`, ...whole };
 }
 

@@ -208,12 +208,14 @@ function diskOf({ logDisk }: Machine): {
   readonly term: number;
   readonly vote: NodeId | undefined;
   readonly base: number;
+  readonly lostEnd: number;
   termAt(index: number): number | undefined;
 } {
   return {
     term: logDisk.hardState?.term ?? 0,
     vote: logDisk.hardState?.vote,
     base: 0,
+    lostEnd: 0,
     termAt: (index) => (index === 0 ? 0 : logDisk.entries[index - 1]?.term),
   };
 }

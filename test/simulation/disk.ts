@@ -45,6 +45,7 @@ export class Disk {
         return log.hardState?.vote;
       },
       base: 0,
+      lostEnd: 0,
       termAt,
     };
     this.#logQueue = new Queue(world, random, () => this.quality);

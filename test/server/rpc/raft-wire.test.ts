@@ -45,10 +45,9 @@ const REQUESTS: readonly Request[] = [
     chunk: {
       snapshotId: '9-3-n1',
       bytesTotal: 9,
-      checksumTotal: 0xffff_ffff,
       offset: 4,
       data: Buffer.from('chunk'),
-      checksum: 1,
+      checksum: 0xffff_ffff,
     },
   },
   { ...head, type: 'timeoutNow' },
