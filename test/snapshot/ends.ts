@@ -40,25 +40,37 @@ export class Scene {
   }
 }
 
-export function openIn(
+/** Opens what is on a disk; `opened` is not called when the process has died by then. */
+export function opening(
   scene: Scene,
   disk: MemorySnapshotDisk,
-  alive: () => boolean = () => true,
-): SnapshotStore {
-  let store: SnapshotStore | undefined;
+  alive: () => boolean,
+  opened: (store: SnapshotStore) => void,
+): void {
   const defer = (task: () => void): void =>
     scene.defer(() => {
       if (alive()) task();
     });
   openSnapshotStore(openMemorySnapshotDirectory({ disk, defer }), (outcome) => {
     if (!outcome.ok) throw outcome.error;
-    store = outcome.value;
+    opened(outcome.value);
   });
+}
+
+/** The same, at once. Not to be called by what happens in the scene. */
+export function openIn(scene: Scene, disk: MemorySnapshotDisk): SnapshotStore {
+  let store: SnapshotStore | undefined;
+  opening(
+    scene,
+    disk,
+    () => true,
+    (opened) => (store = opened),
+  );
   scene.run(scene.nowMs + 5);
   return store!;
 }
 
-/** Two snapshots on the sender's disk, made once. */
+/** A snapshot on the sender's disk, made once. */
 export const prepared = (async () => {
   const disk = memorySnapshotDisk();
   const store = await storeInMemory(disk);

@@ -194,7 +194,7 @@ test('lengths beyond their bounds, and frames where they do not belong, are refu
 test('garbage of any kind is a typed error', async (t) => {
   const good = await sample(rowsOf(30, 30), ZLIB_CODEC);
   await fc.assert(
-    fc.asyncProperty(fc.uint8Array({ maxLength: 300 }), fc.nat(good.length), async (garbage, at) => {
+    fc.asyncProperty(fc.uint8Array({ maxLength: 300 }), fc.nat(good.length - 32), async (garbage, at) => {
       t.false((await verified(Buffer.from(garbage))).ok);
       t.false((await verified(Buffer.concat([good.subarray(0, at), garbage]))).ok);
     }),

@@ -14,7 +14,7 @@ import { REQUESTS_WAITING_MAX, snapshotReceiver } from '../../snapshot/receiver.
 import type { SendResult, SnapshotSender } from '../../snapshot/sender.js';
 import { tokenBucket } from '../../snapshot/throttle.js';
 import type { SnapshotChunk, TransferAnswer, TransferRequest } from '../../snapshot/transfer.js';
-import { CHUNK_BYTES, deliver, ends, openIn, prepared, senderOf } from './ends.js';
+import { CHUNK_BYTES, deliver, ends, openIn, opening, prepared, senderOf } from './ends.js';
 import { PLAIN, bytesOf, rowsOf, sample, storeInMemory } from './samples.js';
 import { storeOn } from '../contracts/snapshot-store.js';
 
@@ -39,12 +39,17 @@ async function transferOver({
   const { scene, file } = both;
   const disk = memorySnapshotDisk();
   let life = 0;
-  let receiver: SnapshotReceiver;
+  let receiver: SnapshotReceiver | undefined;
   const start = (): void => {
     life += 1;
     const own = life;
-    const store = openIn(scene, disk, () => own === life);
-    receiver = snapshotReceiver({ store, codec: PLAIN, received: () => undefined });
+    receiver = undefined;
+    opening(
+      scene,
+      disk,
+      () => own === life,
+      (store) => (receiver = snapshotReceiver({ store, codec: PLAIN, received: () => undefined })),
+    );
   };
   start();
   let count = 0;
@@ -67,6 +72,8 @@ async function transferOver({
       return;
     }
     const own = life;
+    // A process that is not up yet hears nothing.
+    if (receiver === undefined) return;
     deliver(receiver, request, (answer) => {
       if (own === life) answered(answer);
     });
