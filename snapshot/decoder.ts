@@ -54,7 +54,7 @@ export function damagedAt(offset: number, how: string, cause?: unknown): Snapsho
 /** Bytes that have come and are not used yet: bounded by one frame and one push. */
 interface Incoming {
   readonly bytes: number;
-  push(data: Buffer): void;
+  readonly push: (data: Buffer) => void;
   /** Without taking them; undefined when there are not so many. */
   peek(bytes: number): Buffer | undefined;
   take(bytes: number): void;
@@ -123,8 +123,7 @@ export function snapshotDecoder(): SnapshotDecoder {
   let footer: SnapshotTotals | undefined;
 
   const take = (count: number): void => {
-    const data = bytes.peek(count);
-    if (data !== undefined) hash.update(data);
+    hash.update(bytes.peek(count) ?? '');
     bytes.take(count);
     offset += count;
   };
@@ -139,14 +138,12 @@ export function snapshotDecoder(): SnapshotDecoder {
       return { kind: 'header', header: decodeHeader(payload, at) };
     }
     if (header.kind === FRAME_KINDS.footer) {
-      footer = decodeFooter(payload, at);
-      if (footer.blocks !== blocks) throw damagedAt(at, `it has ${blocks} blocks, not ${footer.blocks}`);
+      footer = decodeFooter(payload, at, blocks);
       state = 'digest';
       return next();
     }
     blocks += 1;
-    const compressed = header.kind === FRAME_KINDS.compressedBlock;
-    return { kind: 'block', offset: at, data: payload, compressed, rawBytes: header.rawBytes };
+    return blockOf(header, payload, at);
   };
   const nextDigest = (): Piece | undefined => {
     const digest = bytes.peek(DIGEST_BYTES);
@@ -159,33 +156,38 @@ export function snapshotDecoder(): SnapshotDecoder {
     if (bytes.bytes > 0) throw damagedAt(offset, 'there is something behind its end');
     return { kind: 'end', totals: footer, digest: expected };
   };
+  const nextPrefix = (): Piece | undefined => {
+    const prefix = bytes.peek(PREFIX_BYTES);
+    if (prefix === undefined) return undefined;
+    checkPrefix(prefix);
+    take(PREFIX_BYTES);
+    state = 'header';
+    return nextFrame();
+  };
   const next = (): Piece | undefined => {
     switch (state) {
-      case 'prefix': {
-        const prefix = bytes.peek(PREFIX_BYTES);
-        if (prefix === undefined) return undefined;
-        checkPrefix(prefix);
-        take(PREFIX_BYTES);
-        state = 'header';
-        return nextFrame();
-      }
+      case 'prefix':
+        return nextPrefix();
       case 'header':
       case 'blocks':
         return nextFrame();
       case 'digest':
         return nextDigest();
       case 'over':
-        if (bytes.bytes > 0) throw damagedAt(offset, 'there is something behind its end');
         return undefined;
     }
   };
   return {
-    push: (data) => bytes.push(data),
+    push: bytes.push,
     next,
     get soundBytes() {
       return offset;
     },
   };
+}
+
+function blockOf({ kind, rawBytes }: FrameHeader, data: Buffer, offset: number): Piece {
+  return { kind: 'block', offset, data, compressed: kind === FRAME_KINDS.compressedBlock, rawBytes };
 }
 
 function checkPrefix(prefix: Buffer): void {
@@ -254,9 +256,10 @@ function decodeHeader(payload: Buffer, offset: number): SnapshotHeader {
   }
 }
 
-function decodeFooter(payload: Buffer, offset: number): SnapshotTotals {
+function decodeFooter(payload: Buffer, offset: number, blocks: number): SnapshotTotals {
+  let totals: SnapshotTotals;
   try {
-    return {
+    totals = {
       rows: safeInteger(payload, 0),
       bytes: safeInteger(payload, 8),
       blocks: safeInteger(payload, 16),
@@ -265,6 +268,8 @@ function decodeFooter(payload: Buffer, offset: number): SnapshotTotals {
     if (!(error instanceof RangeError)) throw error;
     throw damagedAt(offset, `its footer cannot be read: ${error.message}`, error);
   }
+  if (totals.blocks !== blocks) throw damagedAt(offset, `it has ${blocks} blocks, not ${totals.blocks}`);
+  return totals;
 }
 
 function safeInteger(payload: Buffer, at: number): number {

@@ -72,14 +72,14 @@ export function readSnapshot(
       }
     });
   };
-  const step = (): void => {
+  const step = looped(() => {
     const found = attempt(() => decoder.next());
     if (!found.ok) done(found);
     else if (visitor.cancelled?.() === true)
       done(failure(new SnapshotError('cancelled', 'reading was cancelled')));
     else if (found.value === undefined) more();
     else take(found.value);
-  };
+  });
   const take = (piece: Piece): void => {
     switch (piece.kind) {
       case 'header': {
@@ -112,6 +112,22 @@ export function readSnapshot(
     else visitor.rows(rows.value, step);
   };
   more();
+}
+
+/** Calls from within itself are carried out after it instead: a file of a million tiny blocks must not become a stack of them. */
+function looped(body: () => void): () => void {
+  let running = false;
+  let again = false;
+  return () => {
+    again = true;
+    if (running) return;
+    running = true;
+    while (again) {
+      again = false;
+      body();
+    }
+    running = false;
+  };
 }
 
 function checkCodec(header: SnapshotHeader, codec: Codec): void {

@@ -5,7 +5,7 @@
 
 import type { FileEntry, SnapshotDirectory } from '../directory.js';
 import type { Done } from '../outcome.js';
-import { SnapshotError, failure, success } from '../outcome.js';
+import { SnapshotError, attempt } from '../outcome.js';
 
 interface MemoryFile {
   data: Buffer;
@@ -53,7 +53,7 @@ export function openMemorySnapshotDirectory(options: MemorySnapshotDirectoryOpti
     defer(() => {
       inFlight -= 1;
       try {
-        done(outcomeOf(work));
+        done(attempt(work));
       } finally {
         if (inFlight === 0) idle?.();
       }
@@ -108,13 +108,4 @@ export function openMemorySnapshotDirectory(options: MemorySnapshotDirectoryOpti
         else idle = resolve;
       }),
   };
-}
-
-function outcomeOf<T>(work: () => T): ReturnType<typeof success<T>> | ReturnType<typeof failure> {
-  try {
-    return success(work());
-  } catch (error) {
-    if (error instanceof SnapshotError) return failure(error);
-    throw error;
-  }
 }

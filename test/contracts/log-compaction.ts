@@ -4,7 +4,11 @@ import type { TestFn } from 'ava';
 import { ALL, appended, compacted, entriesOf, entry, hardState, plain, readOf, reset } from './log-store.js';
 import type { LogContract, LogHarness } from './log-store.js';
 
-export function logCompactionContract(test: TestFn, name: string, contract: Pick<LogContract, 'harness'>): void {
+export function logCompactionContract(
+  test: TestFn,
+  name: string,
+  contract: Pick<LogContract, 'harness'>,
+): void {
   const withHarness = async (body: (harness: LogHarness) => Promise<void>): Promise<void> => {
     const harness = await contract.harness();
     try {

@@ -53,7 +53,11 @@ async function contentOf(store: StateStore): Promise<string[]> {
   return text((await scanOf(store)).entries);
 }
 
-export function stateRestoreContract(test: TestFn, name: string, contract: Pick<StateContract, 'harness'>): void {
+export function stateRestoreContract(
+  test: TestFn,
+  name: string,
+  contract: Pick<StateContract, 'harness'>,
+): void {
   const withHarness = async (body: (harness: StateHarness) => Promise<void>): Promise<void> => {
     const harness = await contract.harness();
     try {
