@@ -317,6 +317,11 @@ export class Node implements Inbox {
   #install(snapshot: Snapshot): void {
     this.#snapshots.restore(snapshot, (applied) => {
       if (this.#stopped) return;
+      if (applied === undefined) {
+        this.#guard(() => this.#core.installFailed());
+        this.#wake();
+        return;
+      }
       this.#applier.restored(applied, () => {
         if (this.#stopped) return;
         this.#guard(() => this.#core.installed());
@@ -337,7 +342,7 @@ export class Node implements Inbox {
     return {
       state: core.state,
       compact: (index, done) => this.#compact(index, done),
-      chunkStored: (message, offset) => drive(() => core.chunkStored(message, offset)),
+      chunkTaken: (message, answer) => drive(() => core.chunkTaken(message, answer)),
       install: (snapshot, last) => {
         const taken = !this.#stopped && this.#guard(() => core.install(snapshot, last));
         this.#wake();
