@@ -3,6 +3,7 @@
 import path from 'node:path';
 import type { Configuration } from '../membership/configuration.js';
 import { decodeConfiguration } from '../membership/configuration.js';
+import type { Assessment } from '../persistence/assess.js';
 import { StorageError } from '../persistence/errors.js';
 import type { Identity } from '../persistence/identity.js';
 import type { LogStore, RecoveredLog } from '../persistence/log-store.js';
@@ -24,6 +25,15 @@ export function isFresh(log: RecoveredLog, applied: Applied): boolean {
 export function checkForgetful(dataDir: string, identity: Identity): void {
   if (identity.clusterId === null) return;
   throw contradiction(dataDir, `the log is empty, but the node belongs to the cluster ${identity.clusterId}`);
+}
+
+/**
+ * A node that has forgotten what it promised must not vote or lead as if it had not.
+ *
+ * @throws StorageError `damaged`
+ */
+export function checkWhole(dataDir: string, assessment: Assessment): void {
+  if (assessment.kind === 'damaged') throw contradiction(dataDir, assessment.what);
 }
 
 /** @throws StorageError `damaged` when log and state contradict each other. */
