@@ -7,13 +7,24 @@
  */
 export type StorageFault = 'write' | 'damaged' | 'unusable';
 
+/** What of the data directory an error is about. What is damaged, and how far, decides how it can be repaired. */
+export type StoragePart = 'identity' | 'log' | 'watermark' | 'state';
+
 /** The one error of this room. Its message is one line that names the file or record and, where there is one, the remedy. */
 export class StorageError extends Error {
   override readonly name = 'StorageError';
   readonly fault: StorageFault;
-  constructor(fault: StorageFault, message: string, cause?: unknown) {
+  /** Known of what `openStorage` opened. */
+  readonly part: StoragePart | undefined;
+  constructor(fault: StorageFault, message: string, cause?: unknown, part?: StoragePart) {
     super(message, { cause });
     this.fault = fault;
+    this.part = part;
+  }
+
+  /** The same, about `part`. */
+  of(part: StoragePart): StorageError {
+    return new StorageError(this.fault, this.message, this.cause, part);
   }
 }
 

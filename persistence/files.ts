@@ -27,10 +27,10 @@ export async function makeDirectory(directory: string): Promise<void> {
 }
 
 /** Writes a file and syncs it. Its name is not durable yet. */
-export async function writeSynced(file: string, text: string): Promise<void> {
+export async function writeSynced(file: string, content: string | Uint8Array): Promise<void> {
   const handle = await open(file, 'w');
   try {
-    await handle.writeFile(text, 'utf8');
+    await handle.writeFile(content, 'utf8');
     await handle.sync();
   } finally {
     await handle.close();

@@ -16,7 +16,7 @@ import { errorCode, makeDirectory, replaceFile, syncDirectory, writeSynced } fro
 const FORMAT_VERSION = 1;
 const FILE = 'identity.json';
 /** What a node keeps beside the file; without the file nobody knows whose it is. */
-const DATA = ['log', 'state', 'snapshots'];
+const DATA = ['log', 'state', 'snapshots', 'watermark.0', 'watermark.1'];
 
 const identitySchema = z.strictObject({
   formatVersion: z.literal(FORMAT_VERSION),

@@ -12,6 +12,7 @@ import type { Configuration } from '../membership/configuration.js';
 import type { Entry, EntryType, HardState, Index, Position } from '../raft/entry.js';
 import { StorageError } from './errors.js';
 import type { Applied } from './state-store.js';
+import type { Mark } from './watermark.js';
 
 const CRC_BYTES = 4;
 const UINT64_BYTES = 8;
@@ -19,6 +20,8 @@ const UINT64_BYTES = 8;
 const ENTRY_HEADER_BYTES = UINT64_BYTES + 1;
 /** Term, commit, and whether there is a vote. */
 const HARD_STATE_HEADER_BYTES = 2 * UINT64_BYTES + 1;
+/** Sequence, term, index and term of the last entry, whether there is a vote, and the length of it. */
+const MARK_HEADER_BYTES = 4 * UINT64_BYTES + 2;
 /** Index, term, index of the configuration. */
 const APPLIED_HEADER_BYTES = 3 * UINT64_BYTES;
 
@@ -121,6 +124,38 @@ export function decodeHardState(key: Uint8Array, record: Buffer): HardState {
     vote: voted ? body.toString('utf8', HARD_STATE_HEADER_BYTES) : undefined,
     commit: readSafeInteger(what, body, UINT64_BYTES),
   };
+}
+
+/** Its own length is in it, so that anything may follow. @throws RangeError for a vote of more than 255 bytes. */
+export function encodeMark(key: Uint8Array, mark: Mark, sequence: number): Buffer {
+  const header = Buffer.allocUnsafe(MARK_HEADER_BYTES);
+  const vote = Buffer.from(mark.vote ?? '', 'utf8');
+  writeSafeInteger(header, sequence, 0);
+  writeSafeInteger(header, mark.term, UINT64_BYTES);
+  writeSafeInteger(header, mark.last.index, 2 * UINT64_BYTES);
+  writeSafeInteger(header, mark.last.term, 3 * UINT64_BYTES);
+  header.writeUInt8(mark.vote === undefined ? 0 : 1, 4 * UINT64_BYTES);
+  header.writeUInt8(vote.length, 4 * UINT64_BYTES + 1);
+  return seal(key, header, vote);
+}
+
+/** @throws StorageError `damaged` */
+export function decodeMark(key: Uint8Array, bytes: Buffer): { mark: Mark; sequence: number } {
+  const what = 'the watermark';
+  const headerEnd = CRC_BYTES + MARK_HEADER_BYTES;
+  if (bytes.length < headerEnd) throw damaged(what, 'it is too short');
+  const end = headerEnd + bytes.readUInt8(headerEnd - 1);
+  const body = unseal(what, key, bytes.subarray(0, end));
+  const voted = body.readUInt8(4 * UINT64_BYTES) === 1;
+  const mark: Mark = {
+    term: readSafeInteger(what, body, UINT64_BYTES),
+    vote: voted ? body.toString('utf8', MARK_HEADER_BYTES) : undefined,
+    last: {
+      index: readSafeInteger(what, body, 2 * UINT64_BYTES),
+      term: readSafeInteger(what, body, 3 * UINT64_BYTES),
+    },
+  };
+  return { mark, sequence: readSafeInteger(what, body, 0) };
 }
 
 export function encodePosition(key: Uint8Array, { index, term }: Position): Buffer {

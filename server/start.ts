@@ -1,6 +1,5 @@
 /** Puts a node together from its configuration, and takes it apart again. With `main.ts`, the only place that wires. */
 
-import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Config } from '../configs/config.js';
@@ -8,12 +7,10 @@ import type { Configuration } from '../membership/configuration.js';
 import { memberOf } from '../membership/configuration.js';
 import type { Fatal } from '../persistence/errors.js';
 import type { Identity } from '../persistence/identity.js';
-import { openIdentity, recordClusterId } from '../persistence/identity.js';
-import { loadEngine } from '../persistence/load-engine.js';
+import { recordClusterId } from '../persistence/identity.js';
 import type { LogStore, RecoveredLog } from '../persistence/log-store.js';
-import { openRocksLogStore } from '../persistence/rocksdb/log-store.js';
-import { openRocksStateStore } from '../persistence/rocksdb/state-store.js';
 import type { StateStore } from '../persistence/state-store.js';
+import { openStorage } from '../persistence/storage.js';
 import type { RaftSeed } from '../raft/state.js';
 import { firstBatch, firstConfiguration, firstVotersDigest } from './bootstrap.js';
 import { systemClock } from './clock.js';
@@ -26,7 +23,7 @@ import type { Inbox } from './ports.js';
 import { TICK_MS, raftOptions } from './raft-settings.js';
 import { ReadIndexes } from './read-indexes.js';
 import { Reader } from './reader.js';
-import { checkForgetful, isFresh, recoverSeed } from './recovery.js';
+import { checkForgetful, checkWhole, isFresh, recoverSeed } from './recovery.js';
 import { findPeers, greetPeer } from './find-peers.js';
 import type { ControlClient } from './rpc/control.js';
 import { createControlClient } from './rpc/control.js';
@@ -94,17 +91,14 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
   const { dataDir, nodeID, entryCacheBytes } = config.raft;
   const startMs = performance.now();
   const starting = startingService(config, version, () => performance.now() - startMs);
-  // Before the directory gets an identity, which records the engine.
-  const engine = await loadEngine(config.storage.engine);
-  const expected = { nodeId: nodeID, clusterName: config.cluster.name, engine: engine.name };
-  const identity = await openIdentity(dataDir, expected);
-  const log = await openRocksLogStore({
-    engine,
-    directory: path.join(dataDir, 'log'),
+  const { identity, log, state, assessment } = await openStorage({
+    dataDir,
+    engine: config.storage.engine,
+    nodeId: nodeID,
+    clusterName: config.cluster.name,
     tailBytesMax: entryCacheBytes,
     fatal,
   });
-  const state = await openRocksStateStore({ engine, directory: path.join(dataDir, 'state'), fatal });
   const base = assemble(options, starting, identity, log, state);
   const listeners = await listen({
     config,
@@ -121,6 +115,7 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     logger,
   });
   try {
+    checkWhole(dataDir, assessment);
     const seed = await seedOf(base, identity);
     base.membership.current = seed.configuration;
     await recordClusterId(dataDir, identity, seed.configuration.clusterId);

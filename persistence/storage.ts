@@ -1,0 +1,93 @@
+/** Opens everything that a node keeps in its data directory, in the order in which each part vouches for the next. */
+
+import path from 'node:path';
+import type { Assessment } from './assess.js';
+import { assess, laterPromise } from './assess.js';
+import type { EngineName } from './engine.js';
+import type { Fatal, StoragePart } from './errors.js';
+import { StorageError } from './errors.js';
+import type { Identity } from './identity.js';
+import { openIdentity } from './identity.js';
+import { loadEngine } from './load-engine.js';
+import type { LogStore, RecoveredLog } from './log-store.js';
+import { markedLogStore } from './marked-log-store.js';
+import { openRocksLogStore } from './rocksdb/log-store.js';
+import { openRocksStateStore } from './rocksdb/state-store.js';
+import type { StateStore } from './state-store.js';
+import { openWatermarkFile } from './watermark-file.js';
+
+export interface StorageOptions {
+  /** Made when it is missing. */
+  readonly dataDir: string;
+  readonly engine: EngineName;
+  readonly nodeId: string;
+  readonly clusterName: string;
+  /** How much of the newest entries `log.recovered.tail` may hold, counted by `entryBytes`. */
+  readonly tailBytesMax: number;
+  /** Called once for each part that fails after it was opened. */
+  readonly fatal: Fatal;
+}
+
+export interface Storage {
+  readonly identity: Identity;
+  /** Its hard state is the later of what log and watermark know. */
+  readonly log: { readonly store: LogStore; readonly recovered: RecoveredLog };
+  readonly state: StateStore;
+  /** Whether the log is all that its node has promised. */
+  readonly assessment: Assessment;
+}
+
+/**
+ * @throws EngineUnavailableError before anything is touched; StorageError, `part` of which says what it is about. What was opened
+ *   until then is closed again.
+ */
+export async function openStorage(options: StorageOptions): Promise<Storage> {
+  const { dataDir, nodeId, clusterName } = options;
+  // Before the directory gets an identity, which records the engine.
+  const engine = await loadEngine(options.engine);
+  const identity = await inPart(
+    'identity',
+    openIdentity(dataDir, { nodeId, clusterName, engine: engine.name }),
+  );
+  const fatal = (part: StoragePart): Fatal => {
+    return (error) => options.fatal(error.of(part));
+  };
+  const log = await inPart(
+    'log',
+    openRocksLogStore({
+      engine,
+      directory: path.join(dataDir, 'log'),
+      tailBytesMax: options.tailBytesMax,
+      fatal: fatal('log'),
+    }),
+  );
+  try {
+    // The lock of the log keeps other processes off the watermark, too.
+    const { watermark, recovered: mark } = await inPart(
+      'watermark',
+      openWatermarkFile({ directory: dataDir, owner: identity.incarnation, fatal: fatal('watermark') }),
+    );
+    const assessment = assess(log.recovered, mark);
+    const hardState = laterPromise(log.recovered, mark);
+    const store = markedLogStore(log.store, log.recovered, hardState, watermark);
+    try {
+      const directory = path.join(dataDir, 'state');
+      const state = await inPart('state', openRocksStateStore({ engine, directory, fatal: fatal('state') }));
+      return { identity, log: { store, recovered: { ...log.recovered, hardState } }, state, assessment };
+    } catch (error) {
+      await watermark.close();
+      throw error;
+    }
+  } catch (error) {
+    await log.store.close();
+    throw error;
+  }
+}
+
+async function inPart<T>(part: StoragePart, opening: Promise<T>): Promise<T> {
+  try {
+    return await opening;
+  } catch (error) {
+    throw error instanceof StorageError ? error.of(part) : error;
+  }
+}
