@@ -27,7 +27,8 @@ export class LogSizes {
     const newest = this.#newest;
     if (index <= newest.index) return;
     this.#marks.push({ index, bytes: newest.bytes + bytes });
-    if (this.#marks.length > MARKS_MAX) this.#marks = this.#marks.filter((_, at) => at % 2 === 0 || at === MARKS_MAX);
+    if (this.#marks.length > MARKS_MAX)
+      this.#marks = this.#marks.filter((_, at) => at % 2 === 0 || at === MARKS_MAX);
   }
 
   /** A log that begins behind `index`, with nothing in it that is known. */

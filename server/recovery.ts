@@ -8,6 +8,7 @@ import type { LogStore, RecoveredLog } from '../persistence/log-store.js';
 import type { Applied, StateStore } from '../persistence/state-store.js';
 import type { Index, Position, Snapshot } from '../raft/entry.js';
 import type { RaftSeed } from '../raft/state.js';
+import type { LogExtent } from './snapshot-making.js';
 
 /** True when nothing was ever stored: neither a promise nor data. */
 export function isFresh(log: RecoveredLog, applied: Applied): boolean {
@@ -41,6 +42,7 @@ export interface Recovered {
   readonly seed: RaftSeed;
   /** What the state machine reflects. */
   readonly applied: Applied;
+  readonly log: LogExtent;
 }
 
 /**
@@ -66,6 +68,7 @@ export async function recoverSeed(remains: Remains): Promise<Recovered> {
       ...(lostEnd && { lostEnd }),
     },
     applied,
+    log: { base: base.index, last: lastIndex, bytes: kept.bytes },
   };
 }
 
@@ -83,7 +86,10 @@ async function appliedOf({ log, applied, restoreNewest }: Remains): Promise<Appl
 }
 
 /** The log, emptied where the state comes from elsewhere. */
-async function logFor({ logStore, log, stateStore, applied: found }: Remains, applied: Applied): Promise<RecoveredLog> {
+async function logFor(
+  { logStore, log, stateStore, applied: found }: Remains,
+  applied: Applied,
+): Promise<RecoveredLog> {
   if (applied.index < log.base.index || termAt(log, applied.index) === applied.term) return log;
   const base = snapshotOf(applied);
   if (base === undefined) return { ...log, configurations: [] };

@@ -140,7 +140,8 @@ export class SnapshotMaking {
     this.progress = undefined;
     const { events } = this.#parts;
     if (outcome.ok) events.made(outcome.value);
-    else if (outcome.error.fault !== 'cancelled') events.failed('a snapshot could not be made', outcome.error);
+    else if (outcome.error.fault !== 'cancelled')
+      events.failed('a snapshot could not be made', outcome.error);
     for (const done of this.#waiting.splice(0)) done(outcome);
     if (outcome.ok) this.cleanUp();
   }

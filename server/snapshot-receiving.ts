@@ -56,7 +56,8 @@ export class SnapshotReceiving {
     const answer = (found: TransferAnswer): void => {
       if (!this.#stopped) this.#answer(message, found);
     };
-    if (data.length === 0) this.#receiver.offer({ type: 'offer', id, totalBytes, term: message.term }, answer);
+    if (data.length === 0)
+      this.#receiver.offer({ type: 'offer', id, totalBytes, term: message.term }, answer);
     else this.#receiver.chunk({ type: 'chunk', id, offset, data: bufferOf(data), crc }, answer);
   }
 

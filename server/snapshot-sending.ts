@@ -123,7 +123,10 @@ export class SnapshotSending {
   }
 }
 
-function chunkOf(request: TransferRequest, { id: snapshotId, bytes: bytesTotal }: SnapshotFile): SnapshotChunk {
+function chunkOf(
+  request: TransferRequest,
+  { id: snapshotId, bytes: bytesTotal }: SnapshotFile,
+): SnapshotChunk {
   const file = { snapshotId, bytesTotal };
   return request.type === 'offer'
     ? { ...file, offset: 0, data: new Uint8Array(0), checksum: 0 }
@@ -133,6 +136,7 @@ function chunkOf(request: TransferRequest, { id: snapshotId, bytes: bytesTotal }
 /** A file that has arrived is not all: the follower has to be level with it. */
 function answerOf({ snapshotId: id, offset, refusal, index }: InstallSnapshotResponse): TransferAnswer {
   if (index > 0) return { type: 'received', id };
-  if (refusal !== undefined) return { type: 'refused', id, reason: refusal, message: 'the follower refuses it' };
+  if (refusal !== undefined)
+    return { type: 'refused', id, reason: refusal, message: 'the follower refuses it' };
   return { type: 'wanted', id, offset };
 }

@@ -3,7 +3,7 @@
 import type { TestFn } from 'ava';
 import fc from 'fast-check';
 import type { LogBatch, LogStore, RecoveredLog } from '../../persistence/log-store.js';
-import type { Entry, HardState, Position } from '../../raft/entry.js';
+import type { Entry, HardState, Position, Snapshot } from '../../raft/entry.js';
 import { ORIGIN } from '../../raft/entry.js';
 import type { Model } from './log-model.js';
 import {
@@ -56,6 +56,13 @@ export function hardState(term: number, vote?: string, commit = 0): HardState {
 /** Comparable, whichever kind of byte array holds the payload. */
 export function plain(entries: readonly Entry[]): unknown[] {
   return entries.map(({ data, ...rest }) => ({ ...rest, data: Buffer.from(data).toString('hex') }));
+}
+
+/** Where a log may begin. */
+export function behind({ index, term }: Position): Snapshot {
+  const member = { id: 'n1', incarnation: 'i1', raft: 'n1:1', rpc: 'n1:2', http: 'n1:3', voter: true };
+  const configuration = { clusterId: 'c1', members: [member] };
+  return { index, term, configuration, configurationIndex: Math.min(1, index) };
 }
 
 export function compacted(store: LogStore, base: Position): Promise<void> {
