@@ -77,6 +77,12 @@ export interface Config {
     /** Sessions at a time, at most; further ones are answered `overloaded`. */
     readonly max: number;
   };
+  readonly snapshots: {
+    /** What this node sends of snapshots to all others together, per second. */
+    readonly bytesPerSecond: number;
+    /** One piece of a snapshot on its way to another node. */
+    readonly chunkBytes: number;
+  };
   readonly storage: {
     /** What keeps log and state; a data directory stays with the one it was made with. */
     readonly engine: 'rocksdb' | 'classic-level';

@@ -1,7 +1,8 @@
 import type { Config, LogLevel } from './config.js';
 import { deepFreeze } from './freeze.js';
 
-const MIB = 1024 * 1024;
+const KIB = 1024;
+const MIB = 1024 * KIB;
 
 type Settings<Section extends object, Derived extends keyof Section> = Omit<Section, Derived>;
 
@@ -17,6 +18,7 @@ interface Defaults {
   readonly http: Config['http'];
   readonly limits: Config['limits'];
   readonly sessions: Config['sessions'];
+  readonly snapshots: Config['snapshots'];
   readonly storage: Config['storage'];
 }
 
@@ -54,5 +56,6 @@ export const DEFAULTS: Defaults = deepFreeze({
   },
   limits: { valueBytes: MIB, pendingRequests: 10_000 },
   sessions: { ttlMs: 600_000, max: 10_000 },
+  snapshots: { bytesPerSecond: 64 * MIB, chunkBytes: 256 * KIB },
   storage: { engine: 'rocksdb' },
 });

@@ -16,7 +16,8 @@ import {
 } from './fields.js';
 import { show } from './reading.js';
 
-const MIB = 1024 * 1024;
+const KIB = 1024;
+const MIB = 1024 * KIB;
 
 /** Room for two heartbeats of a millisecond. */
 const electionTimeout = () => durationMs('ms', 2);
@@ -81,6 +82,11 @@ const sessionsShape = {
   max: count(1, 1_000_000).optional(),
 };
 
+const snapshotsShape = {
+  bytesPerSecond: sizeBytes(KIB).optional(),
+  chunkBytes: sizeBytes(KIB, 8 * MIB).optional(),
+};
+
 const storageShape = {
   engine: oneOf(['rocksdb', 'classic-level']).optional(),
 };
@@ -95,6 +101,7 @@ const fileShape = {
   http: section(httpShape),
   limits: section(limitsShape),
   sessions: section(sessionsShape),
+  snapshots: section(snapshotsShape),
   storage: section(storageShape),
 };
 
@@ -127,5 +134,6 @@ export const KNOWN_KEYS: ReadonlyMap<string, readonly string[]> = new Map([
   ['http', Object.keys(httpShape)],
   ['limits', Object.keys(limitsShape)],
   ['sessions', Object.keys(sessionsShape)],
+  ['snapshots', Object.keys(snapshotsShape)],
   ['storage', Object.keys(storageShape)],
 ]);

@@ -42,6 +42,7 @@ test('what is left out has its default', (t) => {
   });
   t.deepEqual(config.http, DEFAULTS.http);
   t.deepEqual(config.limits, DEFAULTS.limits);
+  t.deepEqual(config.snapshots, DEFAULTS.snapshots);
   t.deepEqual(config.storage, DEFAULTS.storage);
   t.deepEqual(config.raft.electionTimeoutMs, [150, 300]);
   t.is(config.raft.heartbeatIntervalMs, 50);
@@ -88,6 +89,7 @@ http:
   keepAliveTimeout: 8
 limits: { valueBytes: "2MiB", pendingRequests: 9 }
 sessions: { ttl: "1min", max: 10 }
+snapshots: { bytesPerSecond: "3MiB", chunkBytes: "2KiB" }
 storage: { engine: classic-level }
 `,
   );
@@ -99,6 +101,7 @@ storage: { engine: classic-level }
     cluster: { name: 'c', peers: [], join: ['h:1', 'h:2'], peerUrls: [] },
     limits: { valueBytes: 2 * 1024 * 1024, pendingRequests: 9 },
     sessions: { ttlMs: 60_000, max: 10 },
+    snapshots: { bytesPerSecond: 3 * 1024 * 1024, chunkBytes: 2048 },
     storage: { engine: 'classic-level' },
   });
   t.deepEqual(config.raft, {
