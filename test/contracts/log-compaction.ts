@@ -1,18 +1,9 @@
 /** What every log store must do when its beginning is cut off or its content replaced. */
 
 import type { TestFn } from 'ava';
-import {
-  ALL,
-  appended,
-  behind,
-  compacted,
-  entriesOf,
-  entry,
-  hardState,
-  plain,
-  readOf,
-  reset,
-} from './log-store.js';
+import { entryBytes } from '../../raft/entry.js';
+import { ALL, appended, compacted, entriesOf, entry, hardState, plain, readOf, reset } from './log-store.js';
+import { MEMBERS, behind } from './log-model.js';
 import type { LogContract, LogHarness } from './log-store.js';
 
 export function logCompactionContract(
@@ -44,6 +35,8 @@ export function logCompactionContract(
         t.deepEqual(recovered, {
           hardState: hardState(2, 'node1', 4000),
           base: { index: 3000, term: 1 },
+          configurations: [{ index: 1, configuration: MEMBERS }],
+          bytes: entriesOf(3001, 5000, 2).reduce((sum, each) => sum + entryBytes(each), 0),
           termRuns: [{ index: 3001, term: 2 }],
           lastIndex: 5000,
           tail: [],
@@ -151,6 +144,8 @@ export function logCompactionContract(
       t.deepEqual(second.recovered, {
         hardState: hardState(5, 'node3', 10),
         base: { index: 10, term: 4 },
+        configurations: [{ index: 1, configuration: MEMBERS }],
+        bytes: 0,
         termRuns: [],
         lastIndex: 10,
         tail: [],

@@ -14,8 +14,8 @@ import { restoreSnapshot } from '../../snapshot/restorer.js';
 import { storeOn } from '../contracts/snapshot-store.js';
 import { closed, nextOf, viewOf } from '../contracts/state-restore.js';
 import { batchOf, scanOf, written } from '../contracts/state-store.js';
+import { anyEngine as engine } from '../persistence/engines.js';
 import { inTemporaryDirectory, unexpected } from '../persistence/directories.js';
-import { anyEngine } from '../persistence/engines.js';
 import {
   APPLIED,
   PLAIN,
@@ -50,7 +50,7 @@ test('a state goes through a file and is the same, on real disks, while writes g
   inTemporaryDirectory(async (root) => {
     const rows = rowsOf(3000, 120);
     const first = await openRocksStateStore({
-      engine: anyEngine,
+      engine,
       directory: path.join(root, 'first'),
       fatal: unexpected,
     });
@@ -87,7 +87,7 @@ test('a state goes through a file and is the same, on real disks, while writes g
     t.true(index > APPLIED.index);
 
     const second = await openRocksStateStore({
-      engine: anyEngine,
+      engine,
       directory: path.join(root, 'second'),
       fatal: unexpected,
     });
@@ -102,7 +102,7 @@ test('a state goes through a file and is the same, on real disks, while writes g
     t.deepEqual(await contentOf(second), { rows, applied: APPLIED });
     await Promise.all([first.close(), second.close(), store.close()]);
     const again = await openRocksStateStore({
-      engine: anyEngine,
+      engine,
       directory: path.join(root, 'second'),
       fatal: unexpected,
     });
