@@ -289,7 +289,7 @@ export class Host {
     });
     const assessment = assess(log.recovered, mark.recovered);
     const hardState = laterPromise(log.recovered, mark.recovered);
-    const logStore = markedLogStore(log.store, log.recovered, hardState, mark.watermark);
+    const logStore = markedLogStore(log.store, log.recovered, hardState, mark.watermark, mark.recovered);
     const defer = deferTo((task) => disk.deferState(task));
     const state = disk.guard(openMemoryStateStore({ disk: disk.state, defer }));
     const snapshots = await openMemorySnapshots(
