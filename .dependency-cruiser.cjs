@@ -6,7 +6,8 @@ const ROOMS = {
   kv: [],
   raft: ['membership'],
   persistence: ['raft', 'membership', 'kv'],
-  server: ['raft', 'membership', 'kv', 'api', 'configs', 'persistence'],
+  snapshot: ['raft', 'membership', 'kv', 'persistence'],
+  server: ['raft', 'membership', 'kv', 'api', 'configs', 'persistence', 'snapshot'],
   client: ['api'],
   cli: ['client', 'api', 'configs'],
 };
@@ -67,7 +68,7 @@ module.exports = {
       name: 'only-main-wires',
       severity: 'error',
       from: { path: '^server/', pathNot: '^server/(main|start)\\.ts$' },
-      to: { path: '^persistence/(rocksdb|classic-level|memory)/' },
+      to: { path: '^(persistence/(rocksdb|classic-level|memory)|snapshot/(files|memory))/' },
     },
     { name: 'not-to-test', severity: 'error', from: { pathNot: '^test/' }, to: { path: '^test/' } },
   ],

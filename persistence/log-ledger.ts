@@ -16,7 +16,10 @@ export interface LogLedger {
   readonly shape: LogShape;
   append(batch: LogBatch): Landed;
   compact(base: Position): Landed;
-  reset(base: Position): { readonly hardState: HardState; readonly landed: Landed };
+  reset(
+    base: Position,
+    hardState: HardState | undefined,
+  ): { readonly hardState: HardState; readonly landed: Landed };
 }
 
 export function logLedger(recovered: LogShape): LogLedger {
@@ -55,12 +58,12 @@ export function logLedger(recovered: LogShape): LogLedger {
         compacting = undefined;
       };
     },
-    reset(base) {
+    reset(base, hardState) {
       checkNotResetting();
       if (appending !== undefined || compacting !== undefined) {
         throw new Error('reset was called while something was in flight');
       }
-      const after = resetShape(shape, base);
+      const after = resetShape(shape, base, hardState);
       resetting = true;
       return {
         hardState: after.hardState,

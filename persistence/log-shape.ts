@@ -127,9 +127,14 @@ export function compactedShape(shape: LogShape, base: Position): LogShape {
  *
  * @throws Error when that is not above the old base, or of a term that the log has not reached, or when a committed entry would be lost
  */
-export function resetShape(shape: LogShape, base: Position): LogShape & { readonly hardState: HardState } {
+export function resetShape(
+  shape: LogShape,
+  base: Position,
+  given: HardState | undefined,
+): LogShape & { readonly hardState: HardState } {
   const { index, term } = base;
-  const { hardState } = shape;
+  if (given !== undefined) checkHardState(shape.hardState, given);
+  const hardState = given ?? shape.hardState;
   if (index <= shape.base.index || term < shape.base.term) {
     throw new Error(`the log's base goes from ${shape.base.index} to ${index}, term ${term}`);
   }

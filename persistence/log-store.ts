@@ -4,7 +4,7 @@
  * calls no `done` any more (`docs/decisions/0003`).
  */
 
-import type { Entry, HardState, Index, Position } from '../raft/entry.js';
+import type { ConfigurationAt, Entry, HardState, Index, Position, Snapshot } from '../raft/entry.js';
 
 /**
  * What must become durable together, or not at all. It may be empty.
@@ -45,16 +45,16 @@ export interface LogStore {
    * It may be called while an append is in flight, but not again before `done`. Throws for a base that is not above the old one,
    * or that the log does not hold, or that the append in flight replaces; later appends must begin behind it.
    */
-  compact(base: Position, done: () => void): void;
+  compact(base: Snapshot, done: () => void): void;
 
   /**
-   * Drops every entry: the log is empty behind `base`, which a snapshot has brought (§7). Term and vote stay, the commit index becomes
-   * `base.index`. Atomic and durable once `done` is called. A `read` begun before keeps its view.
+   * Drops every entry: the log is empty behind `base`, which a snapshot has brought (§7). Term and vote are those of
+   * `hardState`, or stay; the commit index becomes `base.index`. Atomic and durable once `done` is called. A `read` begun before keeps its view.
    *
    * Throws while an append or a compaction is in flight, for a base that is not above the old one or is below the commit index, and
    * when the log's term is below that of `base`.
    */
-  reset(base: Position, done: () => void): void;
+  reset(base: Snapshot, hardState: HardState | undefined, done: () => void): void;
 
   /** Ends after what is in flight; nothing may be called afterwards (it throws). */
   close(): Promise<void>;
@@ -66,6 +66,13 @@ export interface RecoveredLog {
   readonly hardState: HardState | undefined;
   /** The position before the first entry of the log: `ORIGIN` unless the log was compacted or reset. */
   readonly base: Position;
+  /**
+   * Who the members are, oldest first: the configuration that was the latest at the base, where the log was compacted or reset, then every
+   * configuration entry of the log.
+   */
+  readonly configurations: readonly ConfigurationAt[];
+  /** What the entries take, counted by `entryBytes`. */
+  readonly bytes: number;
   /** Where each run of equal terms starts: strictly increasing indexes, the first one at `base.index + 1`. Empty for an empty log. */
   readonly termRuns: readonly Position[];
   /** `base.index` for an empty log. */

@@ -181,9 +181,15 @@ export function encodeApplied(key: Uint8Array, applied: Applied): Buffer {
   return seal(key, header, Buffer.from(json, 'utf8'));
 }
 
-/** @throws StorageError `damaged` */
-export function decodeApplied(key: Uint8Array, record: Buffer): Applied {
-  const what = 'the record of the applied position';
+/**
+ * @param what names the record in the error.
+ * @throws StorageError `damaged`
+ */
+export function decodeApplied(
+  key: Uint8Array,
+  record: Buffer,
+  what = 'the record of the applied position',
+): Applied {
   const body = unseal(what, key, record);
   if (body.length < APPLIED_HEADER_BYTES) throw damaged(what, 'it is too short');
   return {

@@ -27,6 +27,8 @@ export function electionTimeout(state: RaftState): void {
 }
 
 function mayCampaign(state: RaftState): boolean {
+  // Neither a state that is lost, nor a log whose end is, nor one that is about to be replaced can lead.
+  if (state.log.lacksState || state.lostEnd !== undefined || state.installing !== undefined) return false;
   return !state.stalled && memberOf(state.configuration, state.id)?.voter === true;
 }
 
@@ -88,10 +90,18 @@ export function isLoyal(state: RaftState): boolean {
   return state.leaderTick !== undefined && state.now - state.leaderTick < min;
 }
 
+/** §5.4.1, with what this node's log held before its disk lost the end of it. */
+function isUpToDate({ log, lostEnd }: RaftState, { lastIndex, lastTerm }: PreVote | RequestVote): boolean {
+  const reaches =
+    lostEnd === undefined ||
+    lastTerm > lostEnd.term ||
+    (lastTerm === lostEnd.term && lastIndex >= lostEnd.index);
+  return reaches && log.isUpToDate(lastIndex, lastTerm);
+}
+
 /** Any term; changes nothing. */
 export function onPreVote(state: RaftState, message: PreVote): void {
-  const granted =
-    message.term > state.term && !isLoyal(state) && state.log.isUpToDate(message.lastIndex, message.lastTerm);
+  const granted = message.term > state.term && !isLoyal(state) && isUpToDate(state, message);
   state.outbox.push({
     type: 'preVoteResponse',
     from: state.id,
@@ -125,9 +135,7 @@ export function putsOff(state: RaftState, message: RequestVote): boolean {
 
 /** The message's term is the current one by now (see `Raft.step`). */
 export function onRequestVote(state: RaftState, message: RequestVote): void {
-  const granted =
-    (state.vote === undefined || state.vote === message.from) &&
-    state.log.isUpToDate(message.lastIndex, message.lastTerm);
+  const granted = (state.vote === undefined || state.vote === message.from) && isUpToDate(state, message);
   if (granted) {
     giveVote(state, message.from);
     resetElectionTimer(state);

@@ -1,6 +1,6 @@
 /** The data that consensus is about: terms, indexes, entries, and what a node must never forget. */
 
-import type { NodeId } from '../membership/configuration.js';
+import type { Configuration, NodeId } from '../membership/configuration.js';
 
 /** A period with at most one leader (§5.1). 0 before the first election. Always a safe integer. */
 export type Term = number & { readonly _unit?: 'term' };
@@ -47,3 +47,16 @@ export interface Position {
 
 /** The position before the first entry. */
 export const ORIGIN: Position = Object.freeze({ index: 0, term: 0 });
+
+/** What stands in for the log up to a position, itself included (§7): the state machine as of there, and who the members are. */
+export interface Snapshot extends Position {
+  /** The last configuration at or before the position, and the index of its entry. */
+  readonly configuration: Configuration;
+  readonly configurationIndex: Index;
+}
+
+/** A configuration, and the index of the entry that made it the latest. */
+export interface ConfigurationAt {
+  readonly index: Index;
+  readonly configuration: Configuration;
+}

@@ -15,7 +15,8 @@ import type { RaftState } from './state.js';
 export function checkNode(state: Readonly<RaftState>): void {
   const { log, id } = state;
   const where = `node ${id}, term ${state.term}`;
-  invariant(log.base.index <= log.applied, `${where}: the log starts behind what is applied`);
+  invariant(log.base.index <= log.commit, `${where}: the log starts behind what is committed`);
+  if (log.lacksState) invariant(state.current.role !== 'leader', `${where}: it leads without a state`);
   invariant(log.applied <= log.applicable, `${where}: applied ${log.applied} beyond ${log.applicable}`);
   invariant(log.commit <= log.lastIndex, `${where}: commit beyond the log's end`);
   invariant(log.durable <= state.handedOut, `${where}: durable ${log.durable} beyond what was handed out`);
@@ -32,7 +33,8 @@ export function checkNode(state: Readonly<RaftState>): void {
   if (current.role === 'candidate') invariant(state.vote === id, `${where}: a candidate voted for another`);
   if (current.role !== 'leader') return;
   invariant(state.vote === id, `${where}: a leader voted for another`);
-  invariant(log.termAt(current.firstIndex) === state.term, `${where}: a leader without its no-op`);
+  const opening = current.firstIndex > log.base.index ? log.termAt(current.firstIndex) : state.term;
+  invariant(opening === state.term, `${where}: a leader without its no-op`);
   for (const [peer, progress] of current.progress) {
     const whose = `${where}: progress of ${peer}`;
     invariant(progress.match < progress.next, `${whose}: match ${progress.match}, next ${progress.next}`);
@@ -52,6 +54,10 @@ export interface Observed {
   readonly disk: {
     readonly term: Term;
     readonly vote: NodeId | undefined;
+    /** A snapshot on it covers everything up to here. */
+    readonly base: Index;
+    /** It held the log up to here, has lost the end, and knows that. */
+    readonly lostEnd: Index;
     termAt(index: Index): Term | undefined;
   };
 }
@@ -170,15 +176,20 @@ export class ClusterInvariants {
     this.#seen.set(id, { diskTerm: disk.term, term, commit: log.commit, applied: log.applied, ledTo });
   }
 
-  /** Committed means durable on a majority: on their disks, not in their memories. */
+  /**
+   * Committed means durable on a majority: on their disks, not in their memories. A disk that has lost it counts while its node
+   * knows that: it votes for nobody who lacks it.
+   */
   #checkCommitted({ state }: Observed, nodes: readonly Observed[]): void {
     const { commit } = state.log;
     const term = state.log.termAt(commit);
     if (commit === 0 || term === undefined) return;
     const ids = voters(state.configuration);
     let holders = 0;
-    for (const { state: other, disk } of nodes)
-      if (disk.termAt(commit) === term && ids.includes(other.id)) holders += 1;
+    for (const { state: other, disk } of nodes) {
+      const covers = Math.max(disk.base, disk.lostEnd) >= commit || disk.termAt(commit) === term;
+      if (covers && ids.includes(other.id)) holders += 1;
+    }
     invariant(holders >= majority(ids.length), `entry ${commit} is committed on ${holders} disks only`);
   }
 

@@ -21,16 +21,18 @@ export interface LogSeed {
 
 export class RaftLog {
   /** The position before the first entry. */
-  readonly #base: Position;
-  readonly #terms: TermRuns;
-  readonly #cache: EntryCache;
+  #base: Position;
+  #terms: TermRuns;
+  #cache: EntryCache;
   #lastIndex: Index;
   #durable: Index;
   #commit: Index;
   #applied: Index;
   #uncommittedBytes = 0;
+  readonly #cacheBytesMax: number;
 
   constructor(seed: LogSeed, cacheBytesMax: number) {
+    this.#cacheBytesMax = cacheBytesMax;
     this.#base = seed.base;
     this.#terms = new TermRuns(seed.termRuns);
     this.#cache = new EntryCache(cacheBytesMax, seed.tail, seed.lastIndex);
@@ -38,12 +40,11 @@ export class RaftLog {
     // What was recovered came from the disk.
     this.#durable = seed.lastIndex;
     this.#applied = seed.applied;
-    this.#commit = Math.max(seed.commit, seed.applied);
+    this.#commit = Math.max(seed.commit, seed.applied, seed.base.index);
     invariant(
       this.#commit <= this.#lastIndex,
       `commit ${this.#commit} is beyond the log's end ${this.#lastIndex}`,
     );
-    invariant(this.#base.index <= this.#applied, `the log starts behind what was applied (${this.#applied})`);
     this.#uncommittedBytes = this.#cache.bytesBehind(this.#commit);
   }
 
@@ -61,6 +62,11 @@ export class RaftLog {
 
   get lastTerm(): Term {
     return this.termAt(this.#lastIndex) ?? 0;
+  }
+
+  /** The state machine was lost, and the log begins too late to make it anew: nothing is applied before a snapshot is. */
+  get lacksState(): boolean {
+    return this.#applied < this.#base.index;
   }
 
   /** This node's own disk holds everything up to here. Invariant: applied <= durable <= lastIndex. */
@@ -112,6 +118,12 @@ export class RaftLog {
     return lastTerm > this.lastTerm || (lastTerm === this.lastTerm && lastIndex >= this.#lastIndex);
   }
 
+  /** Whether what is on this node's disk ends at `position` or later, by the order of §5.4.1. */
+  isDurableTo({ index, term }: Position): boolean {
+    const durableTerm = this.termAt(this.#durable) ?? 0;
+    return durableTerm > term || (durableTerm === term && this.#durable >= index);
+  }
+
   /** The largest index <= `index` whose term is <= `term`: where a log that has `term` at `index` may still agree. */
   lastIndexOfTermAtMost(index: Index, term: Term): Index {
     const within = Math.min(index, this.#lastIndex);
@@ -160,6 +172,45 @@ export class RaftLog {
     if (position.index <= this.#durable || !this.holds(position)) return;
     this.#durable = position.index;
     this.#evict();
+  }
+
+  /**
+   * Begins behind `index` from now on: a snapshot covers what is before (§7). Only what is applied can be covered.
+   */
+  compactTo(index: Index): void {
+    invariant(index <= this.#applied, `entry ${index} is not applied, no snapshot covers it`);
+    const term = this.termAt(index);
+    invariant(term !== undefined, `the log does not hold entry ${index}`);
+    if (index === this.#lastIndex) this.#terms = new TermRuns([]);
+    else this.#terms.compactTo(index);
+    this.#base = { index, term };
+  }
+
+  /** A snapshot takes the log's place (§7): it is durable, committed and applied, and nothing is known of what follows it. */
+  replaceBy({ index, term }: Position): void {
+    invariant(
+      index >= this.#commit,
+      `a snapshot at ${index} goes back behind what is committed, ${this.#commit}`,
+    );
+    this.#base = { index, term };
+    this.#terms = new TermRuns([]);
+    this.#cache = new EntryCache(this.#cacheBytesMax, [], index);
+    this.#lastIndex = index;
+    this.#durable = index;
+    this.#commit = index;
+    this.#applied = index;
+    this.#uncommittedBytes = 0;
+  }
+
+  /** The state machine was restored from a snapshot at `index`; the log stays as it is. */
+  restoredTo(index: Index): void {
+    invariant(index >= this.#base.index, `the log begins behind the snapshot at ${index}`);
+    invariant(
+      index <= this.#durable,
+      `a snapshot at ${index} is beyond what the log holds, ${this.#durable}`,
+    );
+    this.commitTo(index);
+    this.appliedTo(index);
   }
 
   appliedTo(index: Index): void {

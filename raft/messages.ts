@@ -1,7 +1,7 @@
 /** What nodes say to each other. Every message carries its sender's term, but for pre-votes (see there). */
 
 import type { NodeId } from '../membership/configuration.js';
-import type { Entry, Index, Term } from './entry.js';
+import type { Entry, Index, Position, Term } from './entry.js';
 
 interface Envelope {
   readonly from: NodeId;
@@ -58,6 +58,8 @@ export interface AppendEntriesResponse extends Envelope {
   /** On refusal: the largest index at which the logs may still agree, and the term of the entry there. */
   readonly hintIndex: Index;
   readonly hintTerm: Term;
+  /** On refusal: the follower's disk has lost the end of its log, so it may lack what it acknowledged before. */
+  readonly lostEnd?: true;
 }
 
 /**
@@ -75,19 +77,52 @@ export interface HeartbeatResponse extends Envelope {
   readonly type: 'heartbeatResponse';
   /** That of the heartbeat, or `NO_ROUND`. */
   readonly round: number;
+  /**
+   * The sender's state is lost, and its log begins too late to make it anew: it needs a snapshot that covers this index at least. 0: it needs none.
+   */
+  readonly needsSnapshot: Index;
 }
 
 /** In the answer to a heartbeat of an earlier term, which confirms nothing. */
 export const NO_ROUND = 0;
+
+/** A piece of a snapshot's file, as its sender reads it and its receiver puts it together; the core never looks into it. */
+export interface SnapshotChunk {
+  /** Names the file by its content. */
+  readonly snapshotId: string;
+  readonly bytesTotal: number;
+  /** Where in the file it begins. */
+  readonly offset: number;
+  readonly data: Uint8Array;
+  /** CRC-32 of `data`. */
+  readonly checksum: number;
+}
+
+/** §7: the follower needs entries that the leader's log begins behind. */
+export interface InstallSnapshot extends Envelope {
+  readonly type: 'installSnapshot';
+  readonly snapshot: Position;
+  readonly chunk: SnapshotChunk;
+}
+
+export interface InstallSnapshotResponse extends Envelope {
+  readonly type: 'installSnapshotResponse';
+  readonly snapshotId: string;
+  /** How many bytes of the file the follower has, from its begin on: the next chunk starts there. */
+  readonly offset: number;
+  /** The log and the state match the leader's up to here, durably; 0 as long as the snapshot is not installed. */
+  readonly index: Index;
+}
 
 /** "Campaign at once" (thesis §3.10). */
 export interface TimeoutNow extends Envelope {
   readonly type: 'timeoutNow';
 }
 
-export type Request = PreVote | RequestVote | AppendEntries | Heartbeat | TimeoutNow;
+export type Request = PreVote | RequestVote | AppendEntries | Heartbeat | InstallSnapshot | TimeoutNow;
 
-export type Response = PreVoteResponse | RequestVoteResponse | AppendEntriesResponse | HeartbeatResponse;
+export type Response =
+  PreVoteResponse | RequestVoteResponse | AppendEntriesResponse | HeartbeatResponse | InstallSnapshotResponse;
 
 export type Message = Request | Response;
 

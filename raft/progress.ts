@@ -5,8 +5,9 @@ import type { Index } from './entry.js';
 /**
  * - `probe`: it is not known where the logs part; one message at a time, until it is.
  * - `replicate`: entries are sent ahead of their acknowledgements, within the window.
+ * - `snapshot`: what it needs next is not in the log any more; nothing is sent until a snapshot has brought it further (§7).
  */
-export type ProgressMode = 'probe' | 'replicate';
+export type ProgressMode = 'probe' | 'replicate' | 'snapshot';
 
 export interface Window {
   readonly appendsMax: number;
@@ -15,7 +16,10 @@ export interface Window {
 
 export class Progress {
   mode: ProgressMode = 'probe';
-  /** The logs are known to match up to here, durably. Invariant: match < next; never goes back within a term. */
+  /**
+   * The logs are known to match up to here, durably. Invariant: match < next; never goes back within a term, unless the
+   * follower's disk has lost entries.
+   */
   match: Index = 0;
   /** The next entry to send. Invariant: next <= the leader's last index + 1. */
   next: Index;
@@ -23,6 +27,10 @@ export class Progress {
   probeSent = false;
   /** Entries for it are being read from disk, from this index on. */
   fetching: Index | undefined = undefined;
+  /** A snapshot is on its way to it, or about to be. One at a time. */
+  transferring = false;
+  /** It has lost its state, and asks for a snapshot that covers this index at least; 0 when it does not. */
+  wantsSnapshot: Index = 0;
   /** The tick at which it was last heard of. */
   contactTick: number;
   /** Whether an acknowledgement came since the last heartbeat was sent. */
@@ -49,6 +57,7 @@ export class Progress {
   /** True while nothing more may be sent. One append may overshoot the window's bytes, so that a large entry gets through. */
   get paused(): boolean {
     if (this.fetching !== undefined) return true;
+    if (this.mode === 'snapshot') return true;
     if (this.mode === 'probe') return this.probeSent;
     return this.#inflight.length >= this.#window.appendsMax || this.#inflightBytes >= this.#window.bytesMax;
   }
@@ -65,8 +74,8 @@ export class Progress {
     this.next = lastIndex + 1;
   }
 
-  /** Returns whether `match` advanced. */
-  acknowledged(index: Index): boolean {
+  /** Returns whether `match` advanced. `base`: the leader's log begins behind it. */
+  acknowledged(index: Index, base: Index): boolean {
     this.answered = true;
     while (this.#inflight.length > 0 && (this.#inflight[0]?.lastIndex ?? 0) <= index) {
       this.#inflightBytes -= this.#inflight.shift()?.bytes ?? 0;
@@ -75,6 +84,8 @@ export class Progress {
     if (advanced) this.match = index;
     this.next = Math.max(this.next, this.match + 1);
     if (this.mode === 'probe') this.#enter('replicate', this.match + 1);
+    // The log can go on from there, whether it was the snapshot that brought it so far or not.
+    if (this.mode === 'snapshot' && this.match >= base) this.#enter('replicate', this.match + 1);
     return advanced;
   }
 
@@ -89,9 +100,29 @@ export class Progress {
       this.#enter('probe', this.match + 1);
       return true;
     }
-    if (refused !== this.next - 1) return false;
+    if (this.mode === 'snapshot' || refused !== this.next - 1) return false;
     this.#enter('probe', Math.max(this.match + 1, Math.min(refused, hint + 1)));
     return true;
+  }
+
+  /** Its disk has lost entries that it had acknowledged: nothing is known of its log but that it may agree at `hint`. */
+  forget(refused: Index, hint: Index): void {
+    const next = Math.max(1, Math.min(refused, hint + 1));
+    this.match = Math.min(this.match, next - 1);
+    if (this.mode !== 'snapshot') this.#enter('probe', next);
+  }
+
+  /** The log does not hold what it needs next. */
+  needsSnapshot(): void {
+    this.#enter('snapshot', this.match + 1);
+  }
+
+  /** A transfer is over, however it ended. Where it did not help, the next heartbeat asks anew. */
+  transferEnded(): void {
+    this.transferring = false;
+    if (this.mode !== 'snapshot') return;
+    this.#enter('probe', this.match + 1);
+    this.probeSent = true;
   }
 
   /** What was sent may be lost. */

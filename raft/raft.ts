@@ -17,12 +17,12 @@ import {
   ownVoteDurable,
   putsOff,
 } from './election.js';
-import { invariant } from './assert.js';
-import type { Entry, HardState, Index, Position, Term } from './entry.js';
-import type { Message } from './messages.js';
+import type { Entry, Index, Position, Snapshot, Term } from './entry.js';
+import type { InstallSnapshot, Message, SnapshotChunk } from './messages.js';
 import { NO_ROUND, isResponse } from './messages.js';
 import { hearsQuorum, holdsLease, pendingReads } from './reads.js';
-import type { Append, Committed, Fetch, Ready } from './ready.js';
+import type { Fetch, Ready } from './ready.js';
+import { takeReady } from './ready-maker.js';
 import {
   advanceCommit,
   askAgain,
@@ -32,20 +32,27 @@ import {
   onFetched,
   onHeartbeat,
   onHeartbeatResponse,
-  sendAppends,
   sendHeartbeats,
 } from './replication.js';
-import type { RaftOptions, RaftSeed, RaftState } from './state.js';
-import { becomeFollower, leaderOf, newState, refuse } from './state.js';
 import {
-  isTraced,
-  ownAnswer,
-  traceAnswers,
-  traceReady,
-  traceReceived,
-  traceSent,
-  traceReplicate,
-} from './trace.js';
+  answerChunk,
+  install,
+  installed,
+  onInstallSnapshot,
+  onInstallSnapshotResponse,
+  sendChunk,
+} from './snapshots.js';
+import type { RaftOptions, RaftSeed, RaftState } from './state.js';
+import {
+  appendToLog,
+  becomeFollower,
+  forgetConfigurations,
+  leaderOf,
+  newState,
+  refuse,
+  snapshotAt,
+} from './state.js';
+import { ownAnswer, traceAnswers, traceReady, traceReceived, traceReplicate } from './trace.js';
 
 /** Why a proposal or a read was not taken; nothing of it happened. */
 export type Refusal = 'not-leader' | 'overloaded' | 'transferring';
@@ -122,7 +129,8 @@ export class Raft {
   /** Terms change here, once, before any role looks at the message (§5.1). False: the message is not to be handled. */
   #enterTerm(message: Message): boolean {
     const state = this.#state;
-    const ofLeader = message.type === 'appendEntries' || message.type === 'heartbeat';
+    const ofLeader =
+      message.type === 'appendEntries' || message.type === 'heartbeat' || message.type === 'installSnapshot';
     if (message.term > state.term) {
       becomeFollower(state, message.term, ofLeader ? message.from : undefined);
     } else if (ofLeader) {
@@ -155,6 +163,9 @@ export class Raft {
       case 'heartbeat':
         onHeartbeat(state, message);
         break;
+      case 'installSnapshot':
+        onInstallSnapshot(state, message);
+        break;
       case 'timeoutNow':
         onTimeoutNow(state, message);
         break;
@@ -163,6 +174,9 @@ export class Raft {
         break;
       case 'heartbeatResponse':
         if (lead !== undefined) onHeartbeatResponse(state, lead, message);
+        break;
+      case 'installSnapshotResponse':
+        if (lead !== undefined) onInstallSnapshotResponse(state, lead, message);
         break;
     }
   }
@@ -187,7 +201,10 @@ export class Raft {
       }
       case 'heartbeat':
         // The answer bears the later term, in which the sender may lead by now; its rounds there are other ones.
-        state.afterAppend.push({ type: 'heartbeatResponse', round: NO_ROUND, ...reply });
+        state.afterAppend.push({ type: 'heartbeatResponse', round: NO_ROUND, needsSnapshot: 0, ...reply });
+        return;
+      case 'installSnapshot':
+        answerChunk(state, message, 0, 0);
         return;
       case 'requestVote':
         answerVote(state, message, false);
@@ -206,7 +223,10 @@ export class Raft {
     if (log.uncommittedBytes >= state.options.uncommittedBytesMax) return 'overloaded';
     const firstIndex = log.lastIndex + 1;
     traceReplicate(state, commands.length);
-    log.append(commands.map((data, offset) => ({ index: firstIndex + offset, term, type: 'command', data })));
+    appendToLog(
+      state,
+      commands.map((data, offset) => ({ index: firstIndex + offset, term, type: 'command', data })),
+    );
     return { term, firstIndex };
   }
 
@@ -255,6 +275,7 @@ export class Raft {
     state.writing = undefined;
     if (writing.hardState !== undefined) state.stored = writing.hardState;
     state.log.durableTo(writing.last);
+    if (state.lostEnd !== undefined && state.log.isDurableTo(state.lostEnd)) state.lostEnd = undefined;
     // Entries that were removed and came back while they were written are on disk already (the ABA case).
     state.handedOut = Math.max(state.handedOut, state.log.durable);
     traceReady(state);
@@ -276,6 +297,46 @@ export class Raft {
     onFetched(this.#state, fetch, entries);
   }
 
+  /**
+   * A durable snapshot covers what is applied up to `index`: the log begins behind it from now on (§7). Returns the new base; undefined when
+   * it begins there or later already.
+   */
+  compact(index: Index): Snapshot | undefined {
+    const state = this.#state;
+    if (index <= state.log.base.index) return undefined;
+    const base = snapshotAt(state, index);
+    state.log.compactTo(index);
+    forgetConfigurations(state, index);
+    return base;
+  }
+
+  /** A chunk of `Ready.chunks` is on disk, and so is everything before `offset`. */
+  chunkStored(chunk: InstallSnapshot, offset: number): void {
+    answerChunk(this.#state, chunk, offset, 0);
+  }
+
+  /** A snapshot has arrived with `last`, whole and verified; `Ready.install` follows. False: it is of no use, or of none yet. */
+  install(snapshot: Snapshot, last: InstallSnapshot): boolean {
+    return install(this.#state, snapshot, last);
+  }
+
+  /** The state machine is that of `Ready.install` by now, durably. */
+  installed(): void {
+    installed(this.#state);
+  }
+
+  /** Sends a piece of the snapshot at `position` for one of `Ready.transfers`, in the term that this came in. */
+  sendChunk(to: NodeId, position: Position, chunk: SnapshotChunk): void {
+    const { current } = this.#state;
+    if (current.role === 'leader') sendChunk(this.#state, to, position, chunk);
+  }
+
+  /** One of `Ready.transfers` is over, however it ended; to be told in the term that it came in. */
+  transferEnded(to: NodeId): void {
+    const { current } = this.#state;
+    if (current.role === 'leader') current.progress.get(to)?.transferEnded();
+  }
+
   /** What was sent to `peer` and not answered may be lost. */
   unreachable(peer: NodeId): void {
     const { current } = this.#state;
@@ -286,58 +347,6 @@ export class Raft {
 
   /** See `ready.ts`. Cheap when there is nothing to do. */
   ready(): Ready {
-    const state = this.#state;
-    const { current } = state;
-    const fetches: Fetch[] = [];
-    const append = this.#nextAppend();
-    if (current.role === 'leader') {
-      sendAppends(state, current, fetches);
-      sendHeartbeats(state, current, false);
-    }
-    // With nothing to write, nothing has to be waited for.
-    const durable = state.writing === undefined ? state.afterAppend.splice(0) : [];
-    const messages = [...state.outbox.splice(0), ...durable];
-    if (messages.some(isTraced)) traceReady(state);
-    traceAnswers(state, messages);
-    return {
-      append,
-      messages,
-      committed: this.#nextCommitted(),
-      reads: current.role === 'leader' ? current.reads.confirmed.splice(0) : [],
-      failedReads: state.failedReads.splice(0),
-      fetches,
-      refusals: state.refusals.splice(0),
-    };
-  }
-
-  #nextAppend(): Append | undefined {
-    const state = this.#state;
-    const { log, written } = state;
-    if (state.writing !== undefined) return undefined;
-    const entries = log.entries(state.handedOut + 1, log.lastIndex, Infinity);
-    invariant(entries !== undefined, 'what was not handed to the disk is in memory');
-    const mustWrite = state.term !== written.term || state.vote !== written.vote;
-    if (entries.length === 0 && !mustWrite) return undefined;
-    const hardState: HardState | undefined =
-      mustWrite || log.commit !== written.commit
-        ? { term: state.term, vote: state.vote, commit: log.commit }
-        : undefined;
-    if (hardState !== undefined) state.written = hardState;
-    const last: Position = { index: log.lastIndex, term: log.lastTerm };
-    state.handedOut = last.index;
-    const messages = state.afterAppend.splice(0);
-    state.writing = { last, hardState, messages };
-    if (state.current.role === 'leader' && entries.length > 0) traceSent(state, ownAnswer(state, last.index));
-    return { entries, hardState, messages };
-  }
-
-  #nextCommitted(): Committed | undefined {
-    const { log, applying, options } = this.#state;
-    if (applying !== undefined || log.applicable <= log.applied) return undefined;
-    const from = log.applied + 1;
-    const entries = log.entries(from, log.applicable, options.applyBytesMax);
-    const to = entries?.at(-1)?.index ?? log.applicable;
-    this.#state.applying = to;
-    return { from, to, entries };
+    return takeReady(this.#state);
   }
 }

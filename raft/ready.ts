@@ -3,20 +3,27 @@
  *
  * 1. send `messages`, at once: they promise nothing about this node's disk. A leader's entries are among them, so
  *    that followers write while the leader's own disk does (thesis §10.2.1);
- * 2. make `append` durable, as one atomic batch; then `Raft.durable()`, then send `append.messages`;
+ * 2. make `append` durable, as one atomic batch, after the log was emptied where it has a `newBase`; then `Raft.durable()`, then send
+ *    `append.messages`;
  * 3. apply `committed`, then `Raft.applied()`;
  * 4. answer `reads` once their index is applied; fail `failedReads`;
- * 5. read each of `fetches` from disk, then `Raft.fetched()`.
+ * 5. read each of `fetches` from disk, then `Raft.fetched()`;
+ * 6. store `chunks`, then `Raft.chunkStored()`; once one is the last, verify the file, then `Raft.install()`;
+ * 7. restore the state machine from `install`, then `Raft.installed()`;
+ * 8. send a snapshot to each of `transfers`, going on by `chunkAnswers`, then `Raft.transferEnded()`.
  *
  * At most one append and one apply are out at a time; what gathers meanwhile is the next one.
  */
 
 import type { NodeId } from '../membership/configuration.js';
-import type { Entry, HardState, Index, Term } from './entry.js';
-import type { Message } from './messages.js';
+import type { Entry, HardState, Index, Snapshot, Term } from './entry.js';
+import type { InstallSnapshot, InstallSnapshotResponse, Message } from './messages.js';
 import type { ConfirmedRead } from './reads.js';
+import type { Transfer } from './snapshots.js';
 
 export interface Append {
+  /** A snapshot has taken the log's place: it is empty behind this position before anything else is written. */
+  readonly newBase: Snapshot | undefined;
   readonly entries: readonly Entry[];
   readonly hardState: HardState | undefined;
   /** Votes, acknowledgements: to be sent only after the batch is durable. */
@@ -46,5 +53,9 @@ export interface Ready {
   readonly reads: readonly ConfirmedRead[];
   readonly failedReads: readonly number[];
   readonly fetches: readonly Fetch[];
+  readonly chunks: readonly InstallSnapshot[];
+  readonly chunkAnswers: readonly InstallSnapshotResponse[];
+  readonly transfers: readonly Transfer[];
+  readonly install: Snapshot | undefined;
   readonly refusals: readonly string[];
 }

@@ -10,7 +10,7 @@ import type { Progress } from './progress.js';
 import type { Fetch } from './ready.js';
 import { heartbeatAnswered, startRound } from './reads.js';
 import type { Leadership, RaftState } from './state.js';
-import { refuse, resetElectionTimer } from './state.js';
+import { appendToLog, refuse, resetElectionTimer, truncateLog } from './state.js';
 import { traceSent, traceStep } from './trace.js';
 
 // ---- the leader
@@ -24,6 +24,10 @@ export function sendAppends(state: RaftState, lead: Leadership, fetches: Fetch[]
   const through = state.stalled ? state.log.lastIndex : state.handedOut;
   for (const [to, progress] of lead.progress) {
     while (progress.next <= through && !progress.paused) {
+      if (progress.next <= state.log.base.index) {
+        progress.needsSnapshot();
+        break;
+      }
       const { appendBytesMax: bytesMax } = state.options;
       const entries = state.log.entries(progress.next, through, bytesMax);
       if (entries === undefined) {
@@ -40,7 +44,11 @@ export function sendAppends(state: RaftState, lead: Leadership, fetches: Fetch[]
 function sendAppend(state: RaftState, to: string, progress: Progress, entries: readonly Entry[]): void {
   const prevIndex = progress.next - 1;
   const prevTerm = state.log.termAt(prevIndex);
-  if (prevTerm === undefined) return;
+  if (prevTerm === undefined) {
+    // The log was compacted beyond what is on its way.
+    progress.needsSnapshot();
+    return;
+  }
   const request: AppendEntries = {
     type: 'appendEntries',
     from: state.id,
@@ -103,10 +111,13 @@ export function onAppendResponse(state: RaftState, lead: Leadership, message: Ap
   }
   progress.contactTick = state.now;
   if (!message.success) {
-    progress.refused(message.index, state.log.lastIndexOfTermAtMost(message.hintIndex, message.hintTerm));
+    const hint = state.log.lastIndexOfTermAtMost(message.hintIndex, message.hintTerm);
+    // What is committed stays so: this node will vote for nobody who lacks it.
+    if (message.lostEnd === true) progress.forget(message.index, hint);
+    else progress.refused(message.index, hint);
     return;
   }
-  if (progress.acknowledged(message.index)) advanceCommit(state);
+  if (progress.acknowledged(message.index, state.log.base.index)) advanceCommit(state);
   maybeHandOver(state, lead);
 }
 
@@ -114,6 +125,7 @@ export function onHeartbeatResponse(state: RaftState, lead: Leadership, message:
   const progress = lead.progress.get(message.from);
   if (progress === undefined || message.round > lead.reads.lastRound) return;
   progress.contactTick = state.now;
+  progress.wantsSnapshot = message.needsSnapshot;
   heartbeatAnswered(state, lead, message);
 }
 
@@ -151,6 +163,8 @@ export function onAppendEntries(state: RaftState, message: AppendEntries): void 
     return;
   }
   heardOfLeader(state);
+  // What it would be compared with is about to go; the leader asks again.
+  if (state.installing?.replacesLog === true) return;
   // Up to the commit index the logs match anyway (Leader Completeness, §5.4.3), compacted entries included; the leader
   // is told to go on from there.
   if (message.prevIndex < log.commit) {
@@ -165,11 +179,8 @@ export function onAppendEntries(state: RaftState, message: AppendEntries): void 
   if (fresh >= 0) {
     const added = message.entries.slice(fresh);
     const from = added[0]?.index ?? 0;
-    if (from <= log.lastIndex) {
-      log.truncateFrom(from);
-      state.handedOut = Math.min(state.handedOut, log.lastIndex);
-    }
-    log.append(added);
+    if (from <= log.lastIndex) truncateLog(state, from);
+    appendToLog(state, added);
   }
   const last = message.prevIndex + message.entries.length;
   log.commitTo(Math.min(message.commit, last));
@@ -205,28 +216,32 @@ function answerAppend(state: RaftState, message: AppendEntries, success: boolean
     index,
     hintIndex,
     hintTerm: log.termAt(hintIndex) ?? 0,
+    ...(!success && state.lostEnd !== undefined && { lostEnd: true }),
     ...echo(message),
   });
 }
 
 export function onHeartbeat(state: RaftState, message: Heartbeat): void {
-  if (message.commit > state.log.lastIndex) {
+  // A log that lost its end may lack what was acknowledged; the appends that fill it up will commit it.
+  const commit = state.lostEnd === undefined ? message.commit : 0;
+  if (commit > state.log.lastIndex) {
     refuse(state, message, `it commits up to ${message.commit}, the log ends at ${state.log.lastIndex}`);
     return;
   }
   heardOfLeader(state);
-  state.log.commitTo(message.commit);
+  state.log.commitTo(commit);
   state.outbox.push({
     type: 'heartbeatResponse',
     from: state.id,
     to: message.from,
     term: state.term,
     round: message.round,
+    needsSnapshot: state.log.lacksState ? state.log.base.index : 0,
     ...echo(message),
   });
 }
 
-function heardOfLeader(state: RaftState): void {
+export function heardOfLeader(state: RaftState): void {
   state.leaderTick = state.now;
   resetElectionTimer(state);
 }

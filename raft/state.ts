@@ -4,12 +4,12 @@
  */
 
 import type { Configuration, NodeId } from '../membership/configuration.js';
-import { voters } from '../membership/configuration.js';
+import { decodeConfiguration, voters } from '../membership/configuration.js';
 import { invariant } from './assert.js';
-import type { HardState, Index, Position, Term } from './entry.js';
+import type { ConfigurationAt, Entry, HardState, Index, Position, Snapshot, Term } from './entry.js';
 import type { LogSeed } from './log.js';
 import { RaftLog } from './log.js';
-import type { Message } from './messages.js';
+import type { InstallSnapshot, InstallSnapshotResponse, Message } from './messages.js';
 import type { Window } from './progress.js';
 import { Progress } from './progress.js';
 import type { LeaderReads } from './reads.js';
@@ -49,7 +49,12 @@ export interface RaftOptions {
 export interface RaftSeed {
   readonly hardState: HardState;
   readonly log: Omit<LogSeed, 'commit'>;
-  readonly configuration: Configuration;
+  /** Oldest first: the latest at or before the log's base, where there is one, then each configuration entry of the log. At least one. */
+  readonly configurations: readonly ConfigurationAt[];
+  /**
+   * The disk has lost the end of the log: it reached this position at least, and what it held there may count for something that is committed.
+   */
+  readonly lostEnd?: Position;
 }
 
 export interface Leadership {
@@ -78,7 +83,10 @@ export type Role = RoleState['role'];
 export interface RaftState {
   readonly options: RaftOptions;
   readonly id: NodeId;
+  /** The latest one of the log, committed or not (§6). */
   configuration: Configuration;
+  /** That one and those that it may have to give way to; as in `RaftSeed`. */
+  readonly configurations: ConfigurationAt[];
   readonly log: RaftLog;
 
   /** Invariant: never goes back; at least the term of the last entry. */
@@ -119,6 +127,11 @@ export interface RaftState {
    * for it.
    */
   stalled: boolean;
+  /**
+   * See `RaftSeed`. Until the leader has filled the log up to there again, this node neither campaigns nor votes for a candidate whose
+   * log ends before it (DESIGN, "Storage").
+   */
+  lostEnd: Position | undefined;
 
   /** Entries up to here were handed to the disk. Invariant: durable <= handedOut <= lastIndex. */
   handedOut: Index;
@@ -133,11 +146,26 @@ export interface RaftState {
     | undefined;
   /** What the state machine is applying now: its last index. */
   applying: Index | undefined;
+  /** What the state machine is being restored from. Nothing is applied meanwhile; with `replacesLog`, nothing is appended either. */
+  installing:
+    | {
+        readonly snapshot: Snapshot;
+        readonly replacesLog: boolean;
+        /** What it is the answer to. */
+        readonly last: InstallSnapshot;
+        handedOut: boolean;
+      }
+    | undefined;
+  /** A snapshot has taken the log's place; the disk learns of it with the next append. */
+  newBase: Snapshot | undefined;
 
   /** To be sent at once. */
   readonly outbox: Message[];
   /** To be sent once everything up to now is durable. */
   readonly afterAppend: Message[];
+  /** Pieces of a snapshot for this node, and what others answered to those it sent. */
+  readonly chunks: InstallSnapshot[];
+  readonly chunkAnswers: InstallSnapshotResponse[];
   /** Reads that lost their leader. */
   readonly failedReads: number[];
   /** Messages that no correct peer sends, refused: for the log. */
@@ -149,11 +177,13 @@ export function newState(options: RaftOptions, seed: RaftSeed): RaftState {
   invariant(options.heartbeatTicks < min && min <= max, 'heartbeats come more often than elections');
   const log = new RaftLog({ ...seed.log, commit: seed.hardState.commit }, options.entryCacheBytes);
   invariant(seed.hardState.term >= log.lastTerm, 'the term is at least that of the last entry');
-  const alone = voters(seed.configuration).every((id) => id === options.id);
+  const { configuration } = latestOf(seed.configurations);
+  const alone = voters(configuration).every((id) => id === options.id);
   const state: RaftState = {
     options,
     id: options.id,
-    configuration: seed.configuration,
+    configuration,
+    configurations: [...seed.configurations],
     log,
     term: seed.hardState.term,
     vote: seed.hardState.vote,
@@ -168,11 +198,16 @@ export function newState(options: RaftOptions, seed: RaftSeed): RaftState {
     leaderTick: undefined,
     graceTick: alone ? 0 : max,
     stalled: false,
+    lostEnd: seed.lostEnd,
     handedOut: log.lastIndex,
     writing: undefined,
     applying: undefined,
+    installing: undefined,
+    newBase: undefined,
     outbox: [],
     afterAppend: [],
+    chunks: [],
+    chunkAnswers: [],
     failedReads: [],
     refusals: [],
   };
@@ -263,7 +298,51 @@ export function becomeLeader(state: RaftState): void {
   state.heartbeatTick = state.now + state.options.heartbeatTicks;
   traceStep(state, 'BecomeLeader');
   traceStep(state, 'Replicate');
-  log.append([{ index: next, term: state.term, type: 'noop', data: new Uint8Array(0) }]);
+  appendToLog(state, [{ index: next, term: state.term, type: 'noop', data: new Uint8Array(0) }]);
+}
+
+function latestOf(configurations: readonly ConfigurationAt[]): ConfigurationAt {
+  const latest = configurations.at(-1);
+  invariant(latest !== undefined, 'the members are known');
+  return latest;
+}
+
+/** A new configuration counts from the moment it is in the log (§6). The only place where entries are appended. */
+export function appendToLog(state: RaftState, entries: readonly Entry[]): void {
+  state.log.append(entries);
+  for (const { type, index, data } of entries) {
+    if (type !== 'configuration') continue;
+    state.configurations.push({ index, configuration: decodeConfiguration(data) });
+    state.configuration = latestOf(state.configurations).configuration;
+  }
+}
+
+/** Entries from `index` on are removed (§5.3), and with them the configurations that they brought. */
+export function truncateLog(state: RaftState, index: Index): void {
+  state.log.truncateFrom(index);
+  state.handedOut = Math.min(state.handedOut, state.log.lastIndex);
+  while (latestOf(state.configurations).index >= index) state.configurations.pop();
+  state.configuration = latestOf(state.configurations).configuration;
+}
+
+/** The position of the log at `index` as a snapshot has it; what is at or before it is committed. */
+export function snapshotAt({ log, configurations }: RaftState, index: Index): Snapshot {
+  const at = latestOf(configurations.filter((known) => known.index <= index));
+  const term = log.termAt(index);
+  invariant(term !== undefined, `the log does not hold entry ${index}`);
+  return { index, term, configuration: at.configuration, configurationIndex: at.index };
+}
+
+/** The log begins behind `base` from now on, so earlier configurations will not be needed again. */
+export function forgetConfigurations({ configurations }: RaftState, base: Index): void {
+  while ((configurations[1]?.index ?? Infinity) <= base) configurations.shift();
+}
+
+/** The log begins with a snapshot, so who the members are is known from there. */
+export function adoptConfiguration(state: RaftState, snapshot: Snapshot): void {
+  const { configuration, configurationIndex: index } = snapshot;
+  state.configurations.splice(0, Infinity, { index, configuration });
+  state.configuration = configuration;
 }
 
 export function leaderOf(state: RaftState): NodeId | undefined {

@@ -30,6 +30,15 @@ export class TermRuns {
     while (this.#runs.length > 0 && (this.#runs.at(-1)?.index ?? 0) >= index) this.#runs.pop();
   }
 
+  /** Forgets what is at or before `index`; the run that goes on behind it starts there. The log goes on behind `index`. */
+  compactTo(index: Index): void {
+    const run = this.#runAt(index + 1);
+    const term = this.#runs[run]?.term;
+    this.#runs.splice(0, run + 1);
+    if (term !== undefined && this.#runs[0]?.index !== index + 1)
+      this.#runs.unshift({ index: index + 1, term });
+  }
+
   /** The largest index <= `index` with a term <= `term`; 0 when there is none. */
   lastIndexOfTermAtMost(index: Index, term: Term): Index {
     let end = index;

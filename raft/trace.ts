@@ -7,7 +7,7 @@
 import type { NodeId } from '../membership/configuration.js';
 import { voters } from '../membership/configuration.js';
 import type { HardState, Index, Term } from './entry.js';
-import type { AppendEntriesResponse, Message, RequestVoteResponse } from './messages.js';
+import type { AppendEntriesResponse, InstallSnapshot, Message, RequestVoteResponse } from './messages.js';
 import { NO_ROUND, isResponse } from './messages.js';
 import type { RaftState, Role } from './state.js';
 
@@ -86,8 +86,15 @@ export function traceAnswers(state: RaftState, messages: readonly Message[]): vo
  */
 export function traceReceived(state: RaftState, message: Message): void {
   if (state.options.trace === undefined || kindOf(message) === undefined) return;
+  // A piece of a snapshot does nothing yet; the whole is what counts (see `traceSnapshotReceived`).
+  if (message.type === 'installSnapshot') return;
   if (message.type === 'requestVoteResponse' && !message.granted && message.term <= state.term) return;
   state.options.trace({ ...eventOf(state, 'Receive'), message });
+}
+
+/** In the specification a snapshot is one message: the chunk that decides about it stands for all. */
+export function traceSnapshotReceived(state: RaftState, message: InstallSnapshot): void {
+  state.options.trace?.({ ...eventOf(state, 'Receive'), message });
 }
 
 /** In the specification, a candidate's vote for itself is a message like any other. */
@@ -117,18 +124,21 @@ function eventOf(state: RaftState, name: TraceEvent['name']): TraceEvent {
   };
 }
 
-function kindOf({ type }: Message): string | undefined {
-  switch (type) {
+function kindOf(message: Message): string | undefined {
+  switch (message.type) {
     case 'requestVote':
       return 'RequestVoteRequest';
     case 'requestVoteResponse':
       return 'RequestVoteResponse';
     case 'appendEntries':
     case 'heartbeat':
+    case 'installSnapshot':
       return 'AppendEntriesRequest';
     case 'appendEntriesResponse':
     case 'heartbeatResponse':
       return 'AppendEntriesResponse';
+    case 'installSnapshotResponse':
+      return message.index === 0 ? undefined : 'AppendEntriesResponse';
     case 'preVote':
     case 'preVoteResponse':
     case 'timeoutNow':
@@ -204,6 +214,10 @@ function fieldsOf(message: Message): { readonly type: string } {
       return message.round === NO_ROUND
         ? { type: 'MsgAppResp', ...{ reject: true } }
         : { type: 'MsgHeartbeatResp' };
+    case 'installSnapshot':
+      return { type: 'MsgSnap', ...{ entries: message.snapshot.index } };
+    case 'installSnapshotResponse':
+      return { type: 'MsgAppResp', ...{ index: message.index } };
     case 'preVote':
     case 'preVoteResponse':
     case 'timeoutNow':

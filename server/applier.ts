@@ -51,6 +51,12 @@ export class Applier {
     });
   }
 
+  /** The store was restored from a snapshot, and reflects `applied` by now. */
+  restored(applied: Applied, done: () => void): void {
+    this.#applied = applied;
+    this.open(done);
+  }
+
   /** Begins no further operation of the store, so that it can be closed. What was being read for is applied after the restart. */
   stop(): void {
     this.#stopped = true;

@@ -8,15 +8,21 @@ import { writeStamp } from '../kv/codec.js';
 import type { Configuration, NodeId } from '../membership/configuration.js';
 import type { LogStore } from '../persistence/log-store.js';
 import type { StateStore } from '../persistence/state-store.js';
-import type { Entry, Index, Term } from '../raft/entry.js';
+import type { Entry, Index, Snapshot } from '../raft/entry.js';
+import { entryBytes } from '../raft/entry.js';
 import type { Message } from '../raft/messages.js';
 import { Raft } from '../raft/raft.js';
 import type { Refusal } from '../raft/raft.js';
 import type { Append, Committed, Fetch } from '../raft/ready.js';
-import type { RaftOptions, RaftSeed, RaftState, Role } from '../raft/state.js';
+import type { RaftOptions, RaftSeed, RaftState } from '../raft/state.js';
 import type { AppliedEntry } from './applier.js';
 import { Applier } from './applier.js';
+import { LogClock } from './log-clock.js';
+import { LogWriter } from './log-writer.js';
 import type { Clock, Inbox, Transport } from './ports.js';
+import type { SnapshotHand, Snapshotting } from './snapshotting.js';
+import type { Standing, Watch } from './standing.js';
+import { Standings } from './standing.js';
 import type { ProposalOutcome } from './waiters.js';
 import { AppliedWaiters, ProposalWaiters } from './waiters.js';
 import type { Advice, WatchdogOptions } from './watchdog.js';
@@ -27,6 +33,8 @@ export interface NodePorts {
   readonly transport: Transport;
   readonly logStore: LogStore;
   readonly stateStore: StateStore;
+  /** Made when the loop is: each drives the other. */
+  readonly snapshots: (hand: SnapshotHand) => Snapshotting;
 }
 
 export interface NodeOptions {
@@ -50,22 +58,11 @@ export interface NodeEvents {
   broken(error: unknown): void;
 }
 
-export interface Standing {
-  readonly term: Term;
-  readonly role: Role;
-  readonly leader: NodeId | undefined;
-}
-
 export type ReadIndexOutcome =
   | { readonly status: 'confirmed'; readonly index: Index }
   | { readonly status: 'refused'; readonly why: Refusal | 'stopping' }
   /** Leadership went before it could be confirmed. */
   | { readonly status: 'lost' };
-
-interface Watcher {
-  readonly wanted: (standing: Standing) => boolean;
-  readonly finish: (reached: boolean) => void;
-}
 
 /** After a pause of the process, time goes on by this many ticks at once: what peers sent meanwhile is read first. */
 const CATCH_UP_TICKS_MAX = 3;
@@ -76,19 +73,15 @@ export class Node implements Inbox {
   readonly #events: NodeEvents;
   readonly #core: Raft;
   readonly #applier: Applier;
+  readonly #logWriter: LogWriter;
   readonly #watchdog: Watchdog;
   readonly #proposals = new ProposalWaiters();
   readonly #appliedWaiters = new AppliedWaiters();
   readonly #reads = new Map<number, (outcome: ReadIndexOutcome) => void>();
-  readonly #watchers = new Set<Watcher>();
+  readonly #standings: Standings;
+  readonly #snapshots: Snapshotting;
+  readonly #logClock = new LogClock();
   #lastReadId = 0;
-  /** Where this leader's log time is counted from. */
-  #timeBase: { readonly term: Term; readonly logTimeMs: number; readonly clockMs: number } = {
-    term: -1,
-    logTimeMs: 0,
-    clockMs: 0,
-  };
-  #standing: Standing;
   #turnDue = false;
   #lastTickMs = 0;
   #stopTicking: (() => void) | undefined;
@@ -100,8 +93,10 @@ export class Node implements Inbox {
     this.#events = events;
     this.#core = new Raft(options.raft, seed);
     this.#applier = new Applier(ports.stateStore);
+    this.#logWriter = new LogWriter(ports.logStore);
     this.#watchdog = new Watchdog(options.watchdog);
-    this.#standing = this.#currentStanding();
+    this.#standings = new Standings(ports.clock, this.#currentStanding());
+    this.#snapshots = ports.snapshots(this.#snapshotHand());
   }
 
   /** Calls `done` once the state is readable; consensus runs from then on. */
@@ -123,43 +118,29 @@ export class Node implements Inbox {
     this.#stopped = true;
     this.#stopTicking?.();
     this.#applier.stop();
+    this.#logWriter.stop();
+    this.#snapshots.stop();
     this.#proposals.abandon();
     for (const settle of this.#reads.values()) settle({ status: 'lost' });
     this.#reads.clear();
     this.#appliedWaiters.abandon();
-    for (const { finish } of this.#watchers) finish(false);
+    this.#standings.stop();
   }
 
   get isStopped(): boolean {
     return this.#stopped;
   }
 
-  /** `reached` resolves once the standing is as wanted (true), or after `timeoutMs`, when cancelled or at the stop (false). */
-  watchStanding(
-    wanted: (standing: Standing) => boolean,
-    timeoutMs: number,
-  ): { readonly reached: Promise<boolean>; readonly cancel: () => void } {
-    let done: (reached: boolean) => void = () => undefined;
-    const reached = new Promise<boolean>((resolve) => (done = resolve));
-    const stopTimer = this.#ports.clock.after(timeoutMs, () => finish(false));
-    const finish = (result: boolean): void => {
-      stopTimer();
-      this.#watchers.delete(watcher);
-      done(result);
-    };
-    const watcher: Watcher = { wanted, finish };
-    this.#watchers.add(watcher);
-    if (wanted(this.#standing)) finish(true);
-    else if (this.#stopped) finish(false);
-    return { reached, cancel: () => finish(false) };
+  watchStanding(wanted: (standing: Standing) => boolean, timeoutMs: number): Watch {
+    return this.#standings.watch(wanted, timeoutMs);
   }
 
   whenStanding(wanted: (standing: Standing) => boolean, timeoutMs: number): Promise<boolean> {
-    return this.watchStanding(wanted, timeoutMs).reached;
+    return this.#standings.watch(wanted, timeoutMs).reached;
   }
 
   get standing(): Standing {
-    return this.#standing;
+    return this.#standings.now;
   }
 
   get configuration(): Configuration {
@@ -191,13 +172,7 @@ export class Node implements Inbox {
 
   /** Resolves once no proposal waits, or after `timeoutMs`. */
   whenDecided(timeoutMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const cancel = this.#ports.clock.after(timeoutMs, resolve);
-      this.#proposals.whenEmpty(() => {
-        cancel();
-        resolve();
-      });
-    });
+    return this.#proposals.whenEmpty(this.#ports.clock, timeoutMs);
   }
 
   /** Appends a command where this node leads; settles when it is applied, or when it is certain that it never will be. */
@@ -234,15 +209,7 @@ export class Node implements Inbox {
   whenApplied(index: Index, timeoutMs: number): Promise<boolean> {
     if (index <= this.appliedIndex) return Promise.resolve(true);
     if (this.#stopped) return Promise.resolve(false);
-    return new Promise((resolve) => {
-      const finish = (reached: boolean): void => {
-        stopTimer();
-        forget();
-        resolve(reached);
-      };
-      const stopTimer = this.#ports.clock.after(timeoutMs, () => finish(false));
-      const forget = this.#appliedWaiters.add(index, finish);
-    });
+    return this.#appliedWaiters.wait(index, this.#ports.clock, timeoutMs);
   }
 
   /** See `Raft.transfer`. */
@@ -264,18 +231,9 @@ export class Node implements Inbox {
     this.#wake();
   }
 
-  /**
-   * Log time is the last stamp that is applied plus what has passed since on the leader's monotonic clock: it stands still
-   * without a leader, and no wall clock moves it. Of meaning only where this node leads.
-   */
+  /** See `LogClock`. Of meaning only where this node leads. */
   logTimeMs(): number {
-    const nowMs = this.#ports.clock.nowMs();
-    const { term } = this.#core.state;
-    const { logTimeMs: appliedMs } = this.#applier;
-    const sinceMs = this.#timeBase.logTimeMs + (nowMs - this.#timeBase.clockMs);
-    if (this.#timeBase.term === term && sinceMs >= appliedMs) return sinceMs;
-    this.#timeBase = { term, logTimeMs: appliedMs, clockMs: nowMs };
-    return appliedMs;
+    return this.#logClock.nowMs(this.#core.state.term, this.#applier.logTimeMs, this.#ports.clock.nowMs());
   }
 
   /** Callers may catch errors, to answer a request with them; a broken invariant gets past none of them. */
@@ -304,6 +262,7 @@ export class Node implements Inbox {
     this.#heed(this.#watchdog.look(this.#core.state, nowMs, nowMs - this.#lastTickMs));
     this.#lastTickMs = due > ticks ? nowMs : this.#lastTickMs + ticks * tickMs;
     for (let tick = 0; tick < ticks; tick += 1) this.#core.tick();
+    this.#snapshots.tick(nowMs);
     this.#turn();
   }
 
@@ -337,20 +296,63 @@ export class Node implements Inbox {
     for (const { id, index } of ready.reads) this.#settleRead(id, { status: 'confirmed', index });
     for (const id of ready.failedReads) this.#settleRead(id, { status: 'lost' });
     for (const fetch of ready.fetches) this.#fetch(fetch);
+    this.#snapshots.carryOut(ready);
+    if (ready.install !== undefined) this.#install(ready.install);
     for (const refusal of ready.refusals) this.#events.refused(refusal);
-    this.#announce();
+    this.#standings.update(this.#currentStanding(), this.#events.changed);
   }
 
   #append(append: Append): void {
-    const { entries, hardState, messages } = append;
     this.#watchdog.writeBegan(this.#ports.clock.nowMs());
-    this.#ports.logStore.append(hardState === undefined ? { entries } : { entries, hardState }, () => {
+    this.#logWriter.append(append, () => {
       if (this.#stopped) return;
       this.#watchdog.writeEnded();
       this.#core.durable();
-      if (messages.length > 0) this.#ports.transport.send(messages);
+      if (append.messages.length > 0) this.#ports.transport.send(append.messages);
       this.#wake();
     });
+  }
+
+  /** The state machine is another one from now on; what waits for an entry that it has skipped can't be told what became of that. */
+  #install(snapshot: Snapshot): void {
+    this.#snapshots.restore(snapshot, (applied) => {
+      if (this.#stopped) return;
+      this.#applier.restored(applied, () => {
+        if (this.#stopped) return;
+        this.#guard(() => this.#core.installed());
+        this.#proposals.skipped(applied.index);
+        this.#appliedWaiters.applied(applied.index);
+        this.#wake();
+      });
+    });
+  }
+
+  #snapshotHand(): SnapshotHand {
+    const core = this.#core;
+    const drive = (deed: () => void): void => {
+      if (this.#stopped) return;
+      this.#guard(deed);
+      this.#wake();
+    };
+    return {
+      state: core.state,
+      compact: (index, done) => this.#compact(index, done),
+      chunkStored: (message, offset) => drive(() => core.chunkStored(message, offset)),
+      install: (snapshot, last) => {
+        const taken = !this.#stopped && this.#guard(() => core.install(snapshot, last));
+        this.#wake();
+        return taken;
+      },
+      sendChunk: (to, position, chunk) => drive(() => core.sendChunk(to, position, chunk)),
+      transferEnded: (to) => drive(() => core.transferEnded(to)),
+    };
+  }
+
+  #compact(index: Index, done: () => void): void {
+    const isFree = !this.#stopped && !this.#logWriter.isCompacting;
+    const base = isFree ? this.#guard(() => this.#core.compact(index)) : undefined;
+    if (base === undefined) done();
+    else this.#logWriter.compact(base, done);
   }
 
   #apply({ from, to, entries }: Committed): void {
@@ -366,6 +368,10 @@ export class Node implements Inbox {
 
   #applied(applied: readonly AppliedEntry[]): void {
     this.#core.applied(this.appliedIndex);
+    this.#snapshots.applied(
+      this.#applier.applied,
+      applied.reduce((sum, { entry }) => sum + entryBytes(entry), 0),
+    );
     for (const { entry, result } of applied) this.#proposals.applied(entry.index, entry.term, result);
     this.#appliedWaiters.applied(this.appliedIndex);
     this.#wake();
@@ -382,15 +388,6 @@ export class Node implements Inbox {
   #settleRead(id: number, outcome: ReadIndexOutcome): void {
     this.#reads.get(id)?.(outcome);
     this.#reads.delete(id);
-  }
-
-  #announce(): void {
-    const before = this.#standing;
-    const now = this.#currentStanding();
-    if (now.term === before.term && now.role === before.role && now.leader === before.leader) return;
-    this.#standing = now;
-    this.#events.changed(now, before);
-    for (const { wanted, finish } of this.#watchers) if (wanted(now)) finish(true);
   }
 
   #currentStanding(): Standing {

@@ -17,7 +17,7 @@ import { systemClock } from './clock.js';
 import { Leadership } from './leadership.js';
 import type { Listeners } from './listeners.js';
 import { listen } from './listeners.js';
-import type { Standing } from './node.js';
+import type { Standing } from './standing.js';
 import { Node } from './node.js';
 import type { Inbox } from './ports.js';
 import { TICK_MS, raftOptions } from './raft-settings.js';

@@ -3,6 +3,7 @@
 import type { CommandResult } from '../kv/command.js';
 import type { Refusal } from '../raft/raft.js';
 import type { Index, Term } from '../raft/entry.js';
+import type { Clock } from './ports.js';
 
 export type ProposalOutcome =
   | { readonly status: 'applied'; readonly index: Index; readonly result: CommandResult }
@@ -44,10 +45,26 @@ export class ProposalWaiters {
     if (this.#waiting.size === 0) this.#onEmpty?.();
   }
 
-  /** Calls `task` when nothing waits any more. */
-  whenEmpty(task: () => void): void {
-    this.#onEmpty = task;
-    if (this.#waiting.size === 0) task();
+  /** The state machine has gone on to `through` without telling what became of the entries on the way: a snapshot was restored. */
+  skipped(through: Index): void {
+    for (const [index, { settle }] of this.#waiting) {
+      if (index > through) continue;
+      this.#waiting.delete(index);
+      settle({ status: 'unresolved' });
+    }
+    if (this.#waiting.size === 0) this.#onEmpty?.();
+  }
+
+  /** Resolves when nothing waits any more, or after `timeoutMs`. */
+  whenEmpty(clock: Clock, timeoutMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = clock.after(timeoutMs, resolve);
+      this.#onEmpty = () => {
+        cancel();
+        resolve();
+      };
+      if (this.#waiting.size === 0) this.#onEmpty();
+    });
   }
 
   abandon(): void {
@@ -64,23 +81,29 @@ export class AppliedWaiters {
     return this.#waiting.size;
   }
 
-  /** The result takes it back: who stops waiting must not be remembered until the index comes. */
-  add(index: Index, settle: (reached: boolean) => void): () => void {
-    const waiter = { index, settle };
-    this.#waiting.add(waiter);
-    return () => void this.#waiting.delete(waiter);
+  /** Resolves once `index` is applied (true), or after `timeoutMs` or at the stop (false). */
+  wait(index: Index, clock: Clock, timeoutMs: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const settle = (reached: boolean): void => {
+        stopTimer();
+        // Who stops waiting must not be remembered until the index comes.
+        this.#waiting.delete(waiter);
+        resolve(reached);
+      };
+      const waiter = { index, settle };
+      const stopTimer = clock.after(timeoutMs, () => settle(false));
+      this.#waiting.add(waiter);
+    });
   }
 
   applied(index: Index): void {
     for (const waiter of this.#waiting) {
       if (waiter.index > index) continue;
-      this.#waiting.delete(waiter);
       waiter.settle(true);
     }
   }
 
   abandon(): void {
     for (const { settle } of this.#waiting) settle(false);
-    this.#waiting.clear();
   }
 }

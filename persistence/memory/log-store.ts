@@ -4,8 +4,9 @@
  * on the "disk" only once its task has run; a task that never runs is a write that was lost.
  */
 
-import type { Entry, HardState, Position } from '../../raft/entry.js';
-import { ORIGIN } from '../../raft/entry.js';
+import type { Entry, HardState, Position, Snapshot } from '../../raft/entry.js';
+import { decodeConfiguration } from '../../membership/configuration.js';
+import { ORIGIN, entryBytes } from '../../raft/entry.js';
 import { inFlightGate } from './gate.js';
 import { logLedger } from '../log-ledger.js';
 import type { LogShape } from '../log-shape.js';
@@ -17,7 +18,7 @@ import { boundedTail } from '../tail.js';
 export interface MemoryLogDisk {
   /** Invariant: the entry with index i stands at i - 1 - base.index. */
   readonly entries: Entry[];
-  base: Position;
+  base: Position & Partial<Snapshot>;
   hardState: HardState | undefined;
 }
 
@@ -43,11 +44,16 @@ export function openMemoryLogStore(options: MemoryLogStoreOptions): {
   const { disk, tailBytesMax } = options;
   const tail = boundedTail(tailBytesMax);
   for (const entry of disk.entries) tail.push(copyOf(entry));
-  const { base } = disk;
+  const { configuration, configurationIndex = 0 } = disk.base;
+  const base = { index: disk.base.index, term: disk.base.term };
+  const configurations = configuration === undefined ? [] : [{ index: configurationIndex, configuration }];
+  for (const { type, index, data } of disk.entries)
+    if (type === 'configuration') configurations.push({ index, configuration: decodeConfiguration(data) });
+  const bytes = disk.entries.reduce((sum, entry) => sum + entryBytes(entry), 0);
   const empty: LogShape = { base, lastIndex: base.index, termRuns: [], hardState: undefined };
   const found = { entries: disk.entries, ...(disk.hardState && { hardState: disk.hardState }) };
   const shape = withCommittedBase(shapeAfter(empty, found));
-  return { store: logStore(options, shape), recovered: { ...shape, tail: tail.entries() } };
+  return { store: logStore(options, shape), recovered: { ...shape, configurations, bytes, tail: tail.entries() } };
 }
 
 function logStore(options: MemoryLogStoreOptions, recovered: LogShape): LogStore {
@@ -78,20 +84,18 @@ function logStore(options: MemoryLogStoreOptions, recovered: LogShape): LogStore
     },
     compact(base, done) {
       const landed = ledger.compact(base);
-      const { index, term } = base;
       gate.run(() => {
-        disk.entries.splice(0, index - disk.base.index);
-        disk.base = { index, term };
+        disk.entries.splice(0, base.index - disk.base.index);
+        disk.base = { ...base };
         landed();
         done();
       });
     },
-    reset(base, done) {
-      const { hardState, landed } = ledger.reset(base);
-      const { index, term } = base;
+    reset(base, given, done) {
+      const { hardState, landed } = ledger.reset(base, given);
       gate.run(() => {
         disk.entries.length = 0;
-        disk.base = { index, term };
+        disk.base = { ...base };
         disk.hardState = hardState;
         landed();
         done();

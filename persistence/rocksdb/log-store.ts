@@ -3,8 +3,10 @@
  * that the removal of a conflicting tail, the new entries and the hard state become durable together or not at all (§5.3, §5.4).
  */
 
-import type { Entry, HardState, Index, Position } from '../../raft/entry.js';
-import { ORIGIN } from '../../raft/entry.js';
+import type { Configuration } from '../../membership/configuration.js';
+import { decodeConfiguration } from '../../membership/configuration.js';
+import type { ConfigurationAt, Entry, HardState, Index, Position, Snapshot } from '../../raft/entry.js';
+import { ORIGIN, entryBytes } from '../../raft/entry.js';
 import type { Fatal, StorageError } from '../errors.js';
 import { BASE_KEY, HARD_STATE_KEY, REMOVED_KEY, entryKey, indexOfEntryKey } from '../keys.js';
 import { logLedger } from '../log-ledger.js';
@@ -13,9 +15,11 @@ import { checkRead, hardStateFault, withCommittedBase } from '../log-shape.js';
 import type { LogBatch, LogStore, RecoveredLog } from '../log-store.js';
 import {
   damaged,
+  decodeApplied,
   decodeEntry,
   decodeHardState,
   decodePosition,
+  encodeApplied,
   encodeEntry,
   encodeHardState,
   encodePosition,
@@ -72,7 +76,7 @@ type Recovered = RecoveredLog & { readonly removed: Index };
 
 /** What is not an entry. */
 interface Marks {
-  base: Position;
+  base: Position & Partial<Snapshot>;
   /** Up to here entries have been removed. */
   removed: Index;
 }
@@ -84,7 +88,7 @@ interface Marks {
 function recover(database: Database, tailBytesMax: number, done: (recovered: Recovered) => void): void {
   const marks: Marks = { base: ORIGIN, removed: ORIGIN.index };
   const visit = (key: Buffer, value: Buffer): boolean => {
-    if (key.equals(BASE_KEY)) marks.base = decodePosition("the record of the log's base", key, value);
+    if (key.equals(BASE_KEY)) marks.base = decodeBase(key, value);
     else if (key.equals(REMOVED_KEY))
       marks.removed = decodePosition('the record of removed entries', key, value).index;
     else throw unknownKey(key);
@@ -93,6 +97,13 @@ function recover(database: Database, tailBytesMax: number, done: (recovered: Rec
   database.each({ lt: entryKey(0), readAheadBytes: READ_AHEAD_BYTES }, visit, () =>
     recoverEntries(database, marks, tailBytesMax, done),
   );
+}
+
+function decodeBase(key: Buffer, value: Buffer): Snapshot {
+  const what = "the record of the log's base";
+  const { configuration, ...rest } = decodeApplied(key, value, what);
+  if (configuration === undefined) throw damaged(what, 'it names no members');
+  return { ...rest, configuration };
 }
 
 function unknownKey(key: Buffer): StorageError {
@@ -108,6 +119,8 @@ function recoverEntries(
   const tail = boundedTail(tailBytesMax);
   let lastIndex = base.index;
   let hardState: HardState | undefined;
+  let bytes = 0;
+  const configurations = knownAt(base);
   const runs: Position[] = [];
 
   const visit = (key: Buffer, value: Buffer): boolean => {
@@ -122,16 +135,31 @@ function recoverEntries(
     if (term < termBefore) throw damaged(`log entry ${index}`, `its term ${term} is below ${termBefore}`);
     if (term > termBefore || runs.length === 0) runs.push({ index, term });
     lastIndex = index;
+    bytes += entryBytes(entry);
+    if (entry.type === 'configuration') configurations.push({ index, configuration: configurationOf(entry) });
     tail.push(entry);
     return true;
   };
   const rows = { gte: entryKey(base.index + 1), readAheadBytes: READ_AHEAD_BYTES };
   database.each(rows, visit, () => {
-    const shape = withCommittedBase({ base, lastIndex, termRuns: runs, hardState });
+    const { index, term } = base;
+    const shape = withCommittedBase({ base: { index, term }, lastIndex, termRuns: runs, hardState });
     const fault = hardStateFault(shape);
-    if (fault === undefined) done({ ...shape, tail: tail.entries(), removed });
+    if (fault === undefined) done({ ...shape, configurations, bytes, tail: tail.entries(), removed });
     else database.fail(damaged('the log', fault));
   });
+}
+
+function knownAt({ configuration, configurationIndex: index = 0 }: Marks['base']): ConfigurationAt[] {
+  return configuration === undefined ? [] : [{ index, configuration }];
+}
+
+function configurationOf({ index, data }: Entry): Configuration {
+  try {
+    return decodeConfiguration(data);
+  } catch (error) {
+    throw damaged(`log entry ${index}`, 'it names no members', error);
+  }
 }
 
 function logStore(database: Database, recovered: LogShape, removed: Index): LogStore {
@@ -159,9 +187,9 @@ function logStore(database: Database, recovered: LogShape, removed: Index): LogS
         done();
       });
     },
-    reset(base, done) {
+    reset(base, given, done) {
       const { lastIndex } = ledger.shape;
-      const { hardState, landed } = ledger.reset(base);
+      const { hardState, landed } = ledger.reset(base, given);
       const operations = deletions(base.index + 1, lastIndex);
       operations.push(putBase(base), putHardState(hardState));
       database.write(operations, true, () => {
@@ -240,8 +268,8 @@ function putHardState(hardState: HardState): Operation {
   return { type: 'put', key: HARD_STATE_KEY, value: encodeHardState(HARD_STATE_KEY, hardState) };
 }
 
-function putBase(base: Position): Operation {
-  return { type: 'put', key: BASE_KEY, value: encodePosition(BASE_KEY, base) };
+function putBase(base: Snapshot): Operation {
+  return { type: 'put', key: BASE_KEY, value: encodeApplied(BASE_KEY, base) };
 }
 
 /** Frees what lies before the base, batch by batch, beside everything else. */

@@ -11,8 +11,8 @@ import type { Database, Rows } from '../database.js';
 import type { Operation } from '../engine.js';
 
 const READ_AHEAD_BYTES = 64 * 1024;
-/** A view is read from end to end. */
-const VIEW_READ_AHEAD_BYTES = 256 * 1024;
+/** All that is read ahead is handed on within one turn of the event loop, so this bounds how long a view holds it: under a millisecond. */
+const VIEW_READ_AHEAD_BYTES = 64 * 1024;
 
 export function recoverApplied(database: Database, done: (applied: Applied) => void): void {
   database.getMany([APPLIED_KEY], ([record]) => {

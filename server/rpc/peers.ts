@@ -13,7 +13,7 @@ import { identifiedMethod } from './identity.js';
 import type { Envelope } from './identity.js';
 import { createPeerLink } from './peer-link.js';
 import type { PeerLink, PeerLinkOptions } from './peer-link.js';
-import { decodeEntries, RAFT_METHODS, requestShapes } from './raft-wire.js';
+import { decodeChunk, decodeEntries, RAFT_METHODS, requestShapes } from './raft-wire.js';
 
 type Required = Pick<PeerLinkOptions, 'roster' | 'inbox' | 'resolve' | 'electionTimeoutMs' | 'logger'>;
 
@@ -155,6 +155,13 @@ function raftMethods(options: Required, accept: Accept, onClosed: (channel: Chan
       identifiedMethod(roster, requestShapes.heartbeat, ({ term, commit, round }, envelope, context) =>
         accept({ type: 'heartbeat', ...addressed(envelope), term, commit, round }, context),
       ),
+    ),
+    [RAFT_METHODS.installSnapshot]: greetedOnly(
+      identifiedMethod(roster, requestShapes.installSnapshot, (fields, envelope, context) => {
+        const { term, snapshot } = fields;
+        const chunk = decodeChunk(fields);
+        return accept({ type: 'installSnapshot', ...addressed(envelope), term, snapshot, chunk }, context);
+      }),
     ),
     [RAFT_METHODS.timeoutNow]: greetedOnly(
       identifiedMethod(roster, requestShapes.timeoutNow, ({ term }, envelope, context) =>

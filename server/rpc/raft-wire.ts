@@ -6,7 +6,7 @@
 import { z } from 'zod';
 import type { NodeId } from '../../membership/configuration.js';
 import type { Entry } from '../../raft/entry.js';
-import type { Request, Response } from '../../raft/messages.js';
+import type { Request, Response, SnapshotChunk } from '../../raft/messages.js';
 import { firstFault, invalidParams } from './errors.js';
 import type { Envelope } from './identity.js';
 
@@ -16,6 +16,7 @@ export const RAFT_METHODS = Object.freeze({
   requestVote: 'raft.requestVote',
   appendEntries: 'raft.appendEntries',
   heartbeat: 'raft.heartbeat',
+  installSnapshot: 'raft.installSnapshot',
   timeoutNow: 'raft.timeoutNow',
 } satisfies Record<Request['type'], string>);
 
@@ -24,6 +25,10 @@ export const ENTRIES_MAX = 65_536;
 
 // Zod's `int` is the safe integers: beyond 2^53 two terms could look equal.
 const counter = z.int().nonnegative();
+
+const checksum = z.int().nonnegative().max(0xffff_ffff);
+
+const SNAPSHOT_ID_CHARS_MAX = 128;
 
 const entrySchema = z.strictObject({
   index: counter,
@@ -44,6 +49,15 @@ export const requestShapes = {
     commit: counter,
   },
   heartbeat: { term: counter, commit: counter, round: counter },
+  installSnapshot: {
+    term: counter,
+    snapshot: z.strictObject({ index: counter, term: counter }),
+    snapshotId: z.string().min(1).max(SNAPSHOT_ID_CHARS_MAX),
+    bytesTotal: counter,
+    offset: counter,
+    data: z.string(),
+    checksum,
+  },
   timeoutNow: { term: counter },
 } as const;
 
@@ -51,8 +65,11 @@ type WireEntry = z.infer<typeof entrySchema>;
 
 function encodeEntry(entry: Entry): WireEntry {
   const { index, term, type, data } = entry;
-  const bytes = Buffer.from(data.buffer, data.byteOffset, data.length);
-  return { index, term, type, data: bytes.toString('base64') };
+  return { index, term, type, data: base64Of(data) };
+}
+
+function base64Of(data: Uint8Array): string {
+  return Buffer.from(data.buffer, data.byteOffset, data.length).toString('base64');
 }
 
 /** The params of the call that carries `message`. */
@@ -72,6 +89,10 @@ export function encodeRequest(message: Request, envelope: Envelope): object {
     }
     case 'heartbeat':
       return { ...base, commit: message.commit, round: message.round };
+    case 'installSnapshot': {
+      const { snapshot, chunk } = message;
+      return { ...base, snapshot, ...chunk, data: base64Of(chunk.data) };
+    }
     case 'timeoutNow':
       return base;
   }
@@ -114,6 +135,15 @@ export function decodeEntries(wire: readonly WireEntry[], { term, prevIndex, pre
   });
 }
 
+/** The chunk of an InstallSnapshot. Throws -32602 when its data are no base64, or reach beyond the file's end. */
+export function decodeChunk(wire: Omit<SnapshotChunk, 'data'> & { readonly data: string }): SnapshotChunk {
+  const { snapshotId, bytesTotal, offset, checksum: sum } = wire;
+  const data = decodeBase64(wire.data);
+  if (data === undefined) throw invalidParams('data', 'must be base64');
+  if (offset + data.length > bytesTotal) throw invalidParams('offset', `must not lead beyond ${bytesTotal}`);
+  return { snapshotId, bytesTotal, offset, data, checksum: sum };
+}
+
 /** The result that carries `message`; who sent it is known from the call. */
 export function encodeResponse(message: Response): object {
   const { term } = message;
@@ -126,7 +156,11 @@ export function encodeResponse(message: Response): object {
       return { term, success, index, hintIndex, hintTerm };
     }
     case 'heartbeatResponse':
-      return { term, round: message.round };
+      return { term, round: message.round, needsSnapshot: message.needsSnapshot };
+    case 'installSnapshotResponse': {
+      const { snapshotId, offset, index } = message;
+      return { term, snapshotId, offset, index };
+    }
   }
 }
 
@@ -140,7 +174,14 @@ const appendResult = z.strictObject({
   hintTerm: counter,
 });
 
-const heartbeatResult = z.strictObject({ term: counter, round: counter });
+const heartbeatResult = z.strictObject({ term: counter, round: counter, needsSnapshot: counter });
+
+const chunkResult = z.strictObject({
+  term: counter,
+  snapshotId: z.string().max(SNAPSHOT_ID_CHARS_MAX),
+  offset: counter,
+  index: counter,
+});
 
 function parsed<T>(schema: z.ZodType<T>, result: unknown): T {
   const outcome = schema.safeParse(result);
@@ -168,6 +209,8 @@ export function decodeResponse(
       return { type: 'appendEntriesResponse', from, to, ...parsed(appendResult, result) };
     case 'heartbeat':
       return { type: 'heartbeatResponse', from, to, ...parsed(heartbeatResult, result) };
+    case 'installSnapshot':
+      return { type: 'installSnapshotResponse', from, to, ...parsed(chunkResult, result) };
     case 'timeoutNow':
       return undefined;
   }

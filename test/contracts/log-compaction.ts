@@ -2,11 +2,22 @@
 
 import type { TestFn } from 'ava';
 import { ALL, appended, compacted, entriesOf, entry, hardState, plain, readOf, reset } from './log-store.js';
-import type { LogHarness } from './log-store.js';
+import type { LogContract, LogHarness } from './log-store.js';
 
-type WithHarness = (body: (harness: LogHarness) => Promise<void>) => Promise<void>;
+export function logCompactionContract(
+  test: TestFn,
+  name: string,
+  contract: Pick<LogContract, 'harness'>,
+): void {
+  const withHarness = async (body: (harness: LogHarness) => Promise<void>): Promise<void> => {
+    const harness = await contract.harness();
+    try {
+      await body(harness);
+    } finally {
+      await harness.dispose();
+    }
+  };
 
-export function logCompactionContract(test: TestFn, name: string, withHarness: WithHarness): void {
   test(`${name}: a compacted log begins behind its base, and is found so again`, (t) =>
     withHarness(async (harness) => {
       const first = await harness.open(ALL);
@@ -64,15 +75,17 @@ export function logCompactionContract(test: TestFn, name: string, withHarness: W
       const appending = appended(store, { entries: entriesOf(95, 110, 2), hardState: hardState(2) });
       // 96 is being replaced, and 101 is not durable.
       for (const index of [96, 101]) {
-        t.throws(() => store.compact({ index, term: 1 }, () => t.fail()), { message: /cannot begin behind/ });
+        t.throws(() => store.compact(behind({ index, term: 1 }), () => t.fail()), { message: /cannot begin behind/ });
       }
       const compacting = compacted(store, { index: 90, term: 1 });
       // Not durable yet: it can still be read.
       const reading = readOf(store, 1, 90);
-      t.throws(() => store.compact({ index: 92, term: 1 }, () => t.fail()), {
+      t.throws(() => store.compact(behind({ index: 92, term: 1 }), () => t.fail()), {
         message: /before the last one/,
       });
-      t.throws(() => store.reset({ index: 200, term: 1 }, () => t.fail()), { message: /in flight/ });
+      t.throws(() => store.reset(behind({ index: 200, term: 1 }), undefined, () => t.fail()), {
+        message: /in flight/,
+      });
       await Promise.all([appending, compacting]);
       t.deepEqual(plain(await reading), plain(entriesOf(1, 90, 1)));
       const compactingAgain = compacted(store, { index: 93, term: 1 });
@@ -115,7 +128,7 @@ export function logCompactionContract(test: TestFn, name: string, withHarness: W
       t.throws(() => first.store.append({ entries: entriesOf(21, 21, 5) }, () => t.fail()), {
         message: /being reset/,
       });
-      t.throws(() => first.store.compact({ index: 3, term: 2 }, () => t.fail()), { message: /being reset/ });
+      t.throws(() => first.store.compact(behind({ index: 3, term: 2 }), () => t.fail()), { message: /being reset/ });
       await resetting;
       t.throws(() => first.store.read(11, 11, ALL, () => t.fail()), { message: /were asked/ });
       await first.store.close();
@@ -141,7 +154,9 @@ export function logCompactionContract(test: TestFn, name: string, withHarness: W
   test(`${name}: a base that does not fit is refused, and nothing changes`, (t) =>
     withHarness(async (harness) => {
       const first = await harness.open(ALL);
-      t.throws(() => first.store.reset({ index: 3, term: 1 }, () => t.fail()), { message: /term, none/ });
+      t.throws(() => first.store.reset(behind({ index: 3, term: 1 }), undefined, () => t.fail()), {
+        message: /term, none/,
+      });
       await appended(first.store, { entries: entriesOf(1, 9, 2), hardState: hardState(2, undefined, 8) });
       await compacted(first.store, { index: 4, term: 2 });
       for (const base of [
@@ -150,7 +165,7 @@ export function logCompactionContract(test: TestFn, name: string, withHarness: W
         { index: 6, term: 1 },
         { index: 10, term: 2 },
       ]) {
-        t.throws(() => first.store.compact(base, () => t.fail()), { message: /cannot begin behind/ });
+        t.throws(() => first.store.compact(behind(base), () => t.fail()), { message: /cannot begin behind/ });
       }
       for (const [base, message] of [
         [{ index: 4, term: 2 }, /base goes/],
@@ -158,7 +173,7 @@ export function logCompactionContract(test: TestFn, name: string, withHarness: W
         [{ index: 12, term: 3 }, /below that of its base/],
         [{ index: 7, term: 2 }, /are committed/],
       ] as const) {
-        t.throws(() => first.store.reset(base, () => t.fail()), { message });
+        t.throws(() => first.store.reset(behind(base), undefined, () => t.fail()), { message });
       }
       await first.store.close();
       const { store, recovered } = await harness.open(ALL);

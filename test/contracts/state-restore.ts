@@ -9,10 +9,8 @@ import type {
   StateView,
 } from '../../persistence/state-store.js';
 import { NOTHING_APPLIED, VIEWS_MAX } from '../../persistence/state-store.js';
-import type { StateHarness } from './state-store.js';
+import type { StateContract, StateHarness } from './state-store.js';
 import { ALL, appliedAt, batchOf, scanOf, valuesOf, written } from './state-store.js';
-
-type WithHarness = (body: (harness: StateHarness) => Promise<void>) => Promise<void>;
 
 export function viewOf(store: StateStore): Promise<StateView> {
   return new Promise((resolve) => store.openView(resolve));
@@ -55,7 +53,20 @@ async function contentOf(store: StateStore): Promise<string[]> {
   return text((await scanOf(store)).entries);
 }
 
-export function stateRestoreContract(test: TestFn, name: string, withHarness: WithHarness): void {
+export function stateRestoreContract(
+  test: TestFn,
+  name: string,
+  contract: Pick<StateContract, 'harness'>,
+): void {
+  const withHarness = async (body: (harness: StateHarness) => Promise<void>): Promise<void> => {
+    const harness = await contract.harness();
+    try {
+      await body(harness);
+    } finally {
+      await harness.dispose();
+    }
+  };
+
   test(`${name}: a view is all rows and their applied position, in pieces`, (t) =>
     withHarness(async (harness) => {
       const store = await harness.open();

@@ -4,7 +4,6 @@ import type { TestFn } from 'ava';
 import fc from 'fast-check';
 import type { Applied, Range, Scan, StateBatch, StateStore } from '../../persistence/state-store.js';
 import { NOTHING_APPLIED } from '../../persistence/state-store.js';
-import { stateRestoreContract } from './state-restore.js';
 
 /** One place to store to, through any number of restarts. */
 export interface StateHarness {
@@ -313,8 +312,6 @@ export function stateStoreContract(test: TestFn, name: string, contract: StateCo
       t.deepEqual(await valuesOf(store, [Buffer.from('key')]), [Buffer.from('value')]);
       await store.close();
     }));
-
-  stateRestoreContract(test, name, withHarness);
 
   test(`${name}: close waits for what is in flight, and nothing goes on after it`, (t) =>
     withHarness(async (harness) => {

@@ -1,11 +1,13 @@
 import test from 'ava';
 import { memoryLogDisk, openMemoryLogStore } from '../../persistence/memory/log-store.js';
 import { openRocksLogStore } from '../../persistence/rocksdb/log-store.js';
+import { logCompactionContract } from '../contracts/log-compaction.js';
+import type { LogContract } from '../contracts/log-store.js';
 import { logStoreContract } from '../contracts/log-store.js';
 import { temporaryDirectory, unexpected } from './directories.js';
 import { onEachEngine } from './engines.js';
 
-logStoreContract(test, 'memory', {
+const memory: LogContract = {
   runs: 300,
   harness: () => {
     const disk = memoryLogDisk();
@@ -15,10 +17,12 @@ logStoreContract(test, 'memory', {
       dispose: () => Promise.resolve(),
     });
   },
-});
+};
+logStoreContract(test, 'memory', memory);
+logCompactionContract(test, 'memory', memory);
 
 onEachEngine(test, (engine) => {
-  logStoreContract(test, engine.name, {
+  const contract: LogContract = {
     runs: 25,
     harness: async () => {
       const { path: directory, remove } = await temporaryDirectory();
@@ -27,5 +31,7 @@ onEachEngine(test, (engine) => {
         dispose: remove,
       };
     },
-  });
+  };
+  logStoreContract(test, engine.name, contract);
+  logCompactionContract(test, engine.name, contract);
 });

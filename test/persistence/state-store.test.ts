@@ -1,11 +1,13 @@
 import test from 'ava';
 import { memoryStateDisk, openMemoryStateStore } from '../../persistence/memory/state-store.js';
 import { openRocksStateStore } from '../../persistence/rocksdb/state-store.js';
+import { stateRestoreContract } from '../contracts/state-restore.js';
+import type { StateContract } from '../contracts/state-store.js';
 import { stateStoreContract } from '../contracts/state-store.js';
 import { temporaryDirectory, unexpected } from './directories.js';
 import { onEachEngine } from './engines.js';
 
-stateStoreContract(test, 'memory', {
+const memory: StateContract = {
   runs: 300,
   harness: () => {
     const disk = memoryStateDisk();
@@ -15,10 +17,12 @@ stateStoreContract(test, 'memory', {
       dispose: () => Promise.resolve(),
     });
   },
-});
+};
+stateStoreContract(test, 'memory', memory);
+stateRestoreContract(test, 'memory', memory);
 
 onEachEngine(test, (engine) => {
-  stateStoreContract(test, engine.name, {
+  const contract: StateContract = {
     runs: 25,
     harness: async () => {
       const { path: directory, remove } = await temporaryDirectory();
@@ -27,5 +31,7 @@ onEachEngine(test, (engine) => {
         dispose: remove,
       };
     },
-  });
+  };
+  stateStoreContract(test, engine.name, contract);
+  stateRestoreContract(test, engine.name, contract);
 });

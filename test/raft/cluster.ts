@@ -7,60 +7,27 @@
 import type { NodeId } from '../../membership/configuration.js';
 import { configuration } from '../../membership/configuration.js';
 import { invariant } from '../../raft/assert.js';
-import type { Entry, HardState, Index, Term } from '../../raft/entry.js';
-import { ORIGIN, entryBytes } from '../../raft/entry.js';
-import type { Observed } from '../../raft/invariants.js';
+import type { Entry, Index, Term } from '../../raft/entry.js';
+import { ORIGIN } from '../../raft/entry.js';
 import { ClusterInvariants } from '../../raft/invariants.js';
 import type { Message } from '../../raft/messages.js';
 import type { Proposed } from '../../raft/raft.js';
 import { Raft } from '../../raft/raft.js';
-import type { Append, Committed, Fetch, Ready } from '../../raft/ready.js';
-import type { RaftOptions } from '../../raft/state.js';
+import type { Committed, Ready } from '../../raft/ready.js';
 import { OPTIONS, bytes, entriesOf, prng, runsOf } from './tools.js';
-
-export interface Read {
-  readonly node: NodeId;
-  /** The highest index that was committed anywhere when the read was asked. */
-  readonly floor: Index;
-  state: 'asked' | 'confirmed' | 'answered' | 'failed' | 'lost';
-  index: Index;
-}
-
-export interface Node {
-  readonly id: NodeId;
-  raft: Raft;
-  up: boolean;
-  readonly disk: { hardState: HardState; entries: Entry[] };
-  /** Handed out, not yet durable. */
-  writing: Append | undefined;
-  /** Appends, fetches: carried out only on demand. */
-  diskHeld: boolean;
-  fetches: Fetch[];
-  /** The state machine: what was applied, in order, from index 1 on. */
-  applied: Entry[];
-  /** Proposals of this node that wait for their commit: index and term. */
-  waiting: Map<Index, Term>;
-  refusals: string[];
-  /** What the next election timeouts are drawn from; undefined: the cluster's chance. */
-  luck: number | undefined;
-}
-
-export interface Setup {
-  readonly ids?: readonly NodeId[];
-  readonly learners?: readonly NodeId[];
-  readonly raft?: Partial<RaftOptions>;
-  readonly seed?: number;
-  /** The terms of the entries that each node starts with. */
-  readonly logs?: Readonly<Record<NodeId, readonly Term[]>>;
-  /** The term each node starts in; by default that of its last entry. */
-  readonly terms?: Readonly<Record<NodeId, Term>>;
-  readonly commits?: Readonly<Record<NodeId, Index>>;
-}
-
-function observed({ raft, disk }: Node): Observed {
-  const { term, vote } = disk.hardState;
-  return { state: raft.state, disk: { term, vote, termAt: (index) => disk.entries[index - 1]?.term } };
-}
+import type { Node, Read, Setup } from './toy-node.js';
+import {
+  answerFetches,
+  checkPromise,
+  entryOf,
+  lastOf,
+  loseEntries,
+  observed,
+  recover,
+  toDisk,
+} from './toy-node.js';
+import type { SentSnapshots } from './toy-snapshots.js';
+import { carryOut, chunkOf, takeSnapshot } from './toy-snapshots.js';
 
 export class Cluster {
   readonly nodes = new Map<NodeId, Node>();
@@ -80,6 +47,8 @@ export class Cluster {
   readonly #invariants = new ClusterInvariants();
   readonly #setup: Setup;
   readonly #cut = new Set<string>();
+  /** Every snapshot that was ever sent, by its file. */
+  readonly #snapshotsSent: SentSnapshots = new Map();
   #inTurn = false;
 
   constructor(setup: Setup = {}) {
@@ -88,11 +57,13 @@ export class Cluster {
     for (const id of setup.ids ?? ['a', 'b', 'c']) {
       const entries = entriesOf(setup.logs?.[id] ?? []);
       const term = setup.terms?.[id] ?? entries.at(-1)?.term ?? 0;
-      const disk = { hardState: { term, vote: undefined, commit: setup.commits?.[id] ?? 0 }, entries };
+      const hardState = { term, vote: undefined, commit: setup.commits?.[id] ?? 0 };
+      const disk = { hardState, entries, base: ORIGIN, snapshot: undefined, lostEnd: undefined };
       const rest = {
         writing: undefined,
         diskHeld: false,
         fetches: [],
+        transfers: new Map(),
         applied: [],
         refusals: [],
         luck: undefined,
@@ -143,9 +114,11 @@ export class Cluster {
       this.#answer(node, ready);
       node.refusals.push(...ready.refusals);
       node.fetches.push(...ready.fetches);
-      if (!node.diskHeld) this.#fetch(node);
+      if (!node.diskHeld) answerFetches(node);
+      const moved = carryOut(node, ready, this.#snapshotsSent);
       this.observe();
-      again = ready.append !== undefined || ready.committed !== undefined || ready.fetches.length > 0;
+      again =
+        moved || ready.append !== undefined || ready.committed !== undefined || ready.fetches.length > 0;
     }
   }
 
@@ -186,7 +159,10 @@ export class Cluster {
   /** So many ticks of everyone, the network settling after each. */
   run(ticks: number): void {
     for (let i = 0; i < ticks; i += 1) {
-      for (const id of this.nodes.keys()) this.tick(id);
+      for (const id of this.nodes.keys()) {
+        this.tick(id);
+        this.sendAgain(id);
+      }
       this.settle();
     }
   }
@@ -226,7 +202,28 @@ export class Cluster {
   sync(id: NodeId): void {
     const node = this.node(id);
     if (node.writing !== undefined) this.#write(node);
-    this.#fetch(node);
+    answerFetches(node);
+    this.pump(node);
+  }
+
+  /** A snapshot of what is applied; the log begins behind `index`, or goes on as it is. */
+  snapshot(id: NodeId, index?: Index): void {
+    const node = this.node(id);
+    const { disk, raft } = node;
+    takeSnapshot(node);
+    const base = index === undefined ? undefined : raft.compact(index);
+    if (base === undefined) return;
+    disk.entries = disk.entries.slice(base.index - disk.base.index);
+    disk.base = base;
+    this.pump(node);
+  }
+
+  /** The snapshots that are on their way from `id`, sent again: they may be lost. */
+  sendAgain(id: NodeId): void {
+    const node = this.node(id);
+    if (!node.up) return;
+    for (const [to, { term, snapshot }] of node.transfers)
+      if (node.raft.state.term === term) node.raft.sendChunk(to, snapshot, chunkOf(node.id, snapshot));
     this.pump(node);
   }
 
@@ -237,15 +234,27 @@ export class Cluster {
 
   /**
    * Everything volatile is gone. `written`: the append that was out reached the disk, only nobody was told. `appliedLost`:
-   * so many of the last applied entries are not in the state any more. `tail`: so many entries are in memory afterwards.
+   * so many of the last applied entries are not in the state any more; `stateLost`: none of it is, the snapshot included. `entriesLost`: so many of the log's last entries are gone from the disk. `tail`: so many
+   * entries are in memory afterwards.
    */
-  crash(id: NodeId, { written = false, appliedLost = 0, tail = Infinity } = {}): void {
+  crash(
+    id: NodeId,
+    { written = false, appliedLost = 0, stateLost = false, entriesLost = 0, tail = Infinity } = {},
+  ): void {
     const node = this.node(id);
-    if (written && node.writing !== undefined) this.#toDisk(node, node.writing);
-    node.applied.length = Math.max(0, node.applied.length - appliedLost);
+    if (written && node.writing !== undefined) toDisk(node, node.writing);
+    node.applied.length = stateLost ? 0 : Math.max(0, node.applied.length - appliedLost);
+    if (stateLost) node.disk.snapshot = undefined;
+    loseEntries(node.disk, entriesLost);
     for (const read of this.reads.values())
       if (read.node === id && (read.state === 'asked' || read.state === 'confirmed')) read.state = 'lost';
-    Object.assign(node, { up: false, writing: undefined, fetches: [], waiting: new Map<Index, Term>() });
+    const nothing = {
+      writing: undefined,
+      fetches: [],
+      transfers: new Map(),
+      waiting: new Map<Index, Term>(),
+    };
+    Object.assign(node, { up: false, ...nothing });
     node.raft = this.#boot(node, tail);
     this.observe(new Set([id]));
   }
@@ -284,61 +293,37 @@ export class Cluster {
       return { id, incarnation: `${id}-1`, ...addresses, voter: !learners.includes(id) };
     });
     const random = (): number => this.nodes.get(node.id)?.luck ?? this.random();
+    recover(node);
+    const { lostEnd } = disk;
     return new Raft(
       { ...OPTIONS, ...raft, id: node.id, random },
       {
         hardState: disk.hardState,
         log: {
-          base: ORIGIN,
+          base: disk.base,
           termRuns: runsOf(disk.entries),
-          lastIndex: disk.entries.length,
+          lastIndex: lastOf(disk),
           tail: disk.entries.slice(Math.max(0, disk.entries.length - tail)),
           applied: applied.length,
         },
-        configuration: configuration('test', members),
+        ...(lostEnd && { lostEnd }),
+        configurations: [{ index: 0, configuration: configuration('test', members) }],
       },
     );
   }
 
   #send(node: Node, message: Message): void {
     invariant(message.from === node.id, `node ${node.id} sends as ${message.from}`);
-    this.#checkPromise(node, message);
+    checkPromise(node, message);
     this.sent.push(message);
     if (!this.lose(message) && this.nodes.has(message.to)) this.network.push(message);
-  }
-
-  /** Persist before answer: what a message promises is on the sender's disk when it leaves. */
-  #checkPromise({ disk, raft }: Node, message: Message): void {
-    const { term, vote } = disk.hardState;
-    const why = `${message.type} of ${message.from} in term ${message.term} left before it was durable`;
-    if (message.type === 'requestVoteResponse' && message.granted)
-      invariant(term > message.term || (term === message.term && vote === message.to), why);
-    if (message.type === 'requestVote')
-      invariant(term > message.term || (term === message.term && vote === message.from), why);
-    if (message.type !== 'appendEntriesResponse' || !message.success || message.term !== raft.state.term)
-      return;
-    invariant(term === message.term, why);
-    const held = disk.entries[message.index - 1]?.term ?? 0;
-    invariant(message.index <= disk.entries.length && held === raft.state.log.termAt(message.index), why);
-  }
-
-  #toDisk({ disk }: Node, append: Append): void {
-    const first = append.entries[0]?.index;
-    if (first !== undefined) {
-      invariant(first <= disk.entries.length + 1, `the append at ${first} leaves a gap on disk`);
-      disk.entries = [...disk.entries.slice(0, first - 1), ...append.entries];
-    }
-    if (append.hardState !== undefined) {
-      invariant(append.hardState.term >= disk.hardState.term, 'the term on disk goes back');
-      disk.hardState = append.hardState;
-    }
   }
 
   #write(node: Node): void {
     const append = node.writing;
     if (append === undefined) return;
     node.writing = undefined;
-    this.#toDisk(node, append);
+    toDisk(node, append);
     node.raft.durable();
     for (const message of append.messages) this.#send(node, message);
     this.observe();
@@ -350,10 +335,11 @@ export class Cluster {
       `node ${node.id} applies ${from} after ${node.applied.length}`,
     );
     // What is only on disk is read and applied a few entries at a time.
-    const batch = entries ?? node.disk.entries.slice(from - 1, Math.min(to, from + 3));
+    const start = from - node.disk.base.index - 1;
+    const batch = entries ?? node.disk.entries.slice(start, start + Math.min(to - from + 1, 4));
     for (const [at, entry] of batch.entries()) {
       invariant(entry.index === from + at, `node ${node.id} skips entry ${from + at}`);
-      const durable = node.disk.entries[entry.index - 1]?.term === entry.term;
+      const durable = entryOf(node.disk, entry.index)?.term === entry.term;
       invariant(durable, `node ${node.id} applies entry ${entry.index}, which its disk lacks`);
       this.#invariants.applied(node.id, entry, node.raft.state.term);
       node.applied.push(entry);
@@ -379,20 +365,6 @@ export class Cluster {
     for (const read of this.reads.values()) {
       const due = read.node === node.id && read.state === 'confirmed' && node.applied.length >= read.index;
       if (due) read.state = 'answered';
-    }
-  }
-
-  #fetch(node: Node): void {
-    for (const fetch of node.fetches.splice(0)) {
-      invariant(fetch.through <= node.disk.entries.length, `node ${node.id} fetches what its disk lacks`);
-      const entries: Entry[] = [];
-      let size = 0;
-      for (const entry of node.disk.entries.slice(fetch.from - 1, fetch.through)) {
-        size += entryBytes(entry);
-        if (size > fetch.bytesMax && entries.length > 0) break;
-        entries.push(entry);
-      }
-      node.raft.fetched(fetch, entries);
     }
   }
 }

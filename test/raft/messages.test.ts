@@ -73,7 +73,7 @@ function oneOfEach(to: string, from: string, term: number): Message[] {
     { ...envelope, type: 'appendEntriesResponse', success: true, index: 3, hintIndex: 3, hintTerm: 3 },
     { ...envelope, type: 'appendEntriesResponse', success: false, index: 2, hintIndex: 0, hintTerm: 0 },
     { ...envelope, type: 'heartbeat', commit: 5, round: 99 },
-    { ...envelope, type: 'heartbeatResponse', round: 1 },
+    { ...envelope, type: 'heartbeatResponse', round: 1, needsSnapshot: 0 },
     { ...envelope, type: 'timeoutNow' },
   ];
 }
@@ -228,8 +228,8 @@ const UNCALLED: Message[] = [
   { type: 'requestVoteResponse', from: 'b', to: 'a', term: TERM, granted: true },
   { type: 'requestVoteResponse', from: 'b', to: 'a', term: TERM, granted: false },
   { type: 'timeoutNow', from: 'b', to: 'a', term: TERM },
-  { type: 'heartbeatResponse', from: 'b', to: 'a', term: TERM, round: 999 },
-  { type: 'heartbeatResponse', from: 'x', to: 'a', term: TERM, round: 1 },
+  { type: 'heartbeatResponse', from: 'b', to: 'a', term: TERM, round: 999, needsSnapshot: 0 },
+  { type: 'heartbeatResponse', from: 'x', to: 'a', term: TERM, round: 1, needsSnapshot: 0 },
   {
     type: 'appendEntriesResponse',
     from: 'x',
@@ -251,7 +251,7 @@ const UNCALLED: Message[] = [
     hintIndex: 3,
     hintTerm: 3,
   },
-  { type: 'heartbeatResponse', from: 'c', to: 'b', term: TERM, round: 1 },
+  { type: 'heartbeatResponse', from: 'c', to: 'b', term: TERM, round: 1, needsSnapshot: 0 },
   { type: 'requestVoteResponse', from: 'c', to: 'b', term: TERM, granted: true },
 ];
 

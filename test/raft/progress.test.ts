@@ -9,7 +9,7 @@ const WINDOW = { appendsMax: 3, bytesMax: 100 };
 function replicating(): Progress {
   const progress = new Progress(5, 0, WINDOW);
   progress.sent(5, 10);
-  progress.acknowledged(5);
+  progress.acknowledged(5, 0);
   return progress;
 }
 
@@ -24,7 +24,7 @@ test('probing: one message at a time, until an answer says where the logs agree'
   progress.sent(6, 30);
   t.true(progress.refused(4, 100), 'a hint beyond the refused index');
   t.is(progress.next, 4);
-  t.true(progress.acknowledged(6));
+  t.true(progress.acknowledged(6, 0));
   t.like(progress, { mode: 'replicate', match: 6, next: 7, paused: false });
 });
 
@@ -41,7 +41,7 @@ test('the window closes at its number of appends, and at its bytes', (t) => {
   const many = replicating();
   for (const index of [6, 7, 8]) many.sent(index, 1);
   t.true(many.paused);
-  many.acknowledged(6);
+  many.acknowledged(6, 0);
   t.like(many, { paused: false, inflightAppends: 2, inflightBytes: 2 });
   const large = replicating();
   large.sent(6, 99);
@@ -81,7 +81,7 @@ test('match never goes back, next stays ahead of it, and the window is what was 
           if (mode === 'replicate') out.push({ last: progress.next, bytes });
           progress.sent(progress.next, bytes);
         } else if (kind === 'ack') {
-          t.is(progress.acknowledged(at), at > match);
+          t.is(progress.acknowledged(at, 0), at > match);
           match = Math.max(match, at);
           out = mode === 'probe' ? [] : out.filter(({ last }) => last > at);
         } else if (kind === 'refuse') {

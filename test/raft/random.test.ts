@@ -6,7 +6,7 @@
 
 import test from 'ava';
 import type { NodeId } from '../../membership/configuration.js';
-import type { Setup } from './cluster.js';
+import type { Setup } from './toy-node.js';
 import { Cluster } from './cluster.js';
 import { prng, text } from './tools.js';
 
@@ -69,9 +69,31 @@ function deedsOf(
       1,
       () => {
         const tail = random() < 0.5 ? 0 : Infinity;
-        cluster.crash(any(), { written: random() < 0.5, appliedLost: Math.floor(random() * 4), tail });
+        const id = any();
+        // One at a time: what every node has lost is lost.
+        const others = ids.filter((other) => other !== id);
+        const isSpare =
+          others.length > 1 &&
+          others.every((other) => {
+            const { log, lostEnd } = cluster.state(other);
+            return !log.lacksState && lostEnd === undefined;
+          });
+        const [written, stateLost] = [random() < 0.5, random() < 0.1 && isSpare];
+        const entriesLost = random() < 0.1 && isSpare ? Math.floor(random() * 5) : 0;
+        const appliedLost = Math.floor(random() * 4);
+        cluster.crash(id, { written, appliedLost, stateLost, entriesLost, tail });
       },
     ],
+    [
+      2,
+      () => {
+        const id = any();
+        const { base, applied } = cluster.state(id).log;
+        if (!cluster.node(id).up || applied === 0 || applied < base.index) return;
+        cluster.snapshot(id, base.index + Math.floor(random() * (applied - base.index + 1)));
+      },
+    ],
+    [3, () => cluster.sendAgain(any())],
     [2, () => cluster.restart(any())],
     [1, () => cluster.partition(ids.filter(() => random() < 0.5))],
     [1, () => cluster.cut(any(), any())],

@@ -158,10 +158,16 @@ const NODES: Readonly<Record<string, Command>> = {
     });
     if (answer !== 'taken') stage.tell(answer);
   },
+  snapshot: (stage, [id, , through]) =>
+    stage.do((cluster) =>
+      cluster.snapshot(need(id, 'the node'), through === undefined ? undefined : number(through)),
+    ),
+  again: (stage, [id]) => stage.do((cluster) => cluster.sendAgain(need(id, 'the leader'))),
   stall: ({ cluster }, [id]) => cluster.holdDisk(need(id, 'the node')),
   durable: (stage, [id]) => stage.do((cluster) => cluster.sync(need(id, 'the node'))),
   unstall: (stage, [id]) => stage.do((cluster) => cluster.holdDisk(need(id, 'the node'), false)),
-  crash: (stage, [id, written]) => stage.crash(need(id, 'the node'), written === 'written'),
+  crash: (stage, [id, how]) =>
+    stage.crash(need(id, 'the node'), { written: how === 'written', stateLost: how === 'stateless' }),
   restart: (stage, [id]) => stage.restart(need(id, 'the node')),
 };
 

@@ -5,7 +5,7 @@ import type { Index, Term } from '../../raft/entry.js';
 import type { Message } from '../../raft/messages.js';
 import type { RaftOptions, RaftState } from '../../raft/state.js';
 import { resetElectionTimer } from '../../raft/state.js';
-import type { Node } from './cluster.js';
+import type { Node } from './toy-node.js';
 import { Cluster } from './cluster.js';
 import type { Picture } from './scenario-text.js';
 import { changesText, messageText, pictureOf, readText } from './scenario-text.js';
@@ -134,8 +134,8 @@ export class Stage {
     return readText(name, read);
   }
 
-  crash(id: NodeId, written: boolean): void {
-    this.do((cluster) => cluster.crash(id, { written }));
+  crash(id: NodeId, how: { readonly written: boolean; readonly stateLost: boolean }): void {
+    this.do((cluster) => cluster.crash(id, how));
     this.#pictures.set(id, pictureOf(this.cluster.node(id)));
   }
 

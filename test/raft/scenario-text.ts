@@ -3,7 +3,7 @@
 import type { Entry, Index, Position } from '../../raft/entry.js';
 import type { Message } from '../../raft/messages.js';
 import type { RaftState } from '../../raft/state.js';
-import type { Node, Read } from './cluster.js';
+import type { Node, Read } from './toy-node.js';
 import { text } from './tools.js';
 
 export function positionText({ index, term }: Position): string {
@@ -39,6 +39,10 @@ export function messageText(message: Message): string {
       return `${envelope} commit ${message.commit} round ${message.round}`;
     case 'heartbeatResponse':
       return `${envelope} round ${message.round}`;
+    case 'installSnapshot':
+      return `${envelope} at ${positionText(message.snapshot)}`;
+    case 'installSnapshotResponse':
+      return `${envelope} ${message.index === 0 ? `has ${message.offset} bytes` : `matches ${message.index}`}`;
     case 'timeoutNow':
       return envelope;
   }

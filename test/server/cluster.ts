@@ -207,11 +207,15 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
 function diskOf({ logDisk }: Machine): {
   readonly term: number;
   readonly vote: NodeId | undefined;
+  readonly base: number;
+  readonly lostEnd: number;
   termAt(index: number): number | undefined;
 } {
   return {
     term: logDisk.hardState?.term ?? 0,
     vote: logDisk.hardState?.vote,
+    base: 0,
+    lostEnd: 0,
     termAt: (index) => (index === 0 ? 0 : logDisk.entries[index - 1]?.term),
   };
 }

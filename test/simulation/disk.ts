@@ -44,6 +44,8 @@ export class Disk {
       get vote() {
         return log.hardState?.vote;
       },
+      base: 0,
+      lostEnd: 0,
       termAt,
     };
     this.#logQueue = new Queue(world, random, () => this.quality);

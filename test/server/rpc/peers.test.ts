@@ -31,7 +31,7 @@ function yes(message: Message, transport: PeerTransport): void {
       break;
     }
     case 'heartbeat':
-      transport.send([{ ...head, type: 'heartbeatResponse', round: message.round }]);
+      transport.send([{ ...head, type: 'heartbeatResponse', round: message.round, needsSnapshot: 0 }]);
       break;
     default:
   }
@@ -95,7 +95,7 @@ test('three nodes: every request arrives, every response comes back to its sende
     { ...back, from: id, type: 'preVoteResponse', granted: true },
     { ...back, from: id, type: 'requestVoteResponse', granted: true },
     { ...back, from: id, type: 'appendEntriesResponse', success: true, index: 1, hintIndex: 0, hintTerm: 0 },
-    { ...back, from: id, type: 'heartbeatResponse', round: 8 },
+    { ...back, from: id, type: 'heartbeatResponse', round: 8, needsSnapshot: 0 },
   ];
   t.deepEqual(from('n2').filter(({ type }) => type !== 'heartbeat') as Response[], expected('n2'));
   t.deepEqual(from('n3') as Response[], expected('n3'));

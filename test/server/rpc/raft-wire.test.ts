@@ -38,6 +38,18 @@ const REQUESTS: readonly Request[] = [
     commit: Number.MAX_SAFE_INTEGER,
   },
   { ...head, type: 'heartbeat', commit: 4, round: 9 },
+  {
+    ...head,
+    type: 'installSnapshot',
+    snapshot: { index: 9, term: 3 },
+    chunk: {
+      snapshotId: '9-3-n1',
+      bytesTotal: 9,
+      offset: 4,
+      data: Buffer.from('chunk'),
+      checksum: 0xffff_ffff,
+    },
+  },
   { ...head, type: 'timeoutNow' },
 ];
 
@@ -103,7 +115,8 @@ test('every response comes out as it went in', (t) => {
       'appendEntries',
       { ...head, type: 'appendEntriesResponse', success: false, index: 4, hintIndex: 3, hintTerm: 2 },
     ],
-    ['heartbeat', { ...head, type: 'heartbeatResponse', round: 12 }],
+    ['heartbeat', { ...head, type: 'heartbeatResponse', round: 12, needsSnapshot: 7 }],
+    ['installSnapshot', { ...head, type: 'installSnapshotResponse', snapshotId: 's', offset: 3, index: 0 }],
   ];
   for (const [type, response] of responses) {
     const result: unknown = JSON.parse(JSON.stringify(encodeResponse({ ...response, call: 3 })));
@@ -122,7 +135,7 @@ test('a result that is not what it should be is not believed', (t) => {
   ]) {
     t.throws(() => decodeResponse('preVote', result, 'n2', 'n1'));
   }
-  t.throws(() => decodeResponse('heartbeat', { term: 1, round: 1, extra: 1 }, 'n2', 'n1'), {
+  t.throws(() => decodeResponse('heartbeat', { term: 1, round: 1, needsSnapshot: 0, extra: 1 }, 'n2', 'n1'), {
     message: /extra/,
   });
 });

@@ -1,0 +1,91 @@
+/** From the state to a snapshot: streamed from one view, block by block, beside everything else that the node does. */
+
+import type { StateRow, StateStore, StateView } from '../persistence/state-store.js';
+import type { Codec } from './codec.js';
+import { BLOCK_BYTES, encodeRows, snapshotEncoder } from './format.js';
+import type { SnapshotEncoder, SnapshotHeader } from './format.js';
+import type { SnapshotFile } from './identity.js';
+import type { Done, Outcome } from './outcome.js';
+import { SnapshotError, failure } from './outcome.js';
+import type { SnapshotStore, SnapshotWriter } from './store.js';
+
+export interface MakeOptions {
+  readonly state: Pick<StateStore, 'openView'>;
+  readonly store: Pick<SnapshotStore, 'create'>;
+  readonly codec: Codec;
+  readonly clusterId: string;
+  readonly nodeId: string;
+  /** By the wall clock, for people. */
+  readonly createdAtMs: number;
+  /** After each block. */
+  readonly progress?: (progress: { readonly rows: number; readonly fileBytes: number }) => void;
+}
+
+export interface Making {
+  /** It ends soon, with `cancelled`; its file is removed. */
+  cancel(): void;
+}
+
+/** What is in memory at a time is one block, or one row that is longer. A failure leaves nothing behind and harms nothing. */
+export function makeSnapshot(options: MakeOptions, done: Done<SnapshotFile>): Making {
+  let cancelled = false;
+  options.state.openView((view) => {
+    const writer = options.store.create();
+    const end: Done<SnapshotFile> = (outcome) =>
+      view.close(() => {
+        if (outcome.ok) done(outcome);
+        // Whether its remains could be removed as well is of no interest beside the first failure.
+        else writer.abandon(() => done(outcome));
+      });
+    write({ options, view, writer, cancelled: () => cancelled }, end);
+  });
+  return { cancel: () => (cancelled = true) };
+}
+
+interface Work {
+  readonly options: MakeOptions;
+  readonly view: StateView;
+  readonly writer: SnapshotWriter;
+  readonly cancelled: () => boolean;
+}
+
+function write(work: Work, end: Done<SnapshotFile>): void {
+  const { options, view, writer } = work;
+  const encoder = snapshotEncoder();
+  const { clusterId, nodeId, createdAtMs, codec } = options;
+  const header: SnapshotHeader = { clusterId, nodeId, createdAtMs, applied: view.applied, codec: codec.id };
+  let rowsWritten = 0;
+
+  const next = (written: Outcome<undefined>): void => {
+    if (!written.ok) end(written);
+    else if (work.cancelled()) end(failure(new SnapshotError('cancelled', 'the snapshot was cancelled')));
+    else {
+      options.progress?.({ rows: rowsWritten, fileBytes: writer.bytes });
+      view.next(BLOCK_BYTES, (rows) => {
+        rowsWritten += rows.length;
+        if (rows.length === 0) finish(work, encoder, end);
+        else writeBlock(work, encoder, rows, next);
+      });
+    }
+  };
+  writer.append(encoder.header(header), next);
+}
+
+function writeBlock(
+  { options, writer }: Work,
+  encoder: SnapshotEncoder,
+  rows: readonly StateRow[],
+  done: Done<undefined>,
+): void {
+  const { raw, ...totals } = encodeRows(rows);
+  options.codec.compress(raw, (compressed) => writer.append(encoder.block(raw, totals, compressed), done));
+}
+
+function finish({ view, writer }: Work, encoder: SnapshotEncoder, end: Done<SnapshotFile>): void {
+  const { data, digest } = encoder.footer();
+  const { index, term } = view.applied;
+  writer.append(data, (written) => {
+    if (written.ok) writer.finish({ position: { index, term }, digest }, end);
+    else end(written);
+  });
+}

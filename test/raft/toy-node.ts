@@ -1,0 +1,158 @@
+/** A node of a toy cluster: a real core, a toy disk, and a state machine that only remembers. */
+
+import type { NodeId } from '../../membership/configuration.js';
+import { invariant } from '../../raft/assert.js';
+import type { Entry, HardState, Index, Position, Snapshot, Term } from '../../raft/entry.js';
+import { ORIGIN, entryBytes } from '../../raft/entry.js';
+import type { Observed } from '../../raft/invariants.js';
+import type { Message } from '../../raft/messages.js';
+import type { Raft } from '../../raft/raft.js';
+import type { Append, Fetch } from '../../raft/ready.js';
+import type { RaftOptions } from '../../raft/state.js';
+
+export interface Read {
+  readonly node: NodeId;
+  /** The highest index that was committed anywhere when the read was asked. */
+  readonly floor: Index;
+  state: 'asked' | 'confirmed' | 'answered' | 'failed' | 'lost';
+  index: Index;
+}
+
+export interface ToyDisk {
+  hardState: HardState;
+  /** The log begins behind it. */
+  base: Position;
+  /** Those behind the base. */
+  entries: Entry[];
+  /** The newest one. */
+  snapshot: ToySnapshot | undefined;
+  /** It reached so far once, and has lost the end. */
+  lostEnd: Position | undefined;
+}
+
+/** The state machine is what was applied, in order. */
+export interface ToySnapshot extends Snapshot {
+  readonly applied: readonly Entry[];
+}
+
+export function entryOf({ base, entries }: ToyDisk, index: Index): Entry | undefined {
+  return index <= base.index ? undefined : entries[index - base.index - 1];
+}
+
+export function lastOf({ base, entries }: ToyDisk): Index {
+  return base.index + entries.length;
+}
+
+export interface Node {
+  readonly id: NodeId;
+  raft: Raft;
+  up: boolean;
+  readonly disk: ToyDisk;
+  /** Handed out, not yet durable. */
+  writing: Append | undefined;
+  /** Appends, fetches: carried out only on demand. */
+  diskHeld: boolean;
+  fetches: Fetch[];
+  /** What it sends a snapshot for, and which. */
+  transfers: Map<NodeId, { readonly term: Term; readonly snapshot: ToySnapshot }>;
+  /** The state machine: what was applied, in order, from index 1 on. */
+  applied: Entry[];
+  /** Proposals of this node that wait for their commit: index and term. */
+  waiting: Map<Index, Term>;
+  refusals: string[];
+  /** What the next election timeouts are drawn from; undefined: the cluster's chance. */
+  luck: number | undefined;
+}
+
+export interface Setup {
+  readonly ids?: readonly NodeId[];
+  readonly learners?: readonly NodeId[];
+  readonly raft?: Partial<RaftOptions>;
+  readonly seed?: number;
+  /** The terms of the entries that each node starts with. */
+  readonly logs?: Readonly<Record<NodeId, readonly Term[]>>;
+  /** The term each node starts in; by default that of its last entry. */
+  readonly terms?: Readonly<Record<NodeId, Term>>;
+  readonly commits?: Readonly<Record<NodeId, Index>>;
+}
+
+export function observed({ raft, disk }: Node): Observed {
+  const { term, vote } = disk.hardState;
+  const base = Math.max(disk.base.index, disk.snapshot?.index ?? 0);
+  const termAt = (index: Index): Term | undefined => entryOf(disk, index)?.term;
+  const lostEnd = raft.state.lostEnd?.index ?? 0;
+  return { state: raft.state, disk: { term, vote, base, lostEnd, termAt } };
+}
+
+/** The last `count` entries are gone. The watermark tells, until the disk holds as much again. */
+export function loseEntries(disk: ToyDisk, count: number): void {
+  const { term = disk.base.term, index = disk.base.index } = disk.entries.at(-1) ?? {};
+  const end = { index, term };
+  const { lostEnd } = disk;
+  const isStillLost =
+    lostEnd !== undefined && (lostEnd.term > term || (lostEnd.term === term && lostEnd.index > index));
+  disk.lostEnd = isStillLost ? lostEnd : count > 0 && disk.entries.length > 0 ? end : undefined;
+  disk.entries = disk.entries.slice(0, Math.max(0, disk.entries.length - count));
+  const last = lastOf(disk);
+  disk.hardState = { ...disk.hardState, commit: Math.min(disk.hardState.commit, last) };
+}
+
+/** What a start makes of the disk. */
+export function recover({ disk, applied }: Pick<Node, 'disk' | 'applied'>): void {
+  // A crash took more of the state than the log can make up for: it is made anew from the snapshot (DESIGN, "Rules").
+  if (applied.length < disk.base.index) applied.splice(0, Infinity, ...(disk.snapshot?.applied ?? []));
+  // A crash came between the state of a snapshot and the log: that is dropped.
+  if (applied.length > lastOf(disk) || entryOf(disk, applied.length)?.term !== applied.at(-1)?.term) {
+    const { index, term } = applied.at(-1) ?? ORIGIN;
+    if (index > disk.base.index) Object.assign(disk, { base: { index, term }, entries: [] });
+  }
+}
+
+/** Persist before answer: what a message promises is on the sender's disk when it leaves. */
+export function checkPromise({ disk, raft }: Node, message: Message): void {
+  const { term, vote } = disk.hardState;
+  const why = `${message.type} of ${message.from} in term ${message.term} left before it was durable`;
+  if (message.type === 'requestVoteResponse' && message.granted)
+    invariant(term > message.term || (term === message.term && vote === message.to), why);
+  if (message.type === 'requestVote')
+    invariant(term > message.term || (term === message.term && vote === message.from), why);
+  if (message.type !== 'appendEntriesResponse' || !message.success || message.term !== raft.state.term)
+    return;
+  invariant(term === message.term, why);
+  // A snapshot covers it, whose state is durable.
+  if (message.index <= Math.max(disk.base.index, raft.state.log.base.index)) return;
+  const held = entryOf(disk, message.index)?.term ?? 0;
+  invariant(message.index <= lastOf(disk) && held === raft.state.log.termAt(message.index), why);
+}
+
+/** The append reaches the disk. */
+export function toDisk({ disk }: Node, append: Append): void {
+  if (append.newBase !== undefined) Object.assign(disk, { base: append.newBase, entries: [] });
+  const first = append.entries[0]?.index;
+  if (first !== undefined) {
+    invariant(first <= lastOf(disk) + 1, `the append at ${first} leaves a gap on disk`);
+    disk.entries = [...disk.entries.slice(0, first - disk.base.index - 1), ...append.entries];
+  }
+  if (append.hardState !== undefined) {
+    invariant(append.hardState.term >= disk.hardState.term, 'the term on disk goes back');
+    disk.hardState = append.hardState;
+  }
+}
+
+/** What was to be read comes back from the disk. */
+export function answerFetches(node: Node): void {
+  for (const fetch of node.fetches.splice(0)) {
+    invariant(fetch.through <= lastOf(node.disk), `node ${node.id} fetches what its disk lacks`);
+    const { base } = node.disk;
+    const entries: Entry[] = [];
+    let size = 0;
+    // What was compacted meanwhile is asked for in vain.
+    const start = fetch.from <= base.index ? Infinity : fetch.from - base.index - 1;
+    for (const entry of node.disk.entries.slice(start, fetch.through - base.index)) {
+      size += entryBytes(entry);
+      if (size > fetch.bytesMax && entries.length > 0) break;
+      entries.push(entry);
+    }
+    node.raft.fetched(fetch, entries);
+  }
+}
