@@ -77,6 +77,12 @@ export interface Config {
     /** Sessions at a time, at most; further ones are answered `overloaded`. */
     readonly max: number;
   };
+  readonly snapshots: {
+    /** What transfers to followers may take of the network, altogether. */
+    readonly bytesPerSecond: number;
+    /** One call of a transfer carries at most so much of the file. */
+    readonly chunkBytes: number;
+  };
   readonly storage: {
     /** What keeps log and state; a data directory stays with the one it was made with. */
     readonly engine: 'rocksdb' | 'classic-level';

@@ -17,6 +17,7 @@ interface Defaults {
   readonly http: Config['http'];
   readonly limits: Config['limits'];
   readonly sessions: Config['sessions'];
+  readonly snapshots: Config['snapshots'];
   readonly storage: Config['storage'];
 }
 
@@ -54,5 +55,6 @@ export const DEFAULTS: Defaults = deepFreeze({
   },
   limits: { valueBytes: MIB, pendingRequests: 10_000 },
   sessions: { ttlMs: 600_000, max: 10_000 },
+  snapshots: { bytesPerSecond: 64 * MIB, chunkBytes: MIB / 4 },
   storage: { engine: 'rocksdb' },
 });

@@ -55,7 +55,7 @@ function raftKeys(raft: Config['raft']): object {
   };
 }
 
-function fileKeys({ cluster, http, limits, sessions, storage, raft, ...top }: Config): object {
+function fileKeys({ cluster, http, limits, sessions, snapshots, storage, raft, ...top }: Config): object {
   return {
     rpcAddr: top.rpcAddr,
     httpAddr: top.httpAddr,
@@ -73,6 +73,10 @@ function fileKeys({ cluster, http, limits, sessions, storage, raft, ...top }: Co
     },
     limits: { valueBytes: formatSizeBytes(limits.valueBytes), pendingRequests: limits.pendingRequests },
     sessions: { ttl: formatDurationMs(sessions.ttlMs), max: sessions.max },
+    snapshots: {
+      bytesPerSecond: formatSizeBytes(snapshots.bytesPerSecond),
+      chunkBytes: formatSizeBytes(snapshots.chunkBytes),
+    },
     storage: { engine: storage.engine },
   };
 }

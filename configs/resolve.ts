@@ -80,6 +80,10 @@ export function resolve(file: FileConfig, peerUrls: readonly string[], source: s
       ttlMs: file.sessions.ttl ?? DEFAULTS.sessions.ttlMs,
       max: file.sessions.max ?? DEFAULTS.sessions.max,
     },
+    snapshots: {
+      bytesPerSecond: file.snapshots.bytesPerSecond ?? DEFAULTS.snapshots.bytesPerSecond,
+      chunkBytes: file.snapshots.chunkBytes ?? DEFAULTS.snapshots.chunkBytes,
+    },
     storage: { engine: file.storage.engine ?? DEFAULTS.storage.engine },
   };
 }

@@ -81,6 +81,11 @@ const sessionsShape = {
   max: count(1, 1_000_000).optional(),
 };
 
+const snapshotsShape = {
+  bytesPerSecond: sizeBytes(1024).optional(),
+  chunkBytes: sizeBytes(1024, 8 * MIB).optional(),
+};
+
 const storageShape = {
   engine: oneOf(['rocksdb', 'classic-level']).optional(),
 };
@@ -95,6 +100,7 @@ const fileShape = {
   http: section(httpShape),
   limits: section(limitsShape),
   sessions: section(sessionsShape),
+  snapshots: section(snapshotsShape),
   storage: section(storageShape),
 };
 
@@ -127,5 +133,6 @@ export const KNOWN_KEYS: ReadonlyMap<string, readonly string[]> = new Map([
   ['http', Object.keys(httpShape)],
   ['limits', Object.keys(limitsShape)],
   ['sessions', Object.keys(sessionsShape)],
+  ['snapshots', Object.keys(snapshotsShape)],
   ['storage', Object.keys(storageShape)],
 ]);

@@ -13,15 +13,15 @@ import { FIRST_MARK, endsBefore } from './watermark.js';
  * Where the end of the log goes down, as it may when a leader replaces it (§5.3), the mark goes down before that is done. A crash
  * just between the two leaves a mark above a sound log: its node is then more careful than it need be, until its leader has sent more.
  *
- * @param hardState what the node has promised, if more than the log knows: see `laterPromise`
+ * @param promised what the node has promised, if more than the log knows: see `laterPromise`
  */
 export function markedLogStore(
   store: LogStore,
   recovered: RecoveredLog,
-  hardState: HardState | undefined,
+  promised: HardState | undefined,
   watermark: Watermark,
 ): LogStore {
-  let mark: Mark = { ...promiseOf(hardState), last: endOf(recovered) };
+  let mark: Mark = { ...promiseOf(promised), last: endOf(recovered) };
 
   const follow = (now: Mark, done: () => void): void => {
     const before = mark;
@@ -41,8 +41,11 @@ export function markedLogStore(
       const promise = batch.hardState === undefined ? mark : promiseOf(batch.hardState);
       store.append(batch, () => follow({ term: promise.term, vote: promise.vote, last }, done));
     },
-    reset(base, done) {
-      store.reset(base, () => follow({ ...mark, last: base }, done));
+    reset(base, hardState, done) {
+      const promise = hardState === undefined ? mark : promiseOf(hardState);
+      const { index, term } = base;
+      const now = { term: promise.term, vote: promise.vote, last: { index, term } };
+      store.reset(base, hardState, () => follow(now, done));
     },
     async close() {
       await store.close();

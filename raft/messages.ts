@@ -93,6 +93,7 @@ export interface SnapshotChunk {
   readonly bytesTotal: number;
   /** Where in the file it begins. */
   readonly offset: number;
+  /** Empty: the file is offered, and the answer tells from where it is wanted. */
   readonly data: Uint8Array;
   /** CRC-32 of `data`. */
   readonly checksum: number;
@@ -105,11 +106,18 @@ export interface InstallSnapshot extends Envelope {
   readonly chunk: SnapshotChunk;
 }
 
+/**
+ * Why a follower does not take a file. `unknown`: it was not offered; `older`: a later one is on its way; `damaged`: its content is not
+ * what its name says; `failed`: it could not be written; `malformed`: no correct sender sends that.
+ */
+export type SnapshotRefusal = 'unknown' | 'older' | 'damaged' | 'failed' | 'malformed';
+
 export interface InstallSnapshotResponse extends Envelope {
   readonly type: 'installSnapshotResponse';
   readonly snapshotId: string;
   /** How many bytes of the file the follower has, from its begin on: the next chunk starts there. */
   readonly offset: number;
+  readonly refusal?: SnapshotRefusal;
   /** The log and the state match the leader's up to here, durably; 0 as long as the snapshot is not installed. */
   readonly index: Index;
 }

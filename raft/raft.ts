@@ -34,9 +34,11 @@ import {
   onHeartbeatResponse,
   sendHeartbeats,
 } from './replication.js';
+import type { ChunkAnswer } from './snapshots.js';
 import {
   answerChunk,
   install,
+  installFailed,
   installed,
   onInstallSnapshot,
   onInstallSnapshotResponse,
@@ -204,7 +206,7 @@ export class Raft {
         state.afterAppend.push({ type: 'heartbeatResponse', round: NO_ROUND, needsSnapshot: 0, ...reply });
         return;
       case 'installSnapshot':
-        answerChunk(state, message, 0, 0);
+        answerChunk(state, message, { offset: 0 }, 0);
         return;
       case 'requestVote':
         answerVote(state, message, false);
@@ -310,9 +312,9 @@ export class Raft {
     return base;
   }
 
-  /** A chunk of `Ready.chunks` is on disk, and so is everything before `offset`. */
-  chunkStored(chunk: InstallSnapshot, offset: number): void {
-    answerChunk(this.#state, chunk, offset, 0);
+  /** What became of one of `Ready.chunks`: everything before `offset` is on disk, or it is refused. */
+  chunkTaken(chunk: InstallSnapshot, answer: ChunkAnswer): void {
+    answerChunk(this.#state, chunk, answer, 0);
   }
 
   /** A snapshot has arrived with `last`, whole and verified; `Ready.install` follows. False: it is of no use, or of none yet. */
@@ -323,6 +325,11 @@ export class Raft {
   /** The state machine is that of `Ready.install` by now, durably. */
   installed(): void {
     installed(this.#state);
+  }
+
+  /** `Ready.install` could not be restored after all; the state machine is as it was. */
+  installFailed(): void {
+    installFailed(this.#state);
   }
 
   /** Sends a piece of the snapshot at `position` for one of `Ready.transfers`, in the term that this came in. */

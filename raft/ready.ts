@@ -8,8 +8,8 @@
  * 3. apply `committed`, then `Raft.applied()`;
  * 4. answer `reads` once their index is applied; fail `failedReads`;
  * 5. read each of `fetches` from disk, then `Raft.fetched()`;
- * 6. store `chunks`, then `Raft.chunkStored()`; once one is the last, verify the file, then `Raft.install()`;
- * 7. restore the state machine from `install`, then `Raft.installed()`;
+ * 6. store `chunks`, then `Raft.chunkTaken()`; once one is the last, verify the file, then `Raft.install()`;
+ * 7. restore the state machine from `install`, then `Raft.installed()`, or `Raft.installFailed()`;
  * 8. send a snapshot to each of `transfers`, going on by `chunkAnswers`, then `Raft.transferEnded()`.
  *
  * At most one append and one apply are out at a time; what gathers meanwhile is the next one.

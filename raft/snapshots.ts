@@ -83,8 +83,8 @@ export function onInstallSnapshot(state: RaftState, message: InstallSnapshot): v
     traceSnapshotReceived(state, message);
     // What a snapshot covers is committed.
     if (log.holds(snapshot)) log.commitTo(snapshot.index);
-    answerChunk(state, message, chunk.bytesTotal, log.commit);
-  } else if (installing !== undefined) answerChunk(state, message, chunk.bytesTotal, 0);
+    answerChunk(state, message, { offset: chunk.bytesTotal }, log.commit);
+  } else if (installing !== undefined) answerChunk(state, message, { offset: chunk.bytesTotal }, 0);
   else state.chunks.push(message);
 }
 
@@ -94,15 +94,18 @@ function isNeeded({ log }: RaftState, snapshot: Position): boolean {
   return snapshot.index > log.commit && !log.holds(snapshot);
 }
 
+/** What becomes of a chunk. */
+export type ChunkAnswer = Pick<InstallSnapshotResponse, 'offset' | 'refusal'>;
+
 /** Goes behind the append, since the index it names must be durable. */
-export function answerChunk(state: RaftState, message: InstallSnapshot, offset: number, index: Index): void {
+export function answerChunk(state: RaftState, message: InstallSnapshot, answer: ChunkAnswer, index: Index): void {
   state.afterAppend.push({
     type: 'installSnapshotResponse',
     from: state.id,
     to: message.from,
     term: state.term,
     snapshotId: message.chunk.snapshotId,
-    offset,
+    ...answer,
     index,
     ...echo(message),
   });
@@ -134,5 +137,11 @@ export function installed(state: RaftState): void {
     state.newBase = snapshot;
     adoptConfiguration(state, snapshot);
   } else log.restoredTo(snapshot.index);
-  if (isOfLeader) answerChunk(state, last, last.chunk.bytesTotal, log.commit);
+  if (isOfLeader) answerChunk(state, last, { offset: last.chunk.bytesTotal }, log.commit);
+}
+
+/** It could not be restored after all; the state machine is as it was. */
+export function installFailed(state: RaftState): void {
+  invariant(state.installing !== undefined, 'nothing is being installed');
+  state.installing = undefined;
 }

@@ -24,9 +24,10 @@ export class Applier {
   #logTimeMs = 0;
   #stopped = false;
 
-  constructor(store: StateStore) {
+  /** @param applied what the store reflects */
+  constructor(store: StateStore, applied: Applied) {
     this.#store = store;
-    this.#applied = store.recovered;
+    this.#applied = applied;
   }
 
   /** What the store reflects; grows with every batch that was written. */

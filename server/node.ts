@@ -14,12 +14,13 @@ import type { Message } from '../raft/messages.js';
 import { Raft } from '../raft/raft.js';
 import type { Refusal } from '../raft/raft.js';
 import type { Append, Committed, Fetch } from '../raft/ready.js';
-import type { RaftOptions, RaftSeed, RaftState } from '../raft/state.js';
+import type { RaftOptions, RaftState } from '../raft/state.js';
 import type { AppliedEntry } from './applier.js';
 import { Applier } from './applier.js';
 import { LogClock } from './log-clock.js';
 import { LogWriter } from './log-writer.js';
 import type { Clock, Inbox, Transport } from './ports.js';
+import type { Recovered } from './recovery.js';
 import type { SnapshotHand, Snapshotting } from './snapshotting.js';
 import type { Standing, Watch } from './standing.js';
 import { Standings } from './standing.js';
@@ -87,12 +88,17 @@ export class Node implements Inbox {
   #stopTicking: (() => void) | undefined;
   #stopped = false;
 
-  constructor(ports: NodePorts, options: NodeOptions, seed: RaftSeed, events: NodeEvents) {
+  constructor(
+    ports: NodePorts,
+    options: NodeOptions,
+    recovered: Pick<Recovered, 'seed' | 'applied'>,
+    events: NodeEvents,
+  ) {
     this.#ports = ports;
     this.#options = options;
     this.#events = events;
-    this.#core = new Raft(options.raft, seed);
-    this.#applier = new Applier(ports.stateStore);
+    this.#core = new Raft(options.raft, recovered.seed);
+    this.#applier = new Applier(ports.stateStore, recovered.applied);
     this.#logWriter = new LogWriter(ports.logStore);
     this.#watchdog = new Watchdog(options.watchdog);
     this.#standings = new Standings(ports.clock, this.#currentStanding());
@@ -317,6 +323,11 @@ export class Node implements Inbox {
   #install(snapshot: Snapshot): void {
     this.#snapshots.restore(snapshot, (applied) => {
       if (this.#stopped) return;
+      if (applied === undefined) {
+        this.#guard(() => this.#core.installFailed());
+        this.#wake();
+        return;
+      }
       this.#applier.restored(applied, () => {
         if (this.#stopped) return;
         this.#guard(() => this.#core.installed());
@@ -337,7 +348,7 @@ export class Node implements Inbox {
     return {
       state: core.state,
       compact: (index, done) => this.#compact(index, done),
-      chunkStored: (message, offset) => drive(() => core.chunkStored(message, offset)),
+      chunkTaken: (message, answer) => drive(() => core.chunkTaken(message, answer)),
       install: (snapshot, last) => {
         const taken = !this.#stopped && this.#guard(() => core.install(snapshot, last));
         this.#wake();

@@ -1,15 +1,14 @@
 /** Puts together what a node's disk gave back, and refuses what does not fit together. */
 
 import path from 'node:path';
-import type { Configuration } from '../membership/configuration.js';
-import { decodeConfiguration } from '../membership/configuration.js';
 import type { Assessment } from '../persistence/assess.js';
 import { StorageError } from '../persistence/errors.js';
 import type { Identity } from '../persistence/identity.js';
 import type { LogStore, RecoveredLog } from '../persistence/log-store.js';
-import type { Applied } from '../persistence/state-store.js';
-import type { Entry } from '../raft/entry.js';
+import type { Applied, StateStore } from '../persistence/state-store.js';
+import type { Index, Position, Snapshot } from '../raft/entry.js';
 import type { RaftSeed } from '../raft/state.js';
+import type { LogExtent } from './snapshot-making.js';
 
 /** True when nothing was ever stored: neither a promise nor data. */
 export function isFresh(log: RecoveredLog, applied: Applied): boolean {
@@ -27,49 +26,99 @@ export function checkForgetful(dataDir: string, identity: Identity): void {
   throw contradiction(dataDir, `the log is empty, but the node belongs to the cluster ${identity.clusterId}`);
 }
 
-/**
- * A node that has forgotten what it promised must not vote or lead as if it had not.
- *
- * @throws StorageError `damaged`
- */
-export function checkWhole(dataDir: string, assessment: Assessment): void {
-  if (assessment.kind === 'damaged') throw contradiction(dataDir, assessment.what);
+export interface Remains {
+  readonly dataDir: string;
+  readonly logStore: Pick<LogStore, 'reset'>;
+  readonly log: RecoveredLog;
+  readonly stateStore: Pick<StateStore, 'persist'>;
+  readonly applied: Applied;
+  /** What the watermark says of the log; undefined where there is none. */
+  readonly assessment: Assessment | undefined;
+  /** Restores the state from the newest sound snapshot that covers `atLeast`; undefined when there is none. */
+  readonly restoreNewest: (atLeast: Index) => Promise<Applied | undefined>;
 }
 
-/** @throws StorageError `damaged` when log and state contradict each other. */
-export async function recoverSeed(
-  dataDir: string,
-  store: LogStore,
-  log: RecoveredLog,
-  applied: Applied,
-): Promise<RaftSeed> {
-  const { hardState, base, lastIndex } = log;
-  if (hardState === undefined) throw contradiction(dataDir, 'the log has lost its term and vote');
-  // What is applied was durable in the log before (DESIGN: applied <= durable); a shorter log has lost entries.
-  if (applied.index < base.index || applied.index > lastIndex) {
-    throw contradiction(
-      dataDir,
-      `the state has applied entry ${applied.index}, the log holds ${base.index + 1} to ${lastIndex}`,
-    );
-  }
+export interface Recovered {
+  readonly seed: RaftSeed;
+  /** What the state machine reflects. */
+  readonly applied: Applied;
+  readonly log: LogExtent;
+}
+
+/**
+ * What the core starts from. A state that ends before the log begins is restored from a snapshot, or is left to be
+ * asked of the leader; one that ends behind the log's end, or beside it, came with a snapshot, and the log is dropped.
+ *
+ * @throws StorageError `damaged` when log and state contradict each other
+ */
+export async function recoverSeed(remains: Remains): Promise<Recovered> {
+  const { dataDir, log } = remains;
+  if (log.hardState === undefined) throw contradiction(dataDir, 'the log has lost its term and vote');
+  const lostEnd = lostEndOf(remains);
+  const applied = await appliedOf(remains);
+  const kept = await logFor(remains, applied);
+  if (kept.configurations.length === 0) throw contradiction(dataDir, 'nothing tells who the members are');
+  const { base, termRuns, lastIndex, tail } = kept;
+  const commit = Math.max(Math.min(log.hardState.commit, lastIndex), Math.min(applied.index, lastIndex));
   return {
-    hardState: { ...hardState, commit: Math.max(hardState.commit, applied.index) },
-    log: { base, termRuns: log.termRuns, lastIndex, tail: log.tail, applied: applied.index },
-    configuration: applied.configuration ?? (await firstOf(dataDir, store, lastIndex)),
+    seed: {
+      hardState: { ...log.hardState, commit },
+      log: { base, termRuns, lastIndex, tail, applied: applied.index },
+      configurations: kept.configurations,
+      ...(lostEnd && { lostEnd }),
+    },
+    applied,
+    log: { base: base.index, last: lastIndex, bytes: kept.bytes },
   };
+}
+
+function lostEndOf({ dataDir, assessment }: Remains): Position | undefined {
+  if (assessment === undefined || assessment.kind === 'whole') return undefined;
+  // Nobody knows what it has promised.
+  if (assessment.mark === undefined) throw contradiction(dataDir, assessment.what);
+  return assessment.mark.last;
+}
+
+/** The state, made anew where the log can't bring it on. */
+async function appliedOf({ log, applied, restoreNewest }: Remains): Promise<Applied> {
+  if (applied.index >= log.base.index) return applied;
+  return (await restoreNewest(log.base.index)) ?? applied;
+}
+
+/** The log, emptied where the state comes from elsewhere. */
+async function logFor(
+  { logStore, log, stateStore, applied: found }: Remains,
+  applied: Applied,
+): Promise<RecoveredLog> {
+  if (applied.index < log.base.index || termAt(log, applied.index) === applied.term) return log;
+  const base = snapshotOf(applied);
+  if (base === undefined) return { ...log, configurations: [] };
+  // Nothing else tells of what it reflects from here on.
+  if (found.index === applied.index) await new Promise((resolve) => stateStore.persist(resolve));
+  await new Promise<void>((resolve) => logStore.reset(base, undefined, resolve));
+  const { index, term, configuration, configurationIndex } = base;
+  return {
+    ...log,
+    base: { index, term },
+    termRuns: [],
+    lastIndex: index,
+    tail: [],
+    configurations: [{ index: configurationIndex, configuration }],
+    bytes: 0,
+  };
+}
+
+function snapshotOf({ configuration, ...rest }: Applied): Snapshot | undefined {
+  return configuration && { ...rest, configuration };
+}
+
+function termAt({ base, termRuns, lastIndex }: RecoveredLog, index: Index): number | undefined {
+  if (index === base.index) return base.term;
+  if (index < base.index || index > lastIndex) return undefined;
+  return termRuns.findLast((run) => run.index <= index)?.term;
 }
 
 function contradiction(dataDir: string, what: string): StorageError {
   const remedy = 'restore the directory as a whole; the other nodes go on without this one';
   return new StorageError('damaged', `${path.resolve(dataDir)} is damaged: ${what}; ${remedy}`);
-}
-
-/** Nothing is applied yet: the configuration is the log's first entry. */
-async function firstOf(dataDir: string, store: LogStore, lastIndex: number): Promise<Configuration> {
-  if (lastIndex === 0) throw contradiction(dataDir, 'there is a term but no configuration');
-  const entries = await new Promise<readonly Entry[]>((resolve) => store.read(1, 1, 1, resolve));
-  const [entry] = entries;
-  if (entry?.type !== 'configuration')
-    throw contradiction(dataDir, 'the log does not begin with a configuration');
-  return decodeConfiguration(entry.data);
 }

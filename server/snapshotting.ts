@@ -4,6 +4,7 @@ import type { Applied } from '../persistence/state-store.js';
 import type { Index, Position, Snapshot } from '../raft/entry.js';
 import type { InstallSnapshot, SnapshotChunk } from '../raft/messages.js';
 import type { Ready } from '../raft/ready.js';
+import type { ChunkAnswer } from '../raft/snapshots.js';
 import type { RaftState } from '../raft/state.js';
 import type { NodeId } from '../membership/configuration.js';
 
@@ -11,8 +12,11 @@ import type { NodeId } from '../membership/configuration.js';
 export interface Snapshotting {
   /** Steps 6 and 8 of `raft/ready.ts`. */
   carryOut(ready: Pick<Ready, 'chunks' | 'chunkAnswers' | 'transfers'>): void;
-  /** Restores the state machine from the snapshot that `SnapshotHand.install` was told of; `done` once that is durable. */
-  restore(snapshot: Snapshot, done: (applied: Applied) => void): void;
+  /**
+   * Restores the state machine from the snapshot that `SnapshotHand.install` was told of; `done` once that is durable, or with nothing
+   * when it could not be, and the state machine is as it was.
+   */
+  restore(snapshot: Snapshot, done: (applied: Applied | undefined) => void): void;
   /** Entries of so many bytes were applied, up to `applied`. */
   applied(applied: Position, bytes: number): void;
   /** Time has passed. */
@@ -26,7 +30,8 @@ export interface SnapshotHand {
   readonly state: Readonly<RaftState>;
   /** Compacts the log behind what a durable snapshot and the durable state cover; `done` once that is on disk, or was of no use. */
   compact(index: Index, done: () => void): void;
-  chunkStored(message: InstallSnapshot, offset: number): void;
+  /** See `Raft.chunkTaken`. */
+  chunkTaken(message: InstallSnapshot, answer: ChunkAnswer): void;
   /** See `Raft.install`. */
   install(snapshot: Snapshot, last: InstallSnapshot): boolean;
   sendChunk(to: NodeId, position: Position, chunk: SnapshotChunk): void;

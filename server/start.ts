@@ -6,12 +6,11 @@ import type { Config } from '../configs/config.js';
 import type { Configuration } from '../membership/configuration.js';
 import { memberOf } from '../membership/configuration.js';
 import type { Fatal } from '../persistence/errors.js';
-import type { Identity } from '../persistence/identity.js';
 import { recordClusterId } from '../persistence/identity.js';
-import type { LogStore, RecoveredLog } from '../persistence/log-store.js';
-import type { StateStore } from '../persistence/state-store.js';
+import type { Storage } from '../persistence/storage.js';
 import { openStorage } from '../persistence/storage.js';
-import type { RaftSeed } from '../raft/state.js';
+import { NOTHING_APPLIED } from '../persistence/state-store.js';
+import type { SnapshotStore } from '../snapshot/store.js';
 import { firstBatch, firstConfiguration, firstVotersDigest } from './bootstrap.js';
 import { systemClock } from './clock.js';
 import { Leadership } from './leadership.js';
@@ -23,7 +22,11 @@ import type { Inbox } from './ports.js';
 import { TICK_MS, raftOptions } from './raft-settings.js';
 import { ReadIndexes } from './read-indexes.js';
 import { Reader } from './reader.js';
-import { checkForgetful, checkWhole, isFresh, recoverSeed } from './recovery.js';
+import { SNAPSHOT_CODEC, openSnapshots, snapshotsOf } from './open-snapshots.js';
+import type { Recovered } from './recovery.js';
+import { checkForgetful, isFresh, recoverSeed } from './recovery.js';
+import type { RestoreParts } from './restore.js';
+import { restoreNewest } from './restore.js';
 import { findPeers, greetPeer } from './find-peers.js';
 import type { ControlClient } from './rpc/control.js';
 import { createControlClient } from './rpc/control.js';
@@ -68,8 +71,8 @@ export interface RunningServer {
 interface Base {
   readonly options: StartOptions;
   readonly starting: Starting;
-  readonly log: { readonly store: LogStore; readonly recovered: RecoveredLog };
-  readonly state: StateStore;
+  readonly storage: Storage;
+  readonly snapshots: SnapshotStore;
   readonly roster: Roster;
   readonly membership: { current: Configuration | undefined };
   /** See `Roster.firstVoters`. */
@@ -91,7 +94,7 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
   const { dataDir, nodeID, entryCacheBytes } = config.raft;
   const startMs = performance.now();
   const starting = startingService(config, version, () => performance.now() - startMs);
-  const { identity, log, state, assessment } = await openStorage({
+  const storage = await openStorage({
     dataDir,
     engine: config.storage.engine,
     nodeId: nodeID,
@@ -99,7 +102,8 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     tailBytesMax: entryCacheBytes,
     fatal,
   });
-  const base = assemble(options, starting, identity, log, state);
+  const { identity } = storage;
+  const base = assemble(options, starting, storage, await snapshotsIn(dataDir, storage));
   const listeners = await listen({
     config,
     service: starting.service,
@@ -115,15 +119,28 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     logger,
   });
   try {
-    checkWhole(dataDir, assessment);
-    const seed = await seedOf(base, identity);
-    base.membership.current = seed.configuration;
-    await recordClusterId(dataDir, identity, seed.configuration.clusterId);
-    return await run(base, seed, listeners);
+    const recovered = await recover(base);
+    const { configuration } = recovered.seed.configurations.at(-1) ?? {};
+    base.membership.current = configuration;
+    if (configuration !== undefined) await recordClusterId(dataDir, identity, configuration.clusterId);
+    return await run(base, recovered, listeners);
   } catch (error) {
     base.transport.close();
     base.control.close();
     await listeners.close();
+    await closeAll(base);
+    throw error;
+  }
+}
+
+function closeAll({ storage, snapshots }: Pick<Base, 'storage' | 'snapshots'>): Promise<unknown> {
+  return Promise.all([storage.log.store.close(), storage.state.close(), snapshots.close()]);
+}
+
+async function snapshotsIn(dataDir: string, { log, state }: Storage): Promise<SnapshotStore> {
+  try {
+    return await openSnapshots(dataDir);
+  } catch (error) {
     await Promise.all([log.store.close(), state.close()]);
     throw error;
   }
@@ -132,21 +149,25 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
 function assemble(
   options: StartOptions,
   starting: Starting,
-  identity: Identity,
-  log: Base['log'],
-  state: StateStore,
+  storage: Storage,
+  snapshots: SnapshotStore,
 ): Base {
   const { config, logger } = options;
+  const { identity } = storage;
+  const node: Base['node'] = { current: undefined };
   const membership: Base['membership'] = { current: undefined };
   const inbox: Base['inbox'] = { current: undefined };
   const firstVoters: Base['firstVoters'] = { current: undefined };
-  const member = (id: string): ReturnType<typeof memberOf> =>
-    membership.current === undefined ? undefined : memberOf(membership.current, id);
+  const known = (): Configuration | undefined => node.current?.configuration ?? membership.current;
+  const member = (id: string): ReturnType<typeof memberOf> => {
+    const configuration = known();
+    return configuration && memberOf(configuration, id);
+  };
   const roster: Roster = {
     clusterName: config.cluster.name,
     self: () => ({ id: identity.nodeId, incarnation: identity.incarnation }),
-    clusterId: () => membership.current?.clusterId ?? identity.clusterId ?? undefined,
-    firstVoters: () => (membership.current === undefined ? firstVoters.current : undefined),
+    clusterId: () => known()?.clusterId ?? identity.clusterId ?? undefined,
+    firstVoters: () => (known() === undefined ? firstVoters.current : undefined),
     peerIncarnation: (id) => member(id)?.incarnation,
     // Another incarnation under a member's id is a disk that was wiped or replaced: it has forgotten its promises.
     isReplaced: (id, incarnation) => (member(id)?.incarnation ?? incarnation) !== incarnation,
@@ -168,24 +189,39 @@ function assemble(
   return {
     options,
     starting,
-    log,
-    state,
+    storage,
+    snapshots,
     roster,
     membership,
     firstVoters,
     inbox,
-    node: { current: undefined },
+    node,
     transport,
     control,
   };
 }
 
 /** What the core starts from: what the disk holds, or, on a first start, what the peers agree on. */
-async function seedOf(base: Base, identity: Identity): Promise<RaftSeed> {
-  const { options, log, state, roster, control, starting } = base;
+async function recover(base: Base): Promise<Recovered> {
+  const { options, storage, snapshots, roster, control, starting } = base;
+  const { log, state, identity, assessment } = storage;
   const { config, logger, signal } = options;
   if (!isFresh(log.recovered, state.recovered)) {
-    return recoverSeed(config.raft.dataDir, log.store, log.recovered, state.recovered);
+    const restoring = {
+      stateStore: state,
+      store: snapshots,
+      codec: SNAPSHOT_CODEC,
+      events: restoreEvents(logger),
+    };
+    return recoverSeed({
+      dataDir: config.raft.dataDir,
+      logStore: log.store,
+      log: log.recovered,
+      stateStore: state,
+      applied: state.recovered,
+      assessment,
+      restoreNewest: (atLeast) => restoreNewest(restoring, atLeast),
+    });
   }
   checkForgetful(config.raft.dataDir, identity);
   const finding = {
@@ -209,35 +245,53 @@ async function seedOf(base: Base, identity: Identity): Promise<RaftSeed> {
     { clusterId: first.clusterId, members: first.members.map(({ id }) => id) },
     'a new cluster begins',
   );
+  const { base: start } = log.recovered;
   return {
-    hardState: { term: 1, vote: undefined, commit: 1 },
-    log: {
-      base: log.recovered.base,
-      termRuns: [{ index: 1, term: 1 }],
-      lastIndex: 1,
-      tail: batch.entries,
-      applied: 0,
+    seed: {
+      hardState: { term: 1, vote: undefined, commit: 1 },
+      log: {
+        base: start,
+        termRuns: [{ index: 1, term: 1 }],
+        lastIndex: 1,
+        tail: batch.entries,
+        applied: 0,
+      },
+      configurations: [{ index: 1, configuration: first }],
     },
-    configuration: first,
+    applied: NOTHING_APPLIED,
+    log: { base: start.index, last: 1, bytes: 0 },
   };
 }
 
-async function run(base: Base, seed: RaftSeed, listeners: Listeners): Promise<RunningServer> {
-  const { options, starting, log, state, transport, control } = base;
+function restoreEvents(logger: Logger): RestoreParts['events'] {
+  return {
+    restored: ({ id }) => logger.info({ id }, 'restored the state from a snapshot'),
+    damaged: ({ id }, error) => logger.error({ id, err: error }, 'a damaged snapshot was removed'),
+  };
+}
+
+async function run(base: Base, recovered: Recovered, listeners: Listeners): Promise<RunningServer> {
+  const { options, starting, storage, transport, control } = base;
   const { config, logger } = options;
-  const trace = fileTrace(
-    config,
-    seed.configuration.members.map(({ id }) => id),
-  );
+  const { log, state } = storage;
+  const [first] = recovered.seed.configurations;
+  const trace = fileTrace(config, first?.configuration.members.map(({ id }) => id) ?? []);
+  const snapshotting = { config, logger, stateStore: state, store: base.snapshots, log: recovered.log };
   const node = new Node(
-    { clock: systemClock, transport, logStore: log.store, stateStore: state },
+    {
+      clock: systemClock,
+      transport,
+      logStore: log.store,
+      stateStore: state,
+      snapshots: (hand) => snapshotsOf(snapshotting, hand),
+    },
     {
       raft: { ...raftOptions(config), ...(trace === undefined ? {} : { trace }) },
       tickMs: TICK_MS,
       pendingMax: config.limits.pendingRequests,
       watchdog: config.raft,
     },
-    seed,
+    recovered,
     {
       changed: (now, before) => logger.info({ ...now, before: before.role }, standingText(now)),
       refused: (what) => logger.error({ what }, 'a message that no correct node sends was refused'),
@@ -256,7 +310,7 @@ async function run(base: Base, seed: RaftSeed, listeners: Listeners): Promise<Ru
   sweepSessions(node, state, systemClock);
   starting.handOver(service);
   void catchUp(node, readIndexes, report, logger);
-  const stores = [log.store, state];
+  const stores = [log.store, state, base.snapshots];
   return {
     stop: () => stopServer({ node, service, listeners, transport, control, stores, maxElectionMs, logger }),
   };
@@ -264,7 +318,7 @@ async function run(base: Base, seed: RaftSeed, listeners: Listeners): Promise<Ru
 
 /** What answers requests on top of a node. */
 function serviceOf(
-  { options, state, control }: Base,
+  { options, storage, control }: Base,
   node: Node,
   maxElectionMs: number,
 ): { service: StoreService; readIndexes: ReadIndexes; report: StatusReport } {
@@ -293,7 +347,7 @@ function serviceOf(
     link,
     readIndexes,
     leaseIndexes: indexes(true),
-    reader: new Reader(state, clock, node),
+    reader: new Reader(storage.state, clock, node),
     report,
     requestTimeoutMs,
     sessions: config.sessions,

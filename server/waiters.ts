@@ -56,7 +56,7 @@ export class ProposalWaiters {
   }
 
   /** Resolves when nothing waits any more, or after `timeoutMs`. */
-  whenEmpty(clock: Clock, timeoutMs: number): Promise<void> {
+  whenEmpty(clock: Pick<Clock, 'after'>, timeoutMs: number): Promise<void> {
     return new Promise((resolve) => {
       const cancel = clock.after(timeoutMs, resolve);
       this.#onEmpty = () => {
@@ -82,7 +82,7 @@ export class AppliedWaiters {
   }
 
   /** Resolves once `index` is applied (true), or after `timeoutMs` or at the stop (false). */
-  wait(index: Index, clock: Clock, timeoutMs: number): Promise<boolean> {
+  wait(index: Index, clock: Pick<Clock, 'after'>, timeoutMs: number): Promise<boolean> {
     return new Promise((resolve) => {
       const settle = (reached: boolean): void => {
         stopTimer();

@@ -53,7 +53,10 @@ export function openMemoryLogStore(options: MemoryLogStoreOptions): {
   const empty: LogShape = { base, lastIndex: base.index, termRuns: [], hardState: undefined };
   const found = { entries: disk.entries, ...(disk.hardState && { hardState: disk.hardState }) };
   const shape = withCommittedBase(shapeAfter(empty, found));
-  return { store: logStore(options, shape), recovered: { ...shape, configurations, bytes, tail: tail.entries() } };
+  return {
+    store: logStore(options, shape),
+    recovered: { ...shape, configurations, bytes, tail: tail.entries() },
+  };
 }
 
 function logStore(options: MemoryLogStoreOptions, recovered: LogShape): LogStore {

@@ -158,8 +158,8 @@ export function encodeResponse(message: Response): object {
     case 'heartbeatResponse':
       return { term, round: message.round, needsSnapshot: message.needsSnapshot };
     case 'installSnapshotResponse': {
-      const { snapshotId, offset, index } = message;
-      return { term, snapshotId, offset, index };
+      const { snapshotId, offset, refusal, index } = message;
+      return { term, snapshotId, offset, ...(refusal && { refusal }), index };
     }
   }
 }
@@ -180,6 +180,7 @@ const chunkResult = z.strictObject({
   term: counter,
   snapshotId: z.string().max(SNAPSHOT_ID_CHARS_MAX),
   offset: counter,
+  refusal: z.enum(['unknown', 'older', 'damaged', 'failed', 'malformed']).exactOptional(),
   index: counter,
 });
 

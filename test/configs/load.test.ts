@@ -88,6 +88,7 @@ http:
   keepAliveTimeout: 8
 limits: { valueBytes: "2MiB", pendingRequests: 9 }
 sessions: { ttl: "1min", max: 10 }
+snapshots: { bytesPerSecond: "1MiB", chunkBytes: 2048 }
 storage: { engine: classic-level }
 `,
   );
@@ -99,6 +100,7 @@ storage: { engine: classic-level }
     cluster: { name: 'c', peers: [], join: ['h:1', 'h:2'], peerUrls: [] },
     limits: { valueBytes: 2 * 1024 * 1024, pendingRequests: 9 },
     sessions: { ttlMs: 60_000, max: 10 },
+    snapshots: { bytesPerSecond: 1024 * 1024, chunkBytes: 2048 },
     storage: { engine: 'classic-level' },
   });
   t.deepEqual(config.raft, {

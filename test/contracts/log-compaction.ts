@@ -1,7 +1,9 @@
 /** What every log store must do when its beginning is cut off or its content replaced. */
 
 import type { TestFn } from 'ava';
+import { entryBytes } from '../../raft/entry.js';
 import { ALL, appended, compacted, entriesOf, entry, hardState, plain, readOf, reset } from './log-store.js';
+import { MEMBERS, behind } from './log-model.js';
 import type { LogContract, LogHarness } from './log-store.js';
 
 export function logCompactionContract(
@@ -33,6 +35,8 @@ export function logCompactionContract(
         t.deepEqual(recovered, {
           hardState: hardState(2, 'node1', 4000),
           base: { index: 3000, term: 1 },
+          configurations: [{ index: 1, configuration: MEMBERS }],
+          bytes: entriesOf(3001, 5000, 2).reduce((sum, each) => sum + entryBytes(each), 0),
           termRuns: [{ index: 3001, term: 2 }],
           lastIndex: 5000,
           tail: [],
@@ -75,7 +79,9 @@ export function logCompactionContract(
       const appending = appended(store, { entries: entriesOf(95, 110, 2), hardState: hardState(2) });
       // 96 is being replaced, and 101 is not durable.
       for (const index of [96, 101]) {
-        t.throws(() => store.compact(behind({ index, term: 1 }), () => t.fail()), { message: /cannot begin behind/ });
+        t.throws(() => store.compact(behind({ index, term: 1 }), () => t.fail()), {
+          message: /cannot begin behind/,
+        });
       }
       const compacting = compacted(store, { index: 90, term: 1 });
       // Not durable yet: it can still be read.
@@ -128,7 +134,9 @@ export function logCompactionContract(
       t.throws(() => first.store.append({ entries: entriesOf(21, 21, 5) }, () => t.fail()), {
         message: /being reset/,
       });
-      t.throws(() => first.store.compact(behind({ index: 3, term: 2 }), () => t.fail()), { message: /being reset/ });
+      t.throws(() => first.store.compact(behind({ index: 3, term: 2 }), () => t.fail()), {
+        message: /being reset/,
+      });
       await resetting;
       t.throws(() => first.store.read(11, 11, ALL, () => t.fail()), { message: /were asked/ });
       await first.store.close();
@@ -136,6 +144,8 @@ export function logCompactionContract(
       t.deepEqual(second.recovered, {
         hardState: hardState(5, 'node3', 10),
         base: { index: 10, term: 4 },
+        configurations: [{ index: 1, configuration: MEMBERS }],
+        bytes: 0,
         termRuns: [],
         lastIndex: 10,
         tail: [],

@@ -1,11 +1,20 @@
 /** The log in the plainest way, and random histories of it. */
 
 import fc from 'fast-check';
-import type { LogBatch } from '../../persistence/log-store.js';
-import type { Entry, EntryType, HardState, Position } from '../../raft/entry.js';
+import type { LogBatch, RecoveredLog } from '../../persistence/log-store.js';
+import type { Configuration } from '../../membership/configuration.js';
+import { decodeConfiguration, encodeConfiguration } from '../../membership/configuration.js';
+import type { ConfigurationAt, Entry, EntryType, HardState, Position, Snapshot } from '../../raft/entry.js';
 import { entryBytes } from '../../raft/entry.js';
 
 const ALL = Number.MAX_SAFE_INTEGER;
+
+/** Who the members are at a base; of no interest to most tests. */
+export const MEMBERS: Configuration = { clusterId: 'c1', members: [] };
+
+export function behind(base: Position): Snapshot {
+  return { ...base, configuration: MEMBERS, configurationIndex: 1 };
+}
 
 /** What is written, in the plainest way. */
 export interface Model {
@@ -37,6 +46,17 @@ export function resetOf(model: Model, drawn: number): Position | undefined {
   model.entries = [];
   model.hardState = { ...old, commit: index };
   return model.base;
+}
+
+/** What a recovered log is to say of its members, and of its size. */
+export function recoveredOf(model: Model): Pick<RecoveredLog, 'bytes' | 'configurations'> {
+  const { index, configuration, configurationIndex } = behind(model.base);
+  const configurations: ConfigurationAt[] = index === 0 ? [] : [{ index: configurationIndex, configuration }];
+  for (const entry of model.entries) {
+    if (entry.type !== 'configuration') continue;
+    configurations.push({ index: entry.index, configuration: decodeConfiguration(entry.data) });
+  }
+  return { configurations, bytes: model.entries.reduce((sum, entry) => sum + entryBytes(entry), 0) };
 }
 
 export function runsOf(entries: readonly Entry[]): Position[] {
@@ -125,7 +145,11 @@ export function batchFor(model: Model, drawn: Step & { do: 'append' }): LogBatch
   );
   const entries = drawn.terms.map((growth, i): Entry => {
     term += growth;
-    const data = Buffer.alloc(drawn.sizes[i] ?? 0, 65 + i);
+    const size = drawn.sizes[i] ?? 0;
+    const data =
+      drawn.type === 'configuration'
+        ? encodeConfiguration({ clusterId: 'c'.repeat(size + 1), members: [] })
+        : Buffer.alloc(size, 65 + i);
     return { index: first + i, term, type: drawn.type, data };
   });
   model.entries = [...before, ...entries];

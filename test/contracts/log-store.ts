@@ -4,13 +4,16 @@ import type { TestFn } from 'ava';
 import fc from 'fast-check';
 import type { LogBatch, LogStore, RecoveredLog } from '../../persistence/log-store.js';
 import type { Entry, HardState, Position } from '../../raft/entry.js';
+import { encodeConfiguration } from '../../membership/configuration.js';
 import { ORIGIN } from '../../raft/entry.js';
 import type { Model } from './log-model.js';
 import {
   batchFor,
+  behind,
   compactionOf,
   firstWithin,
   lastIndexOf,
+  recoveredOf,
   resetOf,
   runsOf,
   step,
@@ -84,6 +87,8 @@ export function logStoreContract(test: TestFn, name: string, contract: LogContra
         t.deepEqual(recovered, {
           hardState: undefined,
           base: ORIGIN,
+          configurations: [],
+          bytes: 0,
           termRuns: [],
           lastIndex: 0,
           tail: [],
@@ -105,6 +110,7 @@ export function logStoreContract(test: TestFn, name: string, contract: LogContra
             const { tail, ...shape } = opened.recovered;
             t.deepEqual(shape, {
               base: model.base,
+              ...recoveredOf(model),
               hardState: model.hardState,
               lastIndex: lastIndexOf(model),
               termRuns: runsOf(model.entries),
@@ -145,7 +151,7 @@ export function logStoreContract(test: TestFn, name: string, contract: LogContra
       const entries: Entry[] = [
         { index: 1, term, type: 'noop', data: new Uint8Array() },
         { index: 2, term, type: 'command', data: new Uint8Array(1024 * 1024).fill(255) },
-        { index: 3, term, type: 'configuration', data: Buffer.from('\u0000{"a":"ü"}') },
+        { index: 3, term, type: 'configuration', data: encodeConfiguration({ clusterId: 'ü', members: [] }) },
       ];
       const vote = { term, vote: 'n'.repeat(300) + '☃', commit: 3 };
       const first = await harness.open(ALL);

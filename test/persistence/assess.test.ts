@@ -9,12 +9,13 @@ import { ORIGIN } from '../../raft/entry.js';
 import { hardState } from '../contracts/log-store.js';
 import { markOf, positionOf } from '../contracts/watermark.js';
 
-const EMPTY: RecoveredLog = { hardState: undefined, base: ORIGIN, termRuns: [], lastIndex: 0, tail: [] };
+const REST = { configurations: [], bytes: 0, tail: [] };
+const EMPTY: RecoveredLog = { hardState: undefined, base: ORIGIN, termRuns: [], lastIndex: 0, ...REST };
 
 function logOf(end: readonly [term: number, index: number], promise: HardState, base = ORIGIN): RecoveredLog {
   const [term, index] = end;
   const termRuns = index === base.index ? [] : [{ index: base.index + 1, term }];
-  return { hardState: promise, base, termRuns, lastIndex: index, tail: [] };
+  return { hardState: promise, base, termRuns, lastIndex: index, ...REST };
 }
 
 function found(...mark: Parameters<typeof markOf>): RecoveredMark {

@@ -32,7 +32,7 @@ export function carryOut(node: Node, ready: Ready, sent: SentSnapshots): boolean
   for (const message of chunks) {
     const snapshot = sent.get(message.chunk.snapshotId);
     invariant(snapshot !== undefined, `there is no snapshot ${message.chunk.snapshotId}`);
-    if (!raft.install(snapshot, message)) raft.chunkStored(message, message.chunk.bytesTotal);
+    if (!raft.install(snapshot, message)) raft.chunkTaken(message, { offset: message.chunk.bytesTotal });
   }
   for (const { from, index } of chunkAnswers)
     if (index > 0 && node.transfers.delete(from)) raft.transferEnded(from);

@@ -18,7 +18,11 @@ import { Leadership } from '../../server/leadership.js';
 import { Node } from '../../server/node.js';
 import { ReadIndexes } from '../../server/read-indexes.js';
 import { Reader } from '../../server/reader.js';
-import { isFresh, recoverSeed } from '../../server/recovery.js';
+import { isFresh } from '../../server/recovery.js';
+import type { MemorySnapshotDisk } from '../../snapshot/memory/directory.js';
+import { memorySnapshotDisk } from '../../snapshot/memory/directory.js';
+import type { SnapshotSettings } from './memory-snapshots.js';
+import { RARE_SNAPSHOTS, bindSnapshots, openMemorySnapshots, recoverFrom } from './memory-snapshots.js';
 import type { ControlClient } from '../../server/rpc/control.js';
 import { controlMethods } from '../../server/rpc/control-methods.js';
 import type { Methods } from '../../server/rpc/dispatch.js';
@@ -51,6 +55,7 @@ interface Machine {
   readonly id: NodeId;
   readonly logDisk: MemoryLogDisk;
   readonly stateDisk: MemoryStateDisk;
+  readonly snapshotDisk: MemorySnapshotDisk;
   running: TestNode | undefined;
   methods: Methods;
 }
@@ -58,6 +63,7 @@ interface Machine {
 export interface ClusterOptions {
   readonly size?: number;
   readonly pendingMax?: number;
+  readonly snapshots?: SnapshotSettings;
   readonly raft?: Partial<RaftOptions>;
   /** How long an operation of a node's state store takes, in ms; may change while it runs. */
   readonly stateDelaysMs?: Map<NodeId, number>;
@@ -128,7 +134,14 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   const machines = new Map<NodeId, Machine>(
     ids.map((id) => [
       id,
-      { id, logDisk: memoryLogDisk(), stateDisk: memoryStateDisk(), running: undefined, methods: {} },
+      {
+        id,
+        logDisk: memoryLogDisk(),
+        stateDisk: memoryStateDisk(),
+        snapshotDisk: memorySnapshotDisk(),
+        running: undefined,
+        methods: {},
+      },
     ]),
   );
   const machine = (id: NodeId): Machine => machines.get(id)!;
@@ -214,9 +227,9 @@ function diskOf({ logDisk }: Machine): {
   return {
     term: logDisk.hardState?.term ?? 0,
     vote: logDisk.hardState?.vote,
-    base: 0,
+    base: logDisk.base.index,
     lostEnd: 0,
-    termAt: (index) => (index === 0 ? 0 : logDisk.entries[index - 1]?.term),
+    termAt: (index) => (index === 0 ? 0 : logDisk.entries[index - 1 - logDisk.base.index]?.term),
   };
 }
 
@@ -289,7 +302,19 @@ async function bootNode(on: Machine, boot: Boot): Promise<TestNode> {
   const { store: logStore, recovered } = openMemoryLogStore({ disk: logDisk, tailBytesMax: 65_536, defer });
   const stateStore = openMemoryStateStore({ disk: stateDisk, defer: deferState });
   if (isFresh(recovered, stateStore.recovered)) throw new Error('the disk is empty');
-  const recovering = recoverSeed(`/${id}`, logStore, recovered, stateStore.recovered);
+  const snapshots = await clock.until(
+    openMemorySnapshots(on.snapshotDisk, defer),
+    `${id} opens its snapshots`,
+  );
+  const remains = {
+    dataDir: `/${id}`,
+    logStore,
+    log: recovered,
+    stateStore,
+    applied: stateStore.recovered,
+    assessment: undefined,
+  };
+  const start = await clock.until(recoverFrom(remains, snapshots), `${id} recovers`);
   const refusals: string[] = [];
   const transport = {
     send(messages: Parameters<Node['receive']>[0][]): void {
@@ -302,14 +327,20 @@ async function bootNode(on: Machine, boot: Boot): Promise<TestNode> {
     },
   };
   const node = new Node(
-    { clock, transport: { send: (messages) => transport.send([...messages]) }, logStore, stateStore },
+    {
+      clock,
+      transport: { send: (messages) => transport.send([...messages]) },
+      logStore,
+      stateStore,
+      snapshots: bindSnapshots(snapshots, stateStore, start.log, options.snapshots ?? RARE_SNAPSHOTS),
+    },
     {
       raft: raftOptions(id, seed, options.raft),
       tickMs: TICK_MS,
       pendingMax: options.pendingMax ?? 1000,
       watchdog: { diskStallTimeoutMs: 1000, loopStallTimeoutMs: 1000 },
     },
-    await clock.until(recovering, `${id} recovers`),
+    start,
     {
       changed: () => undefined,
       unfit: () => undefined,

@@ -7,6 +7,8 @@ import { memoryLogDisk, openMemoryLogStore } from '../../persistence/memory/log-
 import type { Applied } from '../../persistence/state-store.js';
 import { NOTHING_APPLIED } from '../../persistence/state-store.js';
 import { firstBatch } from '../../server/bootstrap.js';
+import type { Snapshot } from '../../raft/entry.js';
+import type { Recovered, Remains } from '../../server/recovery.js';
 import { isFresh, recoverSeed, checkForgetful } from '../../server/recovery.js';
 
 const member = { id: 'n1', incarnation: 'i1', raft: 'n1:1', rpc: 'n1:2', http: 'n1:3', voter: true };
@@ -38,25 +40,103 @@ const LOG = logOf({
   hardState: { term: 3, vote: 'n1', commit: 1 },
 });
 
-async function refusalOf(t: ExecutionContext, ...args: Parameters<typeof recoverSeed>): Promise<string> {
-  const error = await t.throwsAsync(() => recoverSeed(...args), { instanceOf: StorageError });
+/** It begins behind entry 5. */
+const COMPACTED = ((): ReturnType<typeof logOf> => {
+  const disk = memoryLogDisk();
+  disk.base = { index: 5, term: 2, configuration: FIRST, configurationIndex: 1 };
+  disk.entries.push(command(6, 2), command(7, 2));
+  disk.hardState = { term: 3, vote: 'n1', commit: 6 };
+  return openMemoryLogStore({ disk, tailBytesMax: 1000, defer: (task) => void setImmediate(task) });
+})();
+
+const NO_SNAPSHOT = (): Promise<undefined> => Promise.resolve(undefined);
+
+/** What recovery makes of it, and to where the log was emptied. */
+async function recovered(
+  log: ReturnType<typeof logOf>,
+  applied: Applied,
+  more: Partial<Remains> = {},
+): Promise<Recovered & { reset: Snapshot | undefined }> {
+  let reset: Snapshot | undefined;
+  const remains: Remains = {
+    dataDir: '/d',
+    log: log.recovered,
+    logStore: {
+      reset: (base, _, done) => {
+        reset = base;
+        done();
+      },
+    },
+    stateStore: { persist: (done) => done(applied) },
+    applied,
+    assessment: undefined,
+    restoreNewest: NO_SNAPSHOT,
+    ...more,
+  };
+  return { ...(await recoverSeed(remains)), reset };
+}
+
+async function refusalOf(t: ExecutionContext, ...args: Parameters<typeof recovered>): Promise<string> {
+  const error = await t.throwsAsync(() => recovered(...args), { instanceOf: StorageError });
   t.is(error.fault, 'damaged');
   t.notRegex(error.message, /\n/);
   return error.message;
 }
 
 test('log and state together give the start', async (t) => {
-  const seed = await recoverSeed('/d', LOG.store, LOG.recovered, appliedTo(2, 2));
+  const { seed, applied } = await recovered(LOG, appliedTo(2, 2));
   // What was applied is committed, whatever the hard state knew.
   t.deepEqual(seed.hardState, { term: 3, vote: 'n1', commit: 2 });
   t.like(seed.log, { lastIndex: 3, applied: 2 });
-  t.deepEqual(seed.configuration, FIRST);
+  t.deepEqual(seed.configurations, [{ index: 1, configuration: FIRST }]);
+  t.is(applied.index, 2);
 });
 
 test('before anything is applied, the configuration is that of the first entry', async (t) => {
-  const seed = await recoverSeed('/d', LOG.store, LOG.recovered, NOTHING_APPLIED);
-  t.deepEqual(seed.configuration, FIRST);
+  const { seed } = await recovered(LOG, NOTHING_APPLIED);
+  t.deepEqual(seed.configurations, [{ index: 1, configuration: FIRST }]);
   t.deepEqual(seed.hardState.commit, 1);
+});
+
+test('a state that ends behind the log, or beside it, came with a snapshot: the log is dropped', async (t) => {
+  for (const applied of [appliedTo(9, 2), appliedTo(3, 3)]) {
+    const { seed, reset, log } = await recovered(LOG, applied);
+    t.deepEqual(reset, { ...applied, configuration: FIRST });
+    t.like(seed.log, { base: { index: applied.index, term: applied.term }, lastIndex: applied.index });
+    t.deepEqual(seed.hardState, { term: 3, vote: 'n1', commit: applied.index });
+    t.deepEqual(log, { base: applied.index, last: applied.index, bytes: 0 });
+  }
+});
+
+test('a state that ends before the log begins is restored from a snapshot', async (t) => {
+  const asked: number[] = [];
+  const restoreNewest = (atLeast: number): Promise<Applied> => {
+    asked.push(atLeast);
+    return Promise.resolve(appliedTo(6, 2));
+  };
+  const { seed, applied, reset } = await recovered(COMPACTED, appliedTo(2, 2), { restoreNewest });
+  t.deepEqual(asked, [5]);
+  t.is(applied.index, 6);
+  t.like(seed.log, { lastIndex: 7, applied: 6 });
+  t.is(reset, undefined);
+});
+
+test('without a snapshot such a state is left to be asked of the leader', async (t) => {
+  const { seed, applied } = await recovered(COMPACTED, NOTHING_APPLIED);
+  t.is(applied.index, 0);
+  t.like(seed.log, { base: { index: 5, term: 2 }, applied: 0 });
+  t.deepEqual(seed.configurations, [{ index: 1, configuration: FIRST }]);
+});
+
+test('a log that has lost its end says to where it reached, or is refused when nobody knows', async (t) => {
+  const what = 'the log ends early';
+  const mark = { term: 3, vote: 'n1', last: { index: 9, term: 3 } };
+  const { seed } = await recovered(LOG, appliedTo(2, 2), { assessment: { kind: 'damaged', what, mark } });
+  t.deepEqual(seed.lostEnd, { index: 9, term: 3 });
+  const unknown = { kind: 'damaged', what, mark: undefined } as const;
+  t.regex(await refusalOf(t, LOG, appliedTo(2, 2), { assessment: unknown }), /the log ends early; restore/);
+  const whole = await recovered(LOG, appliedTo(2, 2), { assessment: { kind: 'whole' } });
+  t.is(whole.seed.lostEnd, undefined);
 });
 
 test('only a directory that never held anything is fresh', (t) => {
@@ -72,24 +152,14 @@ test('only a directory that never held anything is fresh', (t) => {
   );
 });
 
-test('a state that is ahead of its log is refused: the log has lost entries', async (t) => {
-  const message = await refusalOf(t, '/d', LOG.store, LOG.recovered, appliedTo(4, 2));
-  t.regex(message, /^\/d is damaged: the state has applied entry 4, the log holds 1 to 3; restore/);
-});
-
 test('a state without its log is refused', async (t) => {
-  const { store, recovered } = logOf({ entries: [] });
-  t.regex(await refusalOf(t, '/d', store, recovered, appliedTo(2, 2)), /lost its term and vote/);
+  t.regex(await refusalOf(t, logOf({ entries: [] }), appliedTo(2, 2)), /lost its term and vote/);
 });
 
-test('a log without a configuration is refused', async (t) => {
-  const none = logOf({ entries: [], hardState: { term: 3, vote: 'n1', commit: 0 } });
-  t.regex(await refusalOf(t, '/d', none.store, none.recovered, NOTHING_APPLIED), /no configuration/);
-  const other = logOf({ entries: [command(1, 1)], hardState: { term: 3, vote: 'n1', commit: 0 } });
-  t.regex(
-    await refusalOf(t, '/d', other.store, other.recovered, NOTHING_APPLIED),
-    /does not begin with a configuration/,
-  );
+test('a log that tells no configuration is refused', async (t) => {
+  const hardState = { term: 3, vote: 'n1', commit: 0 };
+  for (const entries of [[], [command(1, 1)]])
+    t.regex(await refusalOf(t, logOf({ entries, hardState }), NOTHING_APPLIED), /who the members are/);
 });
 
 test('an empty log under the identity of a cluster is refused: its votes are forgotten', (t) => {

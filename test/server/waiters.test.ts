@@ -1,4 +1,5 @@
 import test from 'ava';
+import type { Clock } from '../../server/ports.js';
 import type { ProposalOutcome } from '../../server/waiters.js';
 import { AppliedWaiters, ProposalWaiters } from '../../server/waiters.js';
 
@@ -56,22 +57,41 @@ test('what is abandoned is unresolved', (t) => {
   t.is(waiters.size, 0);
 });
 
-test('reads go on at their index, when they are taken back never, when abandoned at once', (t) => {
+test('what a snapshot skips is unresolved, and what follows it waits on', (t) => {
+  const { waiters, add } = waiting();
+  const [before, at, behind] = [add(5, 2), add(6, 2), add(7, 2)];
+  waiters.skipped(6);
+  t.deepEqual([...before, ...at], [{ status: 'unresolved' }, { status: 'unresolved' }]);
+  t.deepEqual(behind, []);
+  t.is(waiters.size, 1);
+});
+
+test('reads go on at their index, or when their time is over, or when they are abandoned', async (t) => {
   const waiters = new AppliedWaiters();
+  const timers: (() => void)[] = [];
+  const clock: Pick<Clock, 'after'> = {
+    after: (_, task) => {
+      timers.push(task);
+      return () => undefined;
+    },
+  };
   const events: string[] = [];
-  const add = (name: string, index: number): (() => void) =>
-    waiters.add(index, (reached) => events.push(`${name} ${reached}`));
+  const add = (name: string, index: number): void =>
+    void waiters.wait(index, clock, 100).then((reached) => events.push(`${name} ${reached}`));
   add('a', 5);
-  const takeBack = add('b', 5);
+  add('b', 5);
   add('c', 6);
   add('d', 9);
-  takeBack();
+  timers[1]?.();
   waiters.applied(4);
-  t.deepEqual(events, []);
+  await Promise.resolve();
+  t.deepEqual(events, ['b false']);
   waiters.applied(6);
-  t.deepEqual(events, ['a true', 'c true']);
+  await Promise.resolve();
+  t.deepEqual(events, ['b false', 'a true', 'c true']);
   t.is(waiters.size, 1);
   waiters.abandon();
-  t.deepEqual(events.slice(2), ['d false']);
+  await Promise.resolve();
+  t.deepEqual(events.slice(3), ['d false']);
   t.is(waiters.size, 0);
 });

@@ -6,7 +6,10 @@ import { ClusterInvariants } from '../../raft/invariants.js';
 import type { Trace } from '../../raft/trace.js';
 import { traceLine } from '../../raft/trace.js';
 import { firstBatch } from '../../server/bootstrap.js';
-import { Host, incarnationOf } from './host.js';
+import { incarnationOf } from './control-plane.js';
+import { Host } from './host.js';
+import type { SnapshotSettings } from '../server/memory-snapshots.js';
+import { RARE_SNAPSHOTS } from '../server/memory-snapshots.js';
 import { Journal } from './journal.js';
 import { Network } from './network.js';
 import type { Observed } from '../../raft/invariants.js';
@@ -20,6 +23,7 @@ export interface ClusterOptions {
   /** Takes every line of the trace, see `raft/trace.ts`; no message is doubled then. */
   readonly traceTo?: (line: string) => void;
   readonly settings?: RaftSettings;
+  readonly snapshots?: SnapshotSettings;
 }
 
 export class SimulatedCluster {
@@ -35,7 +39,11 @@ export class SimulatedCluster {
   #whenElected: ((host: Host) => void) | undefined;
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(nodes: number, random: Random, { traceTo, settings = RAFT }: ClusterOptions = {}) {
+  constructor(
+    nodes: number,
+    random: Random,
+    { traceTo, settings = RAFT, snapshots = RARE_SNAPSHOTS }: ClusterOptions = {},
+  ) {
     this.network = new Network(this.world, random.fork(), traceTo === undefined);
     const first = firstOf(nodes);
     const places = first.members.map(({ id }) => id);
@@ -46,6 +54,7 @@ export class SimulatedCluster {
       journal: this.journal,
       configuration: first,
       settings,
+      snapshots,
       oracle: this.oracle,
       hosts: this.#hosts,
       elected: (host: Host) => {
@@ -174,7 +183,9 @@ export class SimulatedCluster {
     const from = this.#appliedSeen.get(id) ?? 0;
     const { appliedIndex } = node;
     for (let index = from + 1; index <= appliedIndex; index += 1) {
-      const entry = disk.entries[index - 1];
+      const entry = disk.entryAt(index);
+      // A snapshot brought it, or it was compacted since.
+      if (entry === undefined && index <= disk.log.base.index) continue;
       if (entry === undefined) throw new Error(`${id} applied entry ${index}, which its log does not hold`);
       this.#invariants.applied(id, entry, node.state.term);
       this.oracle.applied(entry);

@@ -4,7 +4,11 @@
  * back any number of the newest batches that were not flushed.
  */
 
-import type { Entry, Index, Term } from '../../raft/entry.js';
+import type { Entry, Index, Position, Term } from '../../raft/entry.js';
+import type { MemorySnapshotDisk } from '../../snapshot/memory/directory.js';
+import { crashSnapshotDisk, memorySnapshotDisk } from '../../snapshot/memory/directory.js';
+import type { MemoryWatermarkDisk } from '../../persistence/memory/watermark.js';
+import { memoryWatermarkDisk } from '../../persistence/memory/watermark.js';
 import type { MemoryLogDisk } from '../../persistence/memory/log-store.js';
 import { memoryLogDisk } from '../../persistence/memory/log-store.js';
 import type { MemoryStateDisk } from '../../persistence/memory/state-store.js';
@@ -27,9 +31,15 @@ const UNFLUSHED_MAX = 8;
 export class Disk {
   readonly log: MemoryLogDisk = memoryLogDisk();
   state: MemoryStateDisk = memoryStateDisk();
+  readonly snapshots: MemorySnapshotDisk = memorySnapshotDisk();
+  readonly watermark: MemoryWatermarkDisk = memoryWatermarkDisk();
+  /** The log reached so far, has lost its end, and its node knows. */
+  lostEnd: Index = 0;
   quality: DiskQuality = GOOD_DISK;
   readonly #logQueue: Queue;
   readonly #stateQueue: Queue;
+  readonly #snapshotQueue: Queue;
+  readonly #markQueue: Queue;
   /** States that a crash may go back to, oldest first. */
   #versions: MemoryStateDisk[] = [];
   readonly #random: Random;
@@ -37,6 +47,7 @@ export class Disk {
   constructor(world: World, random: Random) {
     this.#random = random;
     const { log, termAt } = this;
+    const lostEnd = (): Index => this.lostEnd;
     this.durable = {
       get term() {
         return log.hardState?.term ?? 0;
@@ -44,13 +55,19 @@ export class Disk {
       get vote() {
         return log.hardState?.vote;
       },
-      base: 0,
-      lostEnd: 0,
+      get base() {
+        return log.base.index;
+      },
+      get lostEnd() {
+        return lostEnd();
+      },
       termAt,
     };
     this.#logQueue = new Queue(world, random, () => this.quality);
     // It is not synced: what is written to it goes to memory, however slow the device is.
     this.#stateQueue = new Queue(world, random, () => STATE_QUALITY);
+    this.#snapshotQueue = new Queue(world, random, () => STATE_QUALITY);
+    this.#markQueue = new Queue(world, random, () => STATE_QUALITY);
   }
 
   mend(): void {
@@ -78,7 +95,20 @@ export class Disk {
   /** What the log would give back after a crash now. */
   readonly durable: Observed['disk'];
 
-  readonly termAt = (index: Index): Term | undefined => (index === 0 ? 0 : this.log.entries[index - 1]?.term);
+  readonly termAt = (index: Index): Term | undefined => {
+    const { base } = this.log;
+    return index === base.index ? base.term : this.entryAt(index)?.term;
+  };
+
+  entryAt(index: Index): Entry | undefined {
+    const { base, entries } = this.log;
+    return index <= base.index ? undefined : entries[index - base.index - 1];
+  }
+
+  /** The last entry, or where the log begins. */
+  get end(): Position {
+    return this.log.entries.at(-1) ?? this.log.base;
+  }
 
   /** In order, each after the one before, among those of the log. */
   deferLog(task: () => void): void {
@@ -90,10 +120,42 @@ export class Disk {
     this.#stateQueue.defer(task);
   }
 
+  deferSnapshot(task: () => void): void {
+    this.#snapshotQueue.defer(task);
+  }
+
+  deferMark(task: () => void): void {
+    this.#markQueue.defer(task);
+  }
+
+  /**
+   * The last entries are gone, one at least, as if they had never been written; returns whether there were any that the watermark tells of.
+   */
+  loseEnd(): boolean {
+    const { log, watermark, end } = this;
+    const last = watermark.mark?.last;
+    // What the watermark does not know of yet would be lost without a trace.
+    if (log.entries.length === 0 || last?.index !== end.index || last.term !== end.term) return false;
+    log.entries.splice(this.#random.whole(0, log.entries.length - 1));
+    const { hardState } = log;
+    if (hardState !== undefined)
+      log.hardState = { ...hardState, commit: Math.min(hardState.commit, this.end.index) };
+    return true;
+  }
+
+  /** The state and every snapshot are gone. */
+  loseState(): void {
+    this.state = memoryStateDisk();
+    this.snapshots.files.clear();
+  }
+
   /** The process is gone. What was under way landed or not, in order; its callbacks go nowhere. */
   crash(): void {
     this.#logQueue.crash();
     this.#stateQueue.crash();
+    this.#snapshotQueue.crash();
+    this.#markQueue.crash();
+    crashSnapshotDisk(this.snapshots, (bytes) => this.#random.whole(0, bytes));
     const version = this.#random.pick([this.state, ...this.#versions]);
     this.state = copyOf(version);
     this.#versions = [];
@@ -117,6 +179,24 @@ export class Disk {
           done();
         });
       },
+      persist: (done) => {
+        const flushed = this.#versions.length;
+        store.persist((applied) => {
+          this.#versions.splice(0, flushed);
+          done(applied);
+        });
+      },
+      beginRestore: (done) =>
+        store.beginRestore((restore) =>
+          done({
+            ...restore,
+            finish: (applied, finished) =>
+              restore.finish(applied, () => {
+                this.#versions = [];
+                finished();
+              }),
+          }),
+        ),
     };
   }
 }

@@ -4,9 +4,15 @@
  */
 
 import type { Configuration, NodeId } from '../../membership/configuration.js';
-import { memberOf } from '../../membership/configuration.js';
 import { openMemoryLogStore } from '../../persistence/memory/log-store.js';
 import { openMemoryStateStore } from '../../persistence/memory/state-store.js';
+import { openMemoryWatermark } from '../../persistence/memory/watermark.js';
+import { assess, laterPromise } from '../../persistence/assess.js';
+import type { LogStore } from '../../persistence/log-store.js';
+import { markedLogStore } from '../../persistence/marked-log-store.js';
+import type { StateStore } from '../../persistence/state-store.js';
+import type { Recovered } from '../../server/recovery.js';
+import type { SnapshotSettings } from '../server/memory-snapshots.js';
 import type { Observed } from '../../raft/invariants.js';
 import type { Trace } from '../../raft/trace.js';
 import { Leadership } from '../../server/leadership.js';
@@ -15,23 +21,22 @@ import type { Clock } from '../../server/ports.js';
 import { ReadIndexes } from '../../server/read-indexes.js';
 import { Reader } from '../../server/reader.js';
 import { TICK_MS } from '../../server/raft-settings.js';
-import { recoverSeed } from '../../server/recovery.js';
 import { controlMethods } from '../../server/rpc/control-methods.js';
 import type { ControlClient } from '../../server/rpc/control.js';
 import type { Methods } from '../../server/rpc/dispatch.js';
-import { ChannelError } from '../../server/rpc/errors.js';
 import { createLeaderLink } from '../../server/rpc/forwarding.js';
 import type { Roster } from '../../server/rpc/identity.js';
-import { envelopeTo } from '../../server/rpc/identity.js';
 import { sweepSessions } from '../../server/session-sweeper.js';
 import { StatusReport } from '../../server/status.js';
 import { handOver } from '../../server/stop.js';
 import { StoreService } from '../../server/store-service.js';
+import { bindSnapshots, openMemorySnapshots, recoverFrom } from '../server/memory-snapshots.js';
+import { controlPlane, rosterOf } from './control-plane.js';
 import { Disk } from './disk.js';
 import type { Journal } from './journal.js';
 import type { Network } from './network.js';
 import type { Oracle } from './oracle.js';
-import { checkState, watchProposals } from './oracle.js';
+import { watchProposals } from './oracle.js';
 import type { Random } from './random.js';
 import type { RaftSettings } from './settings.js';
 import type { World } from './world.js';
@@ -52,6 +57,7 @@ export interface Surroundings {
   readonly journal: Journal;
   readonly configuration: Configuration;
   readonly settings: RaftSettings;
+  readonly snapshots: SnapshotSettings;
   readonly oracle: Oracle;
   readonly hosts: ReadonlyMap<NodeId, Host>;
   /** It leads from now on. */
@@ -66,6 +72,13 @@ interface Incarnation {
   readonly node: Node;
   readonly service: StoreService;
   readonly methods: Methods;
+}
+
+interface Opened {
+  readonly logStore: LogStore;
+  readonly state: StateStore;
+  readonly recovered: Recovered;
+  readonly snapshots: ReturnType<typeof bindSnapshots>;
 }
 
 export class Host {
@@ -201,16 +214,10 @@ export class Host {
     const deferTo = (queue: (task: () => void) => void) => (task: () => void) => {
       if (life === this.#life) queue(within(task));
     };
-    const log = openMemoryLogStore({
-      disk: this.disk.log,
-      tailBytesMax: TAIL_BYTES_MAX,
-      defer: deferTo((task) => this.disk.deferLog(task)),
-    });
-    const state = this.disk.guard(
-      openMemoryStateStore({ disk: this.disk.state, defer: deferTo((task) => this.disk.deferState(task)) }),
-    );
-    const seed = await recoverSeed(this.id, log.store, log.recovered, state.recovered);
+    const opened = await this.#openDisk(deferTo);
     if (life !== this.#life) return;
+    const { recovered, state } = opened;
+    const { seed } = recovered;
     const clock = this.#clock(life);
     const transport = {
       send: (messages: Parameters<Node['receive']>[0][]) => {
@@ -227,8 +234,9 @@ export class Host {
       {
         clock,
         transport: { send: (messages) => transport.send([...messages]) },
-        logStore: log.store,
+        logStore: opened.logStore,
         stateStore: state,
+        snapshots: opened.snapshots,
       },
       {
         raft: {
@@ -241,7 +249,7 @@ export class Host {
         pendingMax: PENDING_MAX,
         watchdog: { diskStallTimeoutMs: 1000, loopStallTimeoutMs: 1000 },
       },
-      seed,
+      recovered,
       {
         changed: ({ role, term, leader }) => {
           journal.note(`${this.id} ${role} in term ${term}, leader ${leader ?? '-'}`);
@@ -260,8 +268,48 @@ export class Host {
     if (life !== this.#life) return;
     this.#running = running;
     journal.note(
-      `${this.id} is up, term ${seed.hardState.term}, log to ${seed.log.lastIndex}, applied ${seed.log.applied}`,
+      `${this.id} is up, term ${seed.hardState.term}, log ${seed.log.base.index + 1} to ${seed.log.lastIndex}, applied ${seed.log.applied}`,
     );
+  }
+
+  /** What `server/start.ts` opens. */
+  async #openDisk(
+    deferTo: (queue: (task: () => void) => void) => (task: () => void) => void,
+  ): Promise<Opened> {
+    const { disk } = this;
+    const log = openMemoryLogStore({
+      disk: disk.log,
+      tailBytesMax: TAIL_BYTES_MAX,
+      defer: deferTo((task) => disk.deferLog(task)),
+    });
+    const mark = openMemoryWatermark({
+      disk: disk.watermark,
+      defer: deferTo((task) => disk.deferMark(task)),
+      lag: deferTo((task) => disk.deferMark(task)),
+    });
+    const assessment = assess(log.recovered, mark.recovered);
+    const hardState = laterPromise(log.recovered, mark.recovered);
+    const logStore = markedLogStore(log.store, log.recovered, hardState, mark.watermark);
+    const defer = deferTo((task) => disk.deferState(task));
+    const state = disk.guard(openMemoryStateStore({ disk: disk.state, defer }));
+    const snapshots = await openMemorySnapshots(
+      disk.snapshots,
+      deferTo((task) => disk.deferSnapshot(task)),
+    );
+    const recovered = await recoverFrom(
+      {
+        dataDir: this.id,
+        logStore,
+        log: { ...log.recovered, hardState },
+        stateStore: state,
+        applied: state.recovered,
+        assessment,
+      },
+      snapshots,
+    );
+    const note = (what: string): void => this.#around.journal.note(`${this.id} ${what}`);
+    const bound = bindSnapshots(snapshots, state, recovered.log, this.#around.snapshots, note);
+    return { logStore, state, recovered, snapshots: bound };
   }
 
   #assemble(
@@ -306,47 +354,18 @@ export class Host {
     return { node, service, methods };
   }
 
-  /** Calls between control planes: the real methods at both ends, a connection that may break between them. */
   #control(roster: Roster, clock: Clock): Pick<ControlClient, 'call'> {
-    const { network, hosts } = this.#around;
-    return {
-      call: (to, method, params, timeoutMs) =>
-        new Promise((resolve, reject) => {
-          const cancel = clock.after(timeoutMs, () =>
-            reject(new ChannelError('timed-out', `${to}: no answer`)),
-          );
-          const settle = (finish: () => void): void => {
-            cancel();
-            finish();
-          };
-          const lost = (): void =>
-            settle(() => reject(new ChannelError('lost', `${to}: the connection broke`)));
-          const target = hosts.get(to);
-          if (target === undefined || !target.isUp || network.isCut(this.id, to)) {
-            settle(() => reject(new ChannelError('never-sent', `${to} is not reached`)));
-            return;
-          }
-          const full = { ...envelopeTo(roster, { id: to, incarnation: incarnationOf(to) }), ...params };
-          const life = this.#life;
-          const answer = (finish: () => void): void => {
-            const sent = network.sendOnce(to, this.id, () => this.#run(life, () => settle(finish)));
-            if (!sent) network.sendOnce(this.id, this.id, () => this.#run(life, lost));
-          };
-          const sent = network.sendOnce(this.id, to, () =>
-            target.arrive(({ methods }) => {
-              const call = methods[method];
-              Promise.resolve()
-                .then(() => call?.(full, {}))
-                .then(
-                  (result) => answer(() => resolve(result)),
-                  (error: unknown) =>
-                    answer(() => reject(error instanceof Error ? error : new Error(String(error)))),
-                );
-            }),
-          );
-          if (!sent) this.#around.world.after(1, () => this.#run(life, lost));
-        }),
-    };
+    const { network, hosts, world } = this.#around;
+    const life = this.#life;
+    return controlPlane({
+      id: this.id,
+      network,
+      roster,
+      clock,
+      after: (delayMs, task) => void world.after(delayMs, () => this.#run(life, task)),
+      run: (task) => this.#run(life, task),
+      hostOf: (id) => hosts.get(id),
+    });
   }
 
   /** A breach of the oracle's is final, whoever calls. */
@@ -380,21 +399,6 @@ export class Host {
     this.#running = undefined;
     this.#pausedUntilMs = 0;
     this.disk.crash();
-    this.#checked(() => checkState(this.id, this.disk));
+    this.#checked(() => this.#around.oracle.checkState(this.id, this.disk));
   }
-}
-
-export function incarnationOf(id: NodeId): string {
-  return `disk-of-${id}`;
-}
-
-function rosterOf(id: NodeId, configuration: Configuration): Roster {
-  return {
-    clusterName: 'simulated',
-    self: () => ({ id, incarnation: incarnationOf(id) }),
-    clusterId: () => configuration.clusterId,
-    peerIncarnation: (peer) => memberOf(configuration, peer)?.incarnation,
-    firstVoters: () => undefined,
-    isReplaced: () => false,
-  };
 }

@@ -7,6 +7,7 @@ import { applyAll, rowsRead } from '../../kv/apply.js';
 import { decodeCommand, readStamp } from '../../kv/codec.js';
 import { WorkingSet } from '../../kv/working-set.js';
 import { invariant } from '../../raft/assert.js';
+import type { MemoryStateDisk } from '../../persistence/memory/state-store.js';
 import type { Entry, Index } from '../../raft/entry.js';
 import type { Message } from '../../raft/messages.js';
 import { holdsLease } from '../../raft/reads.js';
@@ -20,6 +21,9 @@ export class Oracle {
   committed: Index = 0;
   /** Where each value was set without a session: clients never use one twice. */
   readonly #setAt = new Map<string, Index>();
+
+  /** Everything that was ever applied. */
+  readonly #history = new Map<Index, Entry>();
 
   /** The newest heartbeat round of each leader and term. */
   readonly #rounds = new Map<string, number>();
@@ -75,14 +79,14 @@ export class Oracle {
         const { index } = message;
         const lead = to?.node?.state;
         invariant(
-          termIsDurable && disk.termAt(index) !== undefined,
+          termIsDurable && (index < disk.log.base.index || disk.termAt(index) !== undefined),
           `${what}: entry ${index} is not on disk`,
         );
         if (lead?.term !== message.term || lead.current.role !== 'leader') return;
-        invariant(
-          disk.termAt(index) === lead.log.termAt(index),
-          `${what}: entry ${index} on disk is not the leader's`,
-        );
+        const [held, expected] = [disk.termAt(index), lead.log.termAt(index)];
+        // One of them may have a snapshot in its place.
+        const same = held === undefined || expected === undefined || held === expected;
+        invariant(same, `${what}: entry ${index} on disk is not the leader's`);
         return;
       }
       default:
@@ -90,8 +94,19 @@ export class Oracle {
     }
   }
 
+  /** After a crash, and at the end. */
+  checkState(id: string, disk: Disk): void {
+    checkReplay(id, disk.state, (index) => {
+      // What was applied in the very last moment was not noted yet.
+      const entry = this.#history.get(index) ?? disk.entryAt(index);
+      invariant(entry !== undefined, `${id} has applied entry ${index}, which nobody knows`);
+      return entry;
+    });
+  }
+
   /** An entry was applied for the first time: what was said to be lost, and tried again, is not there twice (§5.4.2). */
   applied(entry: Entry): void {
+    this.#history.set(entry.index, entry);
     if (entry.type !== 'command') return;
     const command = decodeCommand(entry.data);
     if (command.op !== 'set' || command.session !== undefined) return;
@@ -103,10 +118,9 @@ export class Oracle {
 }
 
 /** A vote goes to a log that is at least as up to date as the voter's (§5.4.1). */
-function checkUpToDate(what: string, { entries }: Disk, { log, term }: Readonly<RaftState>): void {
-  const last = entries.at(-1);
+function checkUpToDate(what: string, { end: last }: Disk, { log, term }: Readonly<RaftState>): void {
   // Entries of this very term came after the vote, from the one who won without it.
-  if (last === undefined || last.term === term) return;
+  if (last.term === term) return;
   const better = log.lastTerm > last.term || (log.lastTerm === last.term && log.lastIndex >= last.index);
   invariant(better, `${what}: the candidate lacks entry ${last.index} of term ${last.term}`);
 }
@@ -130,11 +144,11 @@ export function watchProposals(node: Node, fail: (error: unknown) => void): void
   };
 }
 
-/** After a crash: the state on the disk is that of the log up to its applied index. */
-export function checkState(id: string, disk: Disk): void {
-  const { rows, applied } = disk.state;
+/** The state is that of the entries up to its applied index, whether they were applied or came in a snapshot. */
+function checkReplay(id: string, { rows, applied }: MemoryStateDisk, entryAt: (index: Index) => Entry): void {
   const replayed = new Map<string, Buffer>();
-  for (const { index, type, data } of disk.entries.slice(0, applied.index)) {
+  for (let index = 1; index <= applied.index; index += 1) {
+    const { type, data } = entryAt(index);
     if (type !== 'command') continue;
     const command = decodeCommand(data);
     const read = rowsRead([command]);

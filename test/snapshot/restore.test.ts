@@ -14,6 +14,7 @@ import { restoreSnapshot } from '../../snapshot/restorer.js';
 import { storeOn } from '../contracts/snapshot-store.js';
 import { closed, nextOf, viewOf } from '../contracts/state-restore.js';
 import { batchOf, scanOf, written } from '../contracts/state-store.js';
+import { anyEngine as engine } from '../persistence/engines.js';
 import { inTemporaryDirectory, unexpected } from '../persistence/directories.js';
 import {
   APPLIED,
@@ -48,7 +49,11 @@ async function contentOf(state: StateStore): Promise<{ rows: unknown; applied: u
 test('a state goes through a file and is the same, on real disks, while writes go on', (t) =>
   inTemporaryDirectory(async (root) => {
     const rows = rowsOf(3000, 120);
-    const first = await openRocksStateStore({ directory: path.join(root, 'first'), fatal: unexpected });
+    const first = await openRocksStateStore({
+      engine,
+      directory: path.join(root, 'first'),
+      fatal: unexpected,
+    });
     await written(first, { applied: APPLIED, puts: rows, deletes: [] });
     const store = await storeOn(await openSnapshotDirectory(path.join(root, 'snapshots')));
     let index = APPLIED.index;
@@ -81,7 +86,11 @@ test('a state goes through a file and is the same, on real disks, while writes g
     t.is(progress.at(-1), rows.length);
     t.true(index > APPLIED.index);
 
-    const second = await openRocksStateStore({ directory: path.join(root, 'second'), fatal: unexpected });
+    const second = await openRocksStateStore({
+      engine,
+      directory: path.join(root, 'second'),
+      fatal: unexpected,
+    });
     await written(second, batchOf(1000, { old: 'content' }));
     const source = {
       bytes: file.value.bytes,
@@ -92,7 +101,11 @@ test('a state goes through a file and is the same, on real disks, while writes g
     t.true(outcome.ok);
     t.deepEqual(await contentOf(second), { rows, applied: APPLIED });
     await Promise.all([first.close(), second.close(), store.close()]);
-    const again = await openRocksStateStore({ directory: path.join(root, 'second'), fatal: unexpected });
+    const again = await openRocksStateStore({
+      engine,
+      directory: path.join(root, 'second'),
+      fatal: unexpected,
+    });
     t.deepEqual(again.recovered, APPLIED);
     t.deepEqual(await contentOf(again), { rows, applied: APPLIED });
     await again.close();

@@ -1,0 +1,181 @@
+/** Makes snapshots when they are due, and cuts the log off behind them. */
+
+import type { StateStore } from '../persistence/state-store.js';
+import type { Index, Position } from '../raft/entry.js';
+import type { Codec } from '../snapshot/codec.js';
+import type { SnapshotFile } from '../snapshot/identity.js';
+import type { Making } from '../snapshot/maker.js';
+import { makeSnapshot } from '../snapshot/maker.js';
+import type { Done, Outcome } from '../snapshot/outcome.js';
+import { SnapshotError, failure } from '../snapshot/outcome.js';
+import { compactionIndex, isSnapshotDue, snapshotsToRemove } from '../snapshot/policy.js';
+import type { SnapshotStore } from '../snapshot/store.js';
+import { LogSizes } from './log-sizes.js';
+import type { SnapshotHand } from './snapshotting.js';
+
+export interface MakingOptions {
+  /** Between two looks at whether a snapshot is due. */
+  readonly intervalMs: number;
+  /** Bytes of log that make one due, at least. */
+  readonly thresholdBytes: number;
+  /** Complete snapshots that are kept. */
+  readonly filesMax: number;
+  /** What of the log is kept behind the newest snapshot, so that a slow follower needs none. */
+  readonly trailingLogBytes: number;
+}
+
+export interface MakingParts {
+  readonly stateStore: Pick<StateStore, 'openView' | 'persist'>;
+  readonly store: SnapshotStore;
+  readonly codec: Codec;
+  readonly options: MakingOptions;
+  /** The wall clock, for people. */
+  readonly wallMs: () => number;
+  readonly events: { made(file: SnapshotFile): void; failed(what: string, error: SnapshotError): void };
+}
+
+/** What the log held when it was opened. */
+export interface LogExtent {
+  readonly base: Index;
+  readonly last: Index;
+  readonly bytes: number;
+}
+
+export class SnapshotMaking {
+  readonly #parts: MakingParts;
+  readonly #hand: SnapshotHand;
+  readonly #sizes: LogSizes;
+  #making: Making | undefined;
+  /** Who waits for the one that is being made. */
+  #waiting: Done<SnapshotFile>[] = [];
+  #compacting = false;
+  #stopped = false;
+  #nextLookMs = -Infinity;
+  progress: { readonly rows: number; readonly fileBytes: number } | undefined;
+
+  constructor(parts: MakingParts, hand: SnapshotHand, log: LogExtent) {
+    this.#parts = parts;
+    this.#hand = hand;
+    this.#sizes = new LogSizes(log.base, log.last, log.bytes);
+  }
+
+  applied({ index }: Position, bytes: number): void {
+    this.#sizes.add(index, bytes);
+  }
+
+  /** The state machine was restored up to `index`; what the log holds before that is of no interest any more. */
+  restored(index: Index): void {
+    this.#sizes.reset(index);
+  }
+
+  tick(nowMs: number): void {
+    if (nowMs < this.#nextLookMs) return;
+    const isFirst = this.#nextLookMs === -Infinity;
+    this.#nextLookMs = nowMs + this.#parts.options.intervalMs;
+    if (!isFirst && this.#isDue()) this.take(() => undefined);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#making?.cancel();
+  }
+
+  /** The newest complete one. */
+  newest(): SnapshotFile | undefined {
+    return this.#parts.store.list().at(-1);
+  }
+
+  /** Makes one now; who asks while one is being made gets that one. */
+  take(done: Done<SnapshotFile>): void {
+    const { log, installing } = this.#hand.state;
+    if (this.#stopped || log.lacksState || installing !== undefined || log.applied === 0) {
+      done(failure(new SnapshotError('cancelled', 'there is no state to take a snapshot of now')));
+      return;
+    }
+    this.#waiting.push(done);
+    if (this.#making !== undefined) return;
+    const { stateStore: state, store, codec, wallMs } = this.#parts;
+    const { id: nodeId, configuration } = this.#hand.state;
+    this.#making = makeSnapshot(
+      {
+        state,
+        store,
+        codec,
+        clusterId: configuration.clusterId,
+        nodeId,
+        createdAtMs: wallMs(),
+        progress: (progress) => (this.progress = progress),
+      },
+      (outcome) => this.#made(outcome),
+    );
+  }
+
+  /** Removes snapshots that are too many, and the log that none of the others needs. */
+  cleanUp(): void {
+    if (this.#stopped) return;
+    const { store, options, events } = this.#parts;
+    for (const id of snapshotsToRemove(store.list(), options.filesMax, (file) => store.isPinned(file))) {
+      store.remove(id, (outcome) => {
+        if (!outcome.ok) events.failed('an old snapshot could not be removed', outcome.error);
+      });
+    }
+    this.#compact();
+  }
+
+  #isDue(): boolean {
+    const { log } = this.#hand.state;
+    const last = this.newest();
+    const lastSnapshotIndex = last?.position.index ?? 0;
+    return isSnapshotDue({
+      logBytes: this.#sizes.between(lastSnapshotIndex, log.applied),
+      lastSnapshotBytes: last?.bytes ?? 0,
+      thresholdBytes: this.#parts.options.thresholdBytes,
+      appliedIndex: log.applied,
+      lastSnapshotIndex,
+    });
+  }
+
+  #made(outcome: Outcome<SnapshotFile>): void {
+    this.#making = undefined;
+    this.progress = undefined;
+    const { events } = this.#parts;
+    if (outcome.ok) events.made(outcome.value);
+    else if (outcome.error.fault !== 'cancelled')
+      events.failed('a snapshot could not be made', outcome.error);
+    for (const done of this.#waiting.splice(0)) done(outcome);
+    if (outcome.ok) this.cleanUp();
+  }
+
+  /** Only behind what the state holds durably: the rest would have to be applied again after a crash. */
+  #compact(): void {
+    if (this.#compacting || this.#compactionIndex(Infinity) === undefined) return;
+    this.#compacting = true;
+    this.#parts.stateStore.persist(({ index: durableIndex }) => {
+      const index = this.#stopped ? undefined : this.#compactionIndex(durableIndex);
+      if (index === undefined) {
+        this.#compacting = false;
+        return;
+      }
+      this.#hand.compact(index, () => {
+        this.#compacting = false;
+        this.#sizes.forgetBefore(this.#hand.state.log.base.index);
+      });
+    });
+  }
+
+  #compactionIndex(durableIndex: Index): Index | undefined {
+    const { store, options } = this.#parts;
+    const { log, installing } = this.#hand.state;
+    if (log.lacksState || installing !== undefined) return undefined;
+    const files = store.list();
+    return compactionIndex({
+      baseIndex: log.base.index,
+      snapshotIndex: files.at(-1)?.position.index,
+      // A snapshot that was received and not installed may be ahead of what is applied here.
+      durableIndex: Math.min(durableIndex, log.applied),
+      pinnedIndexes: files.filter(({ id }) => store.isPinned(id)).map(({ position }) => position.index),
+      trailingLogBytes: options.trailingLogBytes,
+      indexBehind: (end, bytes) => this.#sizes.indexBehind(end, bytes),
+    });
+  }
+}
