@@ -15,6 +15,9 @@ import type { Engine, EngineDatabase, EngineOptions, Operation, RowIterator, Row
 import type { Fatal } from './errors.js';
 import { StorageError } from './errors.js';
 import { errorCode, makeDirectory } from './files.js';
+import type { TableSums } from './table-sums.js';
+import { checkTables } from './table-sums.js';
+import { cutGap, refuseGap } from './write-ahead-log.js';
 
 /** Of the two bounds at either end only one is to be given. */
 export interface Rows {
@@ -57,6 +60,11 @@ export interface Database {
 /** The directory is made when it is missing. */
 export interface DatabaseOptions extends EngineOptions {
   readonly engine: Engine;
+  /**
+   * What to do about a write-ahead log that is damaged before its end: refuse it, or go back to the moment before, as after a
+   * crash, which is for a database whose last writes can be done again.
+   */
+  readonly gap: 'refuse' | 'cut';
   readonly fatal: Fatal;
 }
 
@@ -77,8 +85,9 @@ export async function openDatabase<R>(
 ): Promise<{ database: Database; recovered: R }> {
   const { directory } = options;
   let onFailure: Fatal = options.fatal;
-  const engine = await openEngine(options);
-  const database = wrap(engine, directory, (error) => onFailure(error));
+  const { engine, sums } = await openEngine(options);
+  const database = wrap(closingSums(engine, sums), directory, (error) => onFailure(error));
+  sums.start((error) => database.fail(toStorageError(error)));
   try {
     const recovered = await new Promise<R>((resolve, reject) => {
       onFailure = reject;
@@ -94,34 +103,58 @@ export async function openDatabase<R>(
   }
 }
 
-async function openEngine(options: DatabaseOptions): Promise<EngineDatabase> {
+/** What can't be looked at can't be served. */
+function toStorageError(error: unknown): StorageError {
+  if (error instanceof StorageError) return error;
+  return new StorageError('write', `the table files cannot be checked: ${oneLine(error)}`, error);
+}
+
+function closingSums(engine: EngineDatabase, sums: TableSums): EngineDatabase {
+  return {
+    ...engine,
+    async close() {
+      await engine.close();
+      // They are an addition: what can't be written now is summed up after the next opening.
+      await sums.stop().catch(() => undefined);
+    },
+  };
+}
+
+async function openEngine(
+  options: DatabaseOptions,
+): Promise<{ readonly engine: EngineDatabase; readonly sums: TableSums }> {
   const { directory, engine } = options;
+  let exists = false;
   try {
     await makeDirectory(directory);
-    await checkFiles(directory);
-    return await engine.open(options);
+    exists = await checkFiles(directory);
+    await (options.gap === 'cut' ? cutGap(directory) : refuseGap(directory));
+    const sums = await checkTables(directory);
+    return { engine: await engine.open(options), sums };
   } catch (error) {
-    throw error instanceof StorageError ? error : openError(directory, error);
+    throw error instanceof StorageError ? error : openError(directory, exists, error);
   }
 }
 
-/** Without its `CURRENT`, an engine takes a database for a new one and deletes what is there. */
-async function checkFiles(directory: string): Promise<void> {
+/** Whether there is a database. Without its `CURRENT`, an engine takes it for a new one and deletes what is there. */
+async function checkFiles(directory: string): Promise<boolean> {
   const names = await readdir(directory);
-  if (names.includes('CURRENT')) return;
+  if (names.includes('CURRENT')) return true;
   const data = names.find((name) => /\.(sst|ldb|log)$/.test(name));
   if (data !== undefined) {
     throw new StorageError('damaged', `${directory} is damaged: the file CURRENT is missing beside ${data}`);
   }
+  return false;
 }
 
-function openError(directory: string, error: unknown): StorageError {
+function openError(directory: string, exists: boolean, error: unknown): StorageError {
   const reason = oneLine(error);
   if (/\block\b/i.test(reason) && !reason.startsWith('Corruption')) {
     const remedy = 'stop that process, or give this node a raft.dataDir of its own';
     return new StorageError('unusable', `${directory} is in use by a running process: ${remedy}`, error);
   }
-  if (reason.startsWith('Corruption')) {
+  // LevelDB follows a damaged CURRENT to a file that there isn't.
+  if (reason.startsWith('Corruption') || (exists && /no such file/i.test(reason))) {
     return new StorageError('damaged', `${directory} is damaged: ${reason}`, error);
   }
   const code = errorCode(error);

@@ -58,8 +58,11 @@ export async function recoverSeed(remains: Remains): Promise<Recovered> {
   const applied = await appliedOf(remains);
   const kept = await logFor(remains, applied);
   if (kept.configurations.length === 0) {
-    const log = kept.lastIndex === 0 ? 'the log is empty, and ' : '';
-    throw contradiction(dataDir, `${log}nothing tells who the members are`);
+    const { assessment } = remains;
+    throw contradiction(
+      dataDir,
+      assessment?.kind === 'damaged' ? assessment.what : 'nothing tells who the members are',
+    );
   }
   const { base, termRuns, lastIndex, tail } = kept;
   const commit = Math.max(Math.min(log.hardState.commit, lastIndex), Math.min(applied.index, lastIndex));

@@ -57,6 +57,7 @@ export async function openRocksLogStore(
   const opened = await openDatabase<Recovered>(
     {
       engine: options.engine,
+      gap: 'refuse',
       directory: options.directory,
       compression: false,
       cacheBytes: CACHE_BYTES,

@@ -90,6 +90,7 @@ async function openGeneration(
   const opened = await openDatabase<Applied>(
     {
       engine: health.engine,
+      gap: 'cut',
       directory,
       compression: true,
       cacheBytes: CACHE_BYTES,

@@ -31,6 +31,7 @@ async function withDatabase<T>(
   const { database } = await openDatabase<undefined>(
     {
       engine,
+      gap: 'refuse',
       directory,
       compression: false,
       cacheBytes: 1024,

@@ -27,6 +27,7 @@ async function tamper(
   const { database, recovered } = await openDatabase<ReadonlyArray<Buffer | undefined>>(
     {
       engine,
+      gap: 'refuse',
       directory,
       compression: false,
       cacheBytes: 1024,
