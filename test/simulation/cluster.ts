@@ -165,7 +165,10 @@ export class SimulatedCluster {
     for (const host of this.hostList) {
       const isTouched = host.takeTouched();
       touched ||= isTouched;
-      if (isTouched) this.#observeApplied(host);
+      if (isTouched) {
+        this.#observeApplied(host);
+        host.disk.observe(host.node?.state);
+      }
       if (host.observed === undefined) continue;
       observed.push(host.observed);
       if (isTouched) changed.push(host.observed);

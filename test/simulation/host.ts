@@ -12,6 +12,8 @@ import type { LogStore } from '../../persistence/log-store.js';
 import { markedLogStore } from '../../persistence/marked-log-store.js';
 import type { StateStore } from '../../persistence/state-store.js';
 import type { Recovered } from '../../server/recovery.js';
+import type { SnapshotHand } from '../../server/snapshotting.js';
+import type { Snapshots } from '../../server/snapshots.js';
 import type { SnapshotSettings } from '../server/memory-snapshots.js';
 import type { Observed } from '../../raft/invariants.js';
 import type { Trace } from '../../raft/trace.js';
@@ -72,13 +74,15 @@ interface Incarnation {
   readonly node: Node;
   readonly service: StoreService;
   readonly methods: Methods;
+  readonly snapshots: { readonly current: Snapshots | undefined };
 }
 
 interface Opened {
   readonly logStore: LogStore;
   readonly state: StateStore;
   readonly recovered: Recovered;
-  readonly snapshots: ReturnType<typeof bindSnapshots>;
+  readonly snapshotting: ReturnType<typeof bindSnapshots>;
+  readonly snapshots: { readonly current: Snapshots | undefined };
 }
 
 export class Host {
@@ -118,6 +122,15 @@ export class Host {
 
   get isUp(): boolean {
     return this.#running !== undefined;
+  }
+
+  /** It has lost nothing that it has not got back. */
+  get isWhole(): boolean {
+    return !this.disk.hasLost;
+  }
+
+  takeSnapshot(): void {
+    this.arrive(({ snapshots }) => snapshots.current?.take(() => undefined));
   }
 
   /** Nothing runs on this machine for a while; what arrives waits. */
@@ -236,7 +249,7 @@ export class Host {
         transport: { send: (messages) => transport.send([...messages]) },
         logStore: opened.logStore,
         stateStore: state,
-        snapshots: opened.snapshots,
+        snapshots: opened.snapshotting,
       },
       {
         raft: {
@@ -261,7 +274,7 @@ export class Host {
       },
     );
     watchProposals(node, fail);
-    const running = this.#assemble(node, clock, state, configuration);
+    const running = { ...this.#assemble(node, clock, state, configuration), snapshots: opened.snapshots };
     this.lastNode = node;
     this.observed = { state: node.state, disk: this.disk.durable };
     await new Promise<void>((resolve) => node.start(resolve));
@@ -309,7 +322,9 @@ export class Host {
     );
     const note = (what: string): void => this.#around.journal.note(`${this.id} ${what}`);
     const bound = bindSnapshots(snapshots, state, recovered.log, this.#around.snapshots, note);
-    return { logStore, state, recovered, snapshots: bound };
+    const made: { current: Snapshots | undefined } = { current: undefined };
+    const snapshotting = (hand: SnapshotHand): Snapshots => (made.current = bound(hand));
+    return { logStore, state, recovered, snapshotting, snapshots: made };
   }
 
   #assemble(
@@ -317,7 +332,7 @@ export class Host {
     clock: Clock,
     state: Parameters<Disk['guard']>[0],
     configuration: Configuration,
-  ): Incarnation {
+  ): Omit<Incarnation, 'snapshots'> {
     const roster = rosterOf(this.id, configuration);
     const leadership = new Leadership(node, { leaderWaitMs: 1200, retryMs: 50 });
     const link = createLeaderLink(this.#control(roster, clock), clock);
