@@ -81,6 +81,8 @@ export interface HeartbeatResponse extends Envelope {
    * The sender's state is lost, and its log begins too late to make it anew: it needs a snapshot that covers this index at least. 0: it needs none.
    */
   readonly needsSnapshot: Index;
+  /** As in an AppendEntriesResponse: it waits to be filled up again. */
+  readonly lostEnd?: true;
 }
 
 /** In the answer to a heartbeat of an earlier term, which confirms nothing. */

@@ -126,6 +126,9 @@ export function onHeartbeatResponse(state: RaftState, lead: Leadership, message:
   if (progress === undefined || message.round > lead.reads.lastRound) return;
   progress.contactTick = state.now;
   progress.wantsSnapshot = message.needsSnapshot;
+  // It lacks what it had acknowledged; its refusal of an empty append tells how much (§5.3).
+  if (message.lostEnd === true && progress.mode === 'replicate' && progress.inflightAppends === 0)
+    sendAppend(state, message.from, progress, []);
   heartbeatAnswered(state, lead, message);
 }
 
@@ -237,6 +240,7 @@ export function onHeartbeat(state: RaftState, message: Heartbeat): void {
     term: state.term,
     round: message.round,
     needsSnapshot: state.log.lacksState ? state.log.base.index : 0,
+    ...(state.lostEnd !== undefined && { lostEnd: true }),
     ...echo(message),
   });
 }

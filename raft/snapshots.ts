@@ -98,7 +98,12 @@ function isNeeded({ log }: RaftState, snapshot: Position): boolean {
 export type ChunkAnswer = Pick<InstallSnapshotResponse, 'offset' | 'refusal'>;
 
 /** Goes behind the append, since the index it names must be durable. */
-export function answerChunk(state: RaftState, message: InstallSnapshot, answer: ChunkAnswer, index: Index): void {
+export function answerChunk(
+  state: RaftState,
+  message: InstallSnapshot,
+  answer: ChunkAnswer,
+  index: Index,
+): void {
   state.afterAppend.push({
     type: 'installSnapshotResponse',
     from: state.id,

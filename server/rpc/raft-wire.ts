@@ -152,11 +152,16 @@ export function encodeResponse(message: Response): object {
     case 'requestVoteResponse':
       return { term, granted: message.granted };
     case 'appendEntriesResponse': {
-      const { success, index, hintIndex, hintTerm } = message;
-      return { term, success, index, hintIndex, hintTerm };
+      const { success, index, hintIndex, hintTerm, lostEnd } = message;
+      return { term, success, index, hintIndex, hintTerm, ...(lostEnd && { lostEnd }) };
     }
     case 'heartbeatResponse':
-      return { term, round: message.round, needsSnapshot: message.needsSnapshot };
+      return {
+        term,
+        round: message.round,
+        needsSnapshot: message.needsSnapshot,
+        ...(message.lostEnd && { lostEnd: message.lostEnd }),
+      };
     case 'installSnapshotResponse': {
       const { snapshotId, offset, refusal, index } = message;
       return { term, snapshotId, offset, ...(refusal && { refusal }), index };
@@ -166,15 +171,18 @@ export function encodeResponse(message: Response): object {
 
 const voteResult = z.strictObject({ term: counter, granted: z.boolean() });
 
+const lostEnd = z.literal(true).exactOptional();
+
 const appendResult = z.strictObject({
   term: counter,
   success: z.boolean(),
   index: counter,
   hintIndex: counter,
   hintTerm: counter,
+  lostEnd,
 });
 
-const heartbeatResult = z.strictObject({ term: counter, round: counter, needsSnapshot: counter });
+const heartbeatResult = z.strictObject({ term: counter, round: counter, needsSnapshot: counter, lostEnd });
 
 const chunkResult = z.strictObject({
   term: counter,

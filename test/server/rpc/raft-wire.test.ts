@@ -115,7 +115,24 @@ test('every response comes out as it went in', (t) => {
       'appendEntries',
       { ...head, type: 'appendEntriesResponse', success: false, index: 4, hintIndex: 3, hintTerm: 2 },
     ],
+    [
+      'appendEntries',
+      {
+        ...head,
+        type: 'appendEntriesResponse',
+        success: false,
+        index: 4,
+        hintIndex: 3,
+        hintTerm: 2,
+        lostEnd: true,
+      },
+    ],
     ['heartbeat', { ...head, type: 'heartbeatResponse', round: 12, needsSnapshot: 7 }],
+    ['heartbeat', { ...head, type: 'heartbeatResponse', round: 12, needsSnapshot: 0, lostEnd: true }],
+    [
+      'installSnapshot',
+      { ...head, type: 'installSnapshotResponse', snapshotId: 's', offset: 0, refusal: 'older', index: 0 },
+    ],
     ['installSnapshot', { ...head, type: 'installSnapshotResponse', snapshotId: 's', offset: 3, index: 0 }],
   ];
   for (const [type, response] of responses) {
