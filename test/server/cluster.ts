@@ -336,6 +336,7 @@ async function bootNode(on: Machine, boot: Boot): Promise<TestNode> {
   });
   const service = new StoreService({
     node,
+    logStore,
     clock,
     leadership,
     link,
