@@ -6,6 +6,10 @@ export const KEY_BYTES_MAX = 4096;
 /** Entries in one page of a listing, at most. */
 export const LIST_LIMIT_MAX = 1000;
 
+/** Entries of one `/cluster/log`: unless asked for otherwise, and at most. */
+export const LOG_LIMIT = 100;
+export const LOG_LIMIT_MAX = 1000;
+
 /** Numbers of one session that may be pending at once: a write's is below the lowest pending one plus this. */
 export const SESSION_WINDOW = 1024;
 
