@@ -6,6 +6,7 @@ export const PATHS = Object.freeze({
   kv: '/kv',
   txn: '/txn',
   pipeline: '/pipeline',
+  watch: '/watch',
   sessions: '/sessions',
   status: '/status',
   clusterStatus: '/cluster/status',
