@@ -45,6 +45,7 @@ class Pipeline {
   #index: Promise<Index | undefined> = Promise.resolve(0);
   /** What a read must reflect because this pipeline's writes were told so. */
   #written: Index = 0;
+  #isIndexOld = false;
   #revision: Index = 0;
   #readBytes = 0;
 
@@ -63,6 +64,7 @@ class Pipeline {
   }
 
   #askForIndex(): void {
+    this.#isIndexOld = false;
     this.#index = this.#parts.fresh();
     // Whoever waits for it is told; if the writes come first, nobody waits yet.
     this.#index.catch(() => undefined);
@@ -96,12 +98,12 @@ class Pipeline {
       return;
     }
     // What was decided here may be newer than the index of this pipeline's reads, and names no index of its own.
-    this.#written = Math.max(this.#written, result.currentRevision);
-    this.#askForIndex();
+    this.#isIndexOld = true;
   }
 
   async #read(jobs: readonly Job[]): Promise<void> {
     if (jobs.length === 0) return;
+    if (this.#isIndexOld) this.#askForIndex();
     const written = this.#written;
     try {
       const index = await this.#index;

@@ -155,6 +155,47 @@ test('the history survives a restart, and a watch of the future waits for it', a
   for (const event of future.events()) t.true(Number(/ (\d+)\./.exec(event)![1]) > revision + 20);
 });
 
+test('leaders come and go: on every node the same changes in the same order, each once, and none that was acknowledged is missing', async (t) => {
+  const cluster = await startCluster({ size: 3, sweeping: true });
+  const { clock } = cluster;
+  await cluster.leader();
+  const watches = await Promise.all(cluster.nodes.map((node) => watch(cluster, node, { prefix: '' })));
+  const acknowledged: string[] = [];
+  const writing: Promise<void>[] = [];
+  for (let round = 0; round < 6; round += 1) {
+    const leader = await cluster.leader();
+    for (const on of cluster.nodes) {
+      for (let number = 0; number < 5; number += 1) {
+        const value = `${round}.${on.id}.${number}`;
+        const attempt = on.service.write({ ...setOf(`k${number}`, value), ttlMs: 60_000 }).then(
+          ({ status }) => {
+            if (status === 'set') acknowledged.push(value);
+          },
+          () => undefined,
+        );
+        writing.push(attempt);
+      }
+    }
+    await clock.run(2);
+    cluster.partition(
+      cluster.nodes.filter((node) => node !== leader),
+      [leader],
+    );
+    await clock.run(1500);
+    cluster.heal();
+  }
+  await clock.until(Promise.all(writing), 'all are answered', 60_000);
+  await write(cluster, await cluster.leader(), 'end', 'x');
+  const isWhole = ({ events }: Watching): boolean => events().at(-1)?.startsWith('put end=') === true;
+  await clock.when(() => watches.every(isWhole), 'the end on every node');
+  const [first, ...others] = watches.map(({ events }) => events());
+  for (const other of others) t.deepEqual(other, first);
+  const values = first!.map((event) => /=(\S+) /.exec(event)?.[1]);
+  t.is(new Set(first).size, first!.length);
+  for (const value of acknowledged) t.is(values.filter((told) => told === value).length, 1, value);
+  t.true(acknowledged.length > 30, `${acknowledged.length} were acknowledged`);
+});
+
 test('a watch hears something every 15 seconds, and the end of its node', async (t) => {
   const cluster = await startCluster({ size: 1 });
   const leader = await cluster.leader();
