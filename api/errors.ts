@@ -101,4 +101,9 @@ export interface Problem {
   readonly field?: string;
   /** `revision-mismatch`: the revision the key has now; null when the key is missing. */
   readonly currentRevision?: string | null;
+  /** `check-failed`: always false; the keys whose checks failed. */
+  readonly succeeded?: false;
+  readonly failed?: readonly string[];
+  /** `revision-compacted`: the first revision from which on the history is whole. */
+  readonly oldestRevision?: string;
 }

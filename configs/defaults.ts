@@ -18,6 +18,7 @@ interface Defaults {
   readonly limits: Config['limits'];
   readonly sessions: Config['sessions'];
   readonly snapshots: Config['snapshots'];
+  readonly watch: Config['watch'];
   readonly storage: Config['storage'];
 }
 
@@ -53,8 +54,9 @@ export const DEFAULTS: Defaults = deepFreeze({
     headersTimeoutMs: 10_000,
     keepAliveTimeoutMs: 60_000,
   },
-  limits: { valueBytes: MIB, pendingRequests: 10_000 },
+  limits: { valueBytes: MIB, pendingRequests: 10_000, dataBytes: 0, freeBytes: 64 * MIB },
   sessions: { ttlMs: 600_000, max: 10_000 },
   snapshots: { bytesPerSecond: 64 * MIB, chunkBytes: MIB / 4 },
+  watch: { historyBytes: 64 * MIB },
   storage: { engine: 'rocksdb' },
 });

@@ -55,7 +55,17 @@ function raftKeys(raft: Config['raft']): object {
   };
 }
 
-function fileKeys({ cluster, http, limits, sessions, snapshots, storage, raft, ...top }: Config): object {
+function fileKeys({
+  cluster,
+  http,
+  limits,
+  sessions,
+  snapshots,
+  watch,
+  storage,
+  raft,
+  ...top
+}: Config): object {
   return {
     rpcAddr: top.rpcAddr,
     httpAddr: top.httpAddr,
@@ -71,12 +81,18 @@ function fileKeys({ cluster, http, limits, sessions, snapshots, storage, raft, .
       headersTimeout: formatDurationMs(http.headersTimeoutMs),
       keepAliveTimeout: formatDurationMs(http.keepAliveTimeoutMs),
     },
-    limits: { valueBytes: formatSizeBytes(limits.valueBytes), pendingRequests: limits.pendingRequests },
+    limits: {
+      valueBytes: formatSizeBytes(limits.valueBytes),
+      pendingRequests: limits.pendingRequests,
+      dataBytes: formatSizeBytes(limits.dataBytes),
+      freeBytes: formatSizeBytes(limits.freeBytes),
+    },
     sessions: { ttl: formatDurationMs(sessions.ttlMs), max: sessions.max },
     snapshots: {
       bytesPerSecond: formatSizeBytes(snapshots.bytesPerSecond),
       chunkBytes: formatSizeBytes(snapshots.chunkBytes),
     },
+    watch: { historyBytes: formatSizeBytes(watch.historyBytes) },
     storage: { engine: storage.engine },
   };
 }

@@ -75,6 +75,8 @@ export function resolve(file: FileConfig, peerUrls: readonly string[], source: s
     limits: {
       valueBytes: file.limits.valueBytes ?? DEFAULTS.limits.valueBytes,
       pendingRequests: file.limits.pendingRequests ?? DEFAULTS.limits.pendingRequests,
+      dataBytes: file.limits.dataBytes ?? DEFAULTS.limits.dataBytes,
+      freeBytes: file.limits.freeBytes ?? DEFAULTS.limits.freeBytes,
     },
     sessions: {
       ttlMs: file.sessions.ttl ?? DEFAULTS.sessions.ttlMs,
@@ -84,6 +86,7 @@ export function resolve(file: FileConfig, peerUrls: readonly string[], source: s
       bytesPerSecond: file.snapshots.bytesPerSecond ?? DEFAULTS.snapshots.bytesPerSecond,
       chunkBytes: file.snapshots.chunkBytes ?? DEFAULTS.snapshots.chunkBytes,
     },
+    watch: { historyBytes: file.watch.historyBytes ?? DEFAULTS.watch.historyBytes },
     storage: { engine: file.storage.engine ?? DEFAULTS.storage.engine },
   };
 }

@@ -74,6 +74,8 @@ const httpShape = {
 const limitsShape = {
   valueBytes: sizeBytes(1, 64 * MIB).optional(),
   pendingRequests: count(1, 1_000_000).optional(),
+  dataBytes: sizeBytes(0).optional(),
+  freeBytes: sizeBytes(0).optional(),
 };
 
 const sessionsShape = {
@@ -84,6 +86,10 @@ const sessionsShape = {
 const snapshotsShape = {
   bytesPerSecond: sizeBytes(1024).optional(),
   chunkBytes: sizeBytes(1024, 8 * MIB).optional(),
+};
+
+const watchShape = {
+  historyBytes: sizeBytes().optional(),
 };
 
 const storageShape = {
@@ -101,6 +107,7 @@ const fileShape = {
   limits: section(limitsShape),
   sessions: section(sessionsShape),
   snapshots: section(snapshotsShape),
+  watch: section(watchShape),
   storage: section(storageShape),
 };
 
@@ -134,5 +141,6 @@ export const KNOWN_KEYS: ReadonlyMap<string, readonly string[]> = new Map([
   ['limits', Object.keys(limitsShape)],
   ['sessions', Object.keys(sessionsShape)],
   ['snapshots', Object.keys(snapshotsShape)],
+  ['watch', Object.keys(watchShape)],
   ['storage', Object.keys(storageShape)],
 ]);

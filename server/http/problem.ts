@@ -23,12 +23,17 @@ export function problemOf(error: unknown, requestId: string, leader: LeaderHint 
     const extra = {
       ...(error.field !== undefined && { field: error.field }),
       ...(error.currentRevision !== undefined && { currentRevision: error.currentRevision }),
+      ...(error.failed !== undefined && { succeeded: false as const, failed: error.failed }),
     };
     const problem = { ...base(error.code, error.message, requestId, leader), ...extra };
     return { problem, headers: error.allow === undefined ? [] : [['Allow', error.allow]] };
   }
   if (error instanceof ServiceError) {
-    const problem = base(error.code, error.message, requestId, leader, error.outcome);
+    const { oldestRevision } = error;
+    const problem = {
+      ...base(error.code, error.message, requestId, leader, error.outcome),
+      ...(oldestRevision !== undefined && { oldestRevision: String(oldestRevision) }),
+    };
     return { problem, headers: retryAfter(problem.status, error.retryAfterSeconds) };
   }
   return {

@@ -19,7 +19,7 @@ import type { ControlClient } from '../../server/rpc/control.js';
 import type { Methods } from '../../server/rpc/dispatch.js';
 import { createLeaderLink } from '../../server/rpc/forwarding.js';
 import type { Roster } from '../../server/rpc/identity.js';
-import { sweepSessions } from '../../server/session-sweeper.js';
+import { sweep } from '../../server/sweeper.js';
 import { StatusReport } from '../../server/status.js';
 import { handOver } from '../../server/stop.js';
 import { StoreService } from '../../server/store-service.js';
@@ -41,7 +41,6 @@ const SILENT = { info: () => undefined, warn: () => undefined };
 const PENDING_MAX = 64;
 const SESSION_TTL_MS = 2000;
 const SESSIONS_MAX = 8;
-const SESSION_SWEEP_MS = 700;
 
 export interface Surroundings {
   readonly world: World;
@@ -287,6 +286,7 @@ export class Host {
     });
     const service = new StoreService({
       node,
+      logStore: { read: () => undefined },
       clock,
       leadership,
       link,
@@ -297,7 +297,7 @@ export class Host {
       requestTimeoutMs: REQUEST_TIMEOUT_MS,
       sessions: { ttlMs: SESSION_TTL_MS, max: SESSIONS_MAX },
     });
-    sweepSessions(node, state, clock, SESSION_SWEEP_MS);
+    sweep(node, state, clock, { sessionsEveryMs: 700 });
     const methods = controlMethods({
       roster,
       clock,
