@@ -69,7 +69,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     );
     const assessment = assess(log.recovered, mark);
     const hardState = laterPromise(log.recovered, mark);
-    const store = markedLogStore(log.store, log.recovered, hardState, watermark);
+    const store = markedLogStore(log.store, log.recovered, hardState, watermark, mark);
     try {
       const directory = path.join(dataDir, 'state');
       const state = await inPart('state', openRocksStateStore({ engine, directory, fatal: fatal('state') }));

@@ -54,8 +54,10 @@ export class Applier {
 
   /** The store was restored from a snapshot, and reflects `applied` by now. */
   restored(applied: Applied, done: () => void): void {
-    this.#applied = applied;
-    this.open(done);
+    this.open(() => {
+      this.#applied = applied;
+      done();
+    });
   }
 
   /** Begins no further operation of the store, so that it can be closed. What was being read for is applied after the restart. */

@@ -22,6 +22,7 @@ import { LogWriter } from './log-writer.js';
 import type { Clock, Inbox, Transport } from './ports.js';
 import type { Recovered } from './recovery.js';
 import type { SnapshotHand, Snapshotting } from './snapshotting.js';
+import { handOf } from './snapshotting.js';
 import type { Standing, Watch } from './standing.js';
 import { Standings } from './standing.js';
 import type { ProposalOutcome } from './waiters.js';
@@ -102,7 +103,13 @@ export class Node implements Inbox {
     this.#logWriter = new LogWriter(ports.logStore);
     this.#watchdog = new Watchdog(options.watchdog);
     this.#standings = new Standings(ports.clock, this.#currentStanding());
-    this.#snapshots = ports.snapshots(this.#snapshotHand());
+    const drive = <T>(deed: () => T): T | undefined => {
+      if (this.#stopped) return undefined;
+      const result = this.#guard(deed);
+      this.#wake();
+      return result;
+    };
+    this.#snapshots = ports.snapshots(handOf(this.#core, drive, (index, done) => this.#compact(index, done)));
   }
 
   /** Calls `done` once the state is readable; consensus runs from then on. */
@@ -305,7 +312,7 @@ export class Node implements Inbox {
     this.#snapshots.carryOut(ready);
     if (ready.install !== undefined) this.#install(ready.install);
     for (const refusal of ready.refusals) this.#events.refused(refusal);
-    this.#standings.update(this.#currentStanding(), this.#events.changed);
+    this.#standings.update(this.#currentStanding(), (now, before) => this.#events.changed(now, before));
   }
 
   #append(append: Append): void {
@@ -336,27 +343,6 @@ export class Node implements Inbox {
         this.#wake();
       });
     });
-  }
-
-  #snapshotHand(): SnapshotHand {
-    const core = this.#core;
-    const drive = (deed: () => void): void => {
-      if (this.#stopped) return;
-      this.#guard(deed);
-      this.#wake();
-    };
-    return {
-      state: core.state,
-      compact: (index, done) => this.#compact(index, done),
-      chunkTaken: (message, answer) => drive(() => core.chunkTaken(message, answer)),
-      install: (snapshot, last) => {
-        const taken = !this.#stopped && this.#guard(() => core.install(snapshot, last));
-        this.#wake();
-        return taken;
-      },
-      sendChunk: (to, position, chunk) => drive(() => core.sendChunk(to, position, chunk)),
-      transferEnded: (to) => drive(() => core.transferEnded(to)),
-    };
   }
 
   #compact(index: Index, done: () => void): void {

@@ -57,7 +57,13 @@ export async function recoverSeed(remains: Remains): Promise<Recovered> {
   const lostEnd = lostEndOf(remains);
   const applied = await appliedOf(remains);
   const kept = await logFor(remains, applied);
-  if (kept.configurations.length === 0) throw contradiction(dataDir, 'nothing tells who the members are');
+  if (kept.configurations.length === 0) {
+    const { assessment } = remains;
+    throw contradiction(
+      dataDir,
+      assessment?.kind === 'damaged' ? assessment.what : 'nothing tells who the members are',
+    );
+  }
   const { base, termRuns, lastIndex, tail } = kept;
   const commit = Math.max(Math.min(log.hardState.commit, lastIndex), Math.min(applied.index, lastIndex));
   return {

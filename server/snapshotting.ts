@@ -3,6 +3,7 @@
 import type { Applied } from '../persistence/state-store.js';
 import type { Index, Position, Snapshot } from '../raft/entry.js';
 import type { InstallSnapshot, SnapshotChunk } from '../raft/messages.js';
+import type { Raft } from '../raft/raft.js';
 import type { Ready } from '../raft/ready.js';
 import type { ChunkAnswer } from '../raft/snapshots.js';
 import type { RaftState } from '../raft/state.js';
@@ -36,4 +37,20 @@ export interface SnapshotHand {
   install(snapshot: Snapshot, last: InstallSnapshot): boolean;
   sendChunk(to: NodeId, position: Position, chunk: SnapshotChunk): void;
   transferEnded(to: NodeId): void;
+}
+
+/** @param drive carries out a deed of the core and what follows from it; undefined once the node has stopped */
+export function handOf(
+  core: Raft,
+  drive: <T>(deed: () => T) => T | undefined,
+  compact: SnapshotHand['compact'],
+): SnapshotHand {
+  return {
+    state: core.state,
+    compact,
+    chunkTaken: (message, answer) => drive(() => core.chunkTaken(message, answer)),
+    install: (snapshot, last) => drive(() => core.install(snapshot, last)) ?? false,
+    sendChunk: (to, position, chunk) => drive(() => core.sendChunk(to, position, chunk)),
+    transferEnded: (to) => drive(() => core.transferEnded(to)),
+  };
 }

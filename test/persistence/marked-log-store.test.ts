@@ -27,7 +27,7 @@ function open(
   const { store, recovered } = openMemoryLogStore({ disk: machine.log, tailBytesMax, defer: machine.defer });
   const { watermark, recovered: mark } = openMemoryWatermark({ ...machine, disk: machine.mark });
   const promise = laterPromise(recovered, mark);
-  return { store: markedLogStore(store, recovered, promise, watermark), recovered, mark };
+  return { store: markedLogStore(store, recovered, promise, watermark, mark), recovered, mark };
 }
 
 logStoreContract(test, 'marked', {

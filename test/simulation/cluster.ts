@@ -70,6 +70,7 @@ export class SimulatedCluster {
       const host = new Host(id, around, random.fork());
       host.disk.log.entries.push(...entries);
       host.disk.log.hardState = hardState;
+      host.disk.watermark.mark = { term: 1, vote: undefined, last: { index: 1, term: 1 } };
       this.#hosts.set(id, host);
       this.restart(host);
     }
@@ -164,7 +165,10 @@ export class SimulatedCluster {
     for (const host of this.hostList) {
       const isTouched = host.takeTouched();
       touched ||= isTouched;
-      if (isTouched) this.#observeApplied(host);
+      if (isTouched) {
+        this.#observeApplied(host);
+        host.disk.observe(host.node?.state);
+      }
       if (host.observed === undefined) continue;
       observed.push(host.observed);
       if (isTouched) changed.push(host.observed);
@@ -183,9 +187,9 @@ export class SimulatedCluster {
     const from = this.#appliedSeen.get(id) ?? 0;
     const { appliedIndex } = node;
     for (let index = from + 1; index <= appliedIndex; index += 1) {
-      const entry = disk.entryAt(index);
       // A snapshot brought it, or it was compacted since.
-      if (entry === undefined && index <= disk.log.base.index) continue;
+      if (index <= node.state.log.base.index) continue;
+      const entry = disk.entryAt(index);
       if (entry === undefined) throw new Error(`${id} applied entry ${index}, which its log does not hold`);
       this.#invariants.applied(id, entry, node.state.term);
       this.oracle.applied(entry);

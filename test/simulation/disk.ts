@@ -15,6 +15,7 @@ import type { MemoryStateDisk } from '../../persistence/memory/state-store.js';
 import { memoryStateDisk } from '../../persistence/memory/state-store.js';
 import type { StateBatch, StateStore } from '../../persistence/state-store.js';
 import type { Observed } from '../../raft/invariants.js';
+import type { RaftState } from '../../raft/state.js';
 import type { Random } from './random.js';
 import type { World } from './world.js';
 
@@ -35,6 +36,8 @@ export class Disk {
   readonly watermark: MemoryWatermarkDisk = memoryWatermarkDisk();
   /** The log reached so far, has lost its end, and its node knows. */
   lostEnd: Index = 0;
+  /** The log or the state has lost something that its node has not got back. */
+  hasLost = false;
   quality: DiskQuality = GOOD_DISK;
   readonly #logQueue: Queue;
   readonly #stateQueue: Queue;
@@ -75,6 +78,7 @@ export class Disk {
     this.#logQueue.stall(0);
     this.#stateQueue.stall(0);
     this.#logQueue.failWith(undefined);
+    this.snapshots.writeFault = undefined;
   }
 
   /** Nothing is done before `untilMs`, in the log or everywhere. */
@@ -135,8 +139,12 @@ export class Disk {
     const { log, watermark, end } = this;
     const last = watermark.mark?.last;
     // What the watermark does not know of yet would be lost without a trace.
-    if (log.entries.length === 0 || last?.index !== end.index || last.term !== end.term) return false;
-    log.entries.splice(this.#random.whole(0, log.entries.length - 1));
+    if (log.entries.length < 2 || last?.index !== end.index || last.term !== end.term) return false;
+    this.lostEnd = Math.max(this.lostEnd, end.index);
+    this.hasLost = true;
+    // The members are still known: else the node would have to join anew.
+    const kept = log.base.index === 0 ? 1 : 0;
+    log.entries.splice(this.#random.whole(kept, log.entries.length - 1));
     const { hardState } = log;
     if (hardState !== undefined)
       log.hardState = { ...hardState, commit: Math.min(hardState.commit, this.end.index) };
@@ -145,8 +153,27 @@ export class Disk {
 
   /** The state and every snapshot are gone. */
   loseState(): void {
+    this.hasLost = true;
     this.state = memoryStateDisk();
     this.snapshots.files.clear();
+  }
+
+  /** One byte of one snapshot, complete or not, is another one from now on. */
+  damageSnapshot(): void {
+    const files = [...this.snapshots.files.values()].filter(({ data }) => data.length > 0);
+    if (files.length === 0) return;
+    const file = this.#random.pick(files);
+    const data = Buffer.from(file.data);
+    const at = this.#random.whole(0, data.length - 1);
+    data.writeUInt8(data.readUInt8(at) ^ (1 << this.#random.whole(0, 7)), at);
+    file.data = data;
+  }
+
+  /** What its node knows of its losses; undefined: none runs. */
+  observe(state: Readonly<RaftState> | undefined): void {
+    if (state === undefined) return;
+    if (state.lostEnd === undefined) this.lostEnd = 0;
+    if (state.lostEnd === undefined && !state.log.lacksState) this.hasLost = false;
   }
 
   /** The process is gone. What was under way landed or not, in order; its callbacks go nowhere. */

@@ -36,6 +36,11 @@ export const FAULT_KINDS = [
   'transfer',
   'transfer-unheard',
   'connection-loss',
+  'snapshot-now',
+  'full-snapshot-disk',
+  'damaged-snapshot',
+  'lost-state',
+  'lost-log-end',
 ] as const;
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
@@ -265,6 +270,25 @@ export function inject(cluster: SimulatedCluster, fault: Fault, random: Random):
       leader.node?.transfer(victim.id);
       cutOff(isAny, (id) => id === leader.id);
       later(() => network.heal());
+      return;
+    case 'snapshot-now':
+      for (const host of hosts) if (host === victim || random.chance(0.3)) host.takeSnapshot();
+      return;
+    case 'full-snapshot-disk':
+      victim.disk.snapshots.writeFault = 'no space left on the device';
+      later(() => victim.disk.mend());
+      return;
+    case 'damaged-snapshot':
+      victim.disk.damageSnapshot();
+      return;
+    case 'lost-state':
+    case 'lost-log-end':
+      // What every node has lost is lost: one at a time.
+      if (!hosts.every((host) => host === victim || host.isWhole) || hosts.length < 3) return;
+      cluster.crash(victim);
+      if (fault.kind === 'lost-state') victim.disk.loseState();
+      else victim.disk.loseEnd();
+      later(() => cluster.restart(victim));
       return;
     case 'connection-loss':
       for (const host of hosts) host.arrive(({ node }) => node.unreachable(victim.id));

@@ -4,14 +4,7 @@
  */
 
 import type { Configuration, NodeId } from '../../membership/configuration.js';
-import { openMemoryLogStore } from '../../persistence/memory/log-store.js';
-import { openMemoryStateStore } from '../../persistence/memory/state-store.js';
-import { openMemoryWatermark } from '../../persistence/memory/watermark.js';
-import { assess, laterPromise } from '../../persistence/assess.js';
-import type { LogStore } from '../../persistence/log-store.js';
-import { markedLogStore } from '../../persistence/marked-log-store.js';
-import type { StateStore } from '../../persistence/state-store.js';
-import type { Recovered } from '../../server/recovery.js';
+import type { Snapshots } from '../../server/snapshots.js';
 import type { SnapshotSettings } from '../server/memory-snapshots.js';
 import type { Observed } from '../../raft/invariants.js';
 import type { Trace } from '../../raft/trace.js';
@@ -30,8 +23,8 @@ import { sweepSessions } from '../../server/session-sweeper.js';
 import { StatusReport } from '../../server/status.js';
 import { handOver } from '../../server/stop.js';
 import { StoreService } from '../../server/store-service.js';
-import { bindSnapshots, openMemorySnapshots, recoverFrom } from '../server/memory-snapshots.js';
 import { controlPlane, rosterOf } from './control-plane.js';
+import { openDisk } from './open-disk.js';
 import { Disk } from './disk.js';
 import type { Journal } from './journal.js';
 import type { Network } from './network.js';
@@ -49,7 +42,6 @@ const PENDING_MAX = 64;
 const SESSION_TTL_MS = 2000;
 const SESSIONS_MAX = 8;
 const SESSION_SWEEP_MS = 700;
-const TAIL_BYTES_MAX = 2048;
 
 export interface Surroundings {
   readonly world: World;
@@ -72,13 +64,7 @@ interface Incarnation {
   readonly node: Node;
   readonly service: StoreService;
   readonly methods: Methods;
-}
-
-interface Opened {
-  readonly logStore: LogStore;
-  readonly state: StateStore;
-  readonly recovered: Recovered;
-  readonly snapshots: ReturnType<typeof bindSnapshots>;
+  readonly snapshots: { readonly current: Snapshots | undefined };
 }
 
 export class Host {
@@ -118,6 +104,15 @@ export class Host {
 
   get isUp(): boolean {
     return this.#running !== undefined;
+  }
+
+  /** It has lost nothing that it has not got back. */
+  get isWhole(): boolean {
+    return !this.disk.hasLost;
+  }
+
+  takeSnapshot(): void {
+    this.arrive(({ snapshots }) => snapshots.current?.take(() => undefined));
   }
 
   /** Nothing runs on this machine for a while; what arrives waits. */
@@ -214,7 +209,7 @@ export class Host {
     const deferTo = (queue: (task: () => void) => void) => (task: () => void) => {
       if (life === this.#life) queue(within(task));
     };
-    const opened = await this.#openDisk(deferTo);
+    const opened = await openDisk(this.id, this.disk, this.#around, deferTo);
     if (life !== this.#life) return;
     const { recovered, state } = opened;
     const { seed } = recovered;
@@ -236,7 +231,7 @@ export class Host {
         transport: { send: (messages) => transport.send([...messages]) },
         logStore: opened.logStore,
         stateStore: state,
-        snapshots: opened.snapshots,
+        snapshots: opened.snapshotting,
       },
       {
         raft: {
@@ -261,7 +256,7 @@ export class Host {
       },
     );
     watchProposals(node, fail);
-    const running = this.#assemble(node, clock, state, configuration);
+    const running = { ...this.#assemble(node, clock, state, configuration), snapshots: opened.snapshots };
     this.lastNode = node;
     this.observed = { state: node.state, disk: this.disk.durable };
     await new Promise<void>((resolve) => node.start(resolve));
@@ -272,52 +267,12 @@ export class Host {
     );
   }
 
-  /** What `server/start.ts` opens. */
-  async #openDisk(
-    deferTo: (queue: (task: () => void) => void) => (task: () => void) => void,
-  ): Promise<Opened> {
-    const { disk } = this;
-    const log = openMemoryLogStore({
-      disk: disk.log,
-      tailBytesMax: TAIL_BYTES_MAX,
-      defer: deferTo((task) => disk.deferLog(task)),
-    });
-    const mark = openMemoryWatermark({
-      disk: disk.watermark,
-      defer: deferTo((task) => disk.deferMark(task)),
-      lag: deferTo((task) => disk.deferMark(task)),
-    });
-    const assessment = assess(log.recovered, mark.recovered);
-    const hardState = laterPromise(log.recovered, mark.recovered);
-    const logStore = markedLogStore(log.store, log.recovered, hardState, mark.watermark);
-    const defer = deferTo((task) => disk.deferState(task));
-    const state = disk.guard(openMemoryStateStore({ disk: disk.state, defer }));
-    const snapshots = await openMemorySnapshots(
-      disk.snapshots,
-      deferTo((task) => disk.deferSnapshot(task)),
-    );
-    const recovered = await recoverFrom(
-      {
-        dataDir: this.id,
-        logStore,
-        log: { ...log.recovered, hardState },
-        stateStore: state,
-        applied: state.recovered,
-        assessment,
-      },
-      snapshots,
-    );
-    const note = (what: string): void => this.#around.journal.note(`${this.id} ${what}`);
-    const bound = bindSnapshots(snapshots, state, recovered.log, this.#around.snapshots, note);
-    return { logStore, state, recovered, snapshots: bound };
-  }
-
   #assemble(
     node: Node,
     clock: Clock,
     state: Parameters<Disk['guard']>[0],
     configuration: Configuration,
-  ): Incarnation {
+  ): Omit<Incarnation, 'snapshots'> {
     const roster = rosterOf(this.id, configuration);
     const leadership = new Leadership(node, { leaderWaitMs: 1200, retryMs: 50 });
     const link = createLeaderLink(this.#control(roster, clock), clock);

@@ -7,7 +7,7 @@ import { SimulatedCluster } from './cluster.js';
 import type { Fault } from './faults.js';
 import { describeFault, drawFaults, inject } from './faults.js';
 import { Random } from './random.js';
-import { drawSettings } from './settings.js';
+import { drawSettings, drawSnapshots } from './settings.js';
 import { Client } from './workload.js';
 
 export interface RunOptions {
@@ -65,6 +65,7 @@ export async function simulate({ seed, faults: given, traceTo }: RunOptions): Pr
   const faults = given ?? drawFaults(random.fork(), pace.stormMs);
   const cluster = new SimulatedCluster(nodes, random.fork(), {
     settings: drawSettings(random),
+    snapshots: drawSnapshots(random),
     ...(traceTo && { traceTo }),
   });
   const { world, journal } = cluster;

@@ -2,6 +2,8 @@
 
 import type { RaftOptions } from '../../raft/state.js';
 import { leaseMsFor } from '../../server/raft-settings.js';
+import type { SnapshotSettings } from '../server/memory-snapshots.js';
+import { RARE_SNAPSHOTS } from '../server/memory-snapshots.js';
 import type { Random } from './random.js';
 
 /** What is the same for all nodes of a run. */
@@ -19,6 +21,26 @@ export const RAFT: RaftSettings = {
   pendingReadsMax: 64,
   leaseMs: leaseMsFor(15),
 };
+
+/** Each seed has its own: often many small snapshots, sometimes none at all. */
+export function drawSnapshots(random: Random): SnapshotSettings {
+  if (random.chance(0.25)) return RARE_SNAPSHOTS;
+  return {
+    making: {
+      intervalMs: random.pick([20, 100, 400]),
+      thresholdBytes: random.pick([1, 300, 2000]),
+      filesMax: random.pick([1, 2, 5]),
+      trailingLogBytes: random.pick([0, 0, 400]),
+    },
+    sending: {
+      chunkBytes: random.pick([64, 512, 65_536]),
+      windowChunks: random.pick([1, 3]),
+      resendMs: 60,
+      giveUpMs: random.pick([300, 1500]),
+    },
+    bytesPerSecond: random.pick([50_000, 10_000_000]),
+  };
+}
 
 /** Each seed has its own. */
 export function drawSettings(random: Random): RaftSettings {
