@@ -36,7 +36,7 @@ export async function findGap(directory: string): Promise<Gap | undefined> {
     const offset = firstFault(bytes);
     if (offset === undefined) continue;
     torn ??= { file, offset };
-    if (hasRecord(bytes, offset + 1)) return torn;
+    if (hasRecordBehind(bytes, offset)) return torn;
   }
   return undefined;
 }
@@ -105,13 +105,33 @@ function fragmentEnd(bytes: Buffer, at: number, blockEnd: number): number | unde
   return checksum === bytes.readUInt32LE(at) ? end : undefined;
 }
 
-/** Whether a record begins at `from` or behind it. A fault may be in a length, so any byte may be the beginning. */
+/**
+ * Whether a record begins behind the fault at `fault`: where the faulty fragment says that it ends, or in a later block. It is not looked for at every byte, which
+ * a client's value might be made to look like.
+ */
+function hasRecordBehind(bytes: Buffer, fault: number): boolean {
+  const block = fault - (fault % BLOCK_BYTES);
+  if (fault + HEADER_BYTES <= bytes.length) {
+    const end = fault + HEADER_BYTES + bytes.readUInt16LE(fault + 4);
+    if (beginsIn(bytes, end, block + BLOCK_BYTES)) return true;
+  }
+  return hasRecord(bytes, block + BLOCK_BYTES);
+}
+
+/** Whether a record begins in the blocks from `from` on. */
 function hasRecord(bytes: Buffer, from: number): boolean {
-  for (let at = from; at + HEADER_BYTES <= bytes.length; at += 1) {
+  for (let at = from; at < bytes.length; at += BLOCK_BYTES) {
+    if (beginsIn(bytes, at, at + BLOCK_BYTES)) return true;
+  }
+  return false;
+}
+
+/** Whether one of the fragments from `from` on begins a record, up to the first that does not check. */
+function beginsIn(bytes: Buffer, from: number, blockEnd: number): boolean {
+  const end = Math.min(bytes.length, blockEnd);
+  for (let at: number | undefined = from; at !== undefined && at < end; at = fragmentEnd(bytes, at, end)) {
     const type = bytes[at + 6];
-    if (type !== FULL && type !== FIRST) continue;
-    const blockEnd = Math.min(bytes.length, at - (at % BLOCK_BYTES) + BLOCK_BYTES);
-    if (fragmentEnd(bytes, at, blockEnd) !== undefined) return true;
+    if ((type === FULL || type === FIRST) && fragmentEnd(bytes, at, end) !== undefined) return true;
   }
   return false;
 }

@@ -10,6 +10,7 @@ import { onEachEngine } from './engines.js';
 
 const BATCHES = 40;
 const VALUE_BYTES = 3000;
+const HEADER_BYTES = 7;
 
 /** Batches that fill several blocks, in a write-ahead log that no table file has taken over. */
 async function filled(engine: Engine, directory: string): Promise<string> {
@@ -85,6 +86,20 @@ onEachEngine(test, (engine) => {
         t.is(error.fault, 'damaged');
         t.true(error.message.startsWith(`${directory} is damaged: ${path.basename(file)} does not check at`));
       }
+    }),
+  );
+
+  test(name('a value that looks like a record is none'), (t) =>
+    inTemporaryDirectory(async (directory) => {
+      const record = (await readFile(await filled(engine, directory))).subarray(0, 4000);
+      t.is(record.readUInt8(6), 1);
+      const file = path.join(directory, '999999.log');
+      // The last write, torn, with a whole record in its value.
+      await writeFile(
+        file,
+        Buffer.concat([Buffer.alloc(HEADER_BYTES, 1), Buffer.alloc(300), record, record]),
+      );
+      t.is(await findGap(directory), undefined);
     }),
   );
 
