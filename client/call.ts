@@ -207,7 +207,8 @@ function overloaded(): KVError {
   });
 }
 
-function stopped(limits: Limits, outcome: Outcome): KVError {
+/** Of a call that its own signal, or the end of the client, has stopped. */
+export function stopped(limits: Limits, outcome: Outcome): KVError {
   const doubt = doubtOf(outcome);
   return limits.closed.some(({ aborted }) => aborted)
     ? createError({ code: 'closed', message: `the client is closed${doubt}`, retryable: false, outcome })

@@ -5,6 +5,7 @@ import { createAtomic } from './atomic.js';
 import { createCluster } from './cluster.js';
 import type { KVEntry } from './entry.js';
 import { listEntries } from './list.js';
+import { acquire } from './lock.js';
 import { deleteOperation, getOperation, setOperation } from './operations.js';
 import {
   checkOptions,
@@ -13,12 +14,15 @@ import {
   type DeleteOptions,
   type KVClientOptions,
   type ListOptions,
+  type LockOptions,
   type ReadOptions,
   type SetOptions,
+  type WatchOptions,
 } from './options.js';
 import { checkKeys, entryOf, fullKey, numberOf } from './request.js';
-import type { Atomic, Cluster } from './surface.js';
+import type { Atomic, Cluster, Lock, WatchEvent } from './surface.js';
 import { View } from './view.js';
+import { watch } from './watch.js';
 
 /**
  * A client of one quorumkv cluster. It finds the leader and stays with it, fails over to other nodes by itself, and
@@ -82,7 +86,10 @@ export class KVClient<V = string> implements AsyncDisposable {
    * @throws {ConflictError} `ifAbsent` or `ifRevision` does not hold; nothing was changed.
    */
   async set(key: string, value: V, options: SetOptions = {}): Promise<{ revision: string }> {
-    return this.#view.call(setOperation(this.#view, key, value, options), options);
+    return this.#view.call(
+      setOperation(this.#view, key, value, options, this.#view.settings.autoPipeline),
+      options,
+    );
   }
 
   /**
@@ -91,7 +98,10 @@ export class KVClient<V = string> implements AsyncDisposable {
    * @throws {ConflictError} `ifRevision` does not hold; nothing was changed.
    */
   async delete(key: string, options: DeleteOptions = {}): Promise<boolean> {
-    return this.#view.call(deleteOperation(this.#view, key, options), options);
+    return this.#view.call(
+      deleteOperation(this.#view, key, options, this.#view.settings.autoPipeline),
+      options,
+    );
   }
 
   /**
@@ -126,6 +136,31 @@ export class KVClient<V = string> implements AsyncDisposable {
   /** A transaction: checks and writes that take effect together or not at all. */
   atomic(): Atomic<V> {
     return createAtomic(this.#view);
+  }
+
+  /**
+   * Follows the changes of a key, or of all keys that begin with a prefix: those after this call, or from
+   * `fromRevision` on. Goes on over the loss of nodes and leaders, without a gap or a repeat, for as long as it takes.
+   * Events wait in the server while you work on one; whoever falls behind its history gets a `CompactedError`.
+   * Break out of the loop to end it, or abort its signal, also while it waits.
+   *
+   * @throws {CompactedError} `fromRevision`, or where it broke off, is no longer in the server's history.
+   */
+  watch(
+    what: { key: string } | { prefix: string },
+    options: WatchOptions = {},
+  ): AsyncIterableIterator<WatchEvent<V>> {
+    return watch(this.#view, what, options);
+  }
+
+  /**
+   * Takes a lock: a key that this call alone sets, and that expires unless it is kept alive, which happens by itself.
+   * Waits while somebody else holds it.
+   *
+   * @throws {ConflictError} somebody else held it for the whole of `waitMs`.
+   */
+  async lock(key: string, options: LockOptions = {}): Promise<Lock> {
+    return acquire(this.#view, key, options);
   }
 
   /**

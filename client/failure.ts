@@ -70,10 +70,11 @@ export function interpretResult(
   isWrite: boolean,
   item: unknown,
 ): { readonly answer: Answer } | { readonly failure: Failure } {
-  if (!isRecord(item)) return { failure: badResponse(isWrite, `${origin} left a result out`) };
-  const { error } = item;
-  if (!isRecord(error)) return { answer: { kind: 'ok', body: item, bytes: 0 } };
-  const status = typeof error['status'] === 'number' ? error['status'] : 500;
+  const { status, result, error }: Record<string, unknown> = isRecord(item) ? item : {};
+  if (status === 200 && isRecord(result)) return { answer: { kind: 'ok', body: result, bytes: 0 } };
+  if (typeof status !== 'number' || !isRecord(error)) {
+    return { failure: badResponse(isWrite, `${origin} left out a result of a pipeline`) };
+  }
   const answer = answerOfProblem(status, error);
   if (answer !== undefined) return { answer };
   return { failure: refusal(origin, isWrite ? 'unknown' : 'not-applied', { status, headers: {} }, error) };

@@ -31,8 +31,20 @@ export type {
   DeleteOptions,
   KVClientOptions,
   ListOptions,
+  LockOptions,
   ReadOptions,
   RetryOptions,
   SetOptions,
+  WatchOptions,
 } from './options.js';
-export type { Atomic, ChangeResult, Cluster, CommitResult, NewMember } from './surface.js';
+export type {
+  Atomic,
+  ChangeResult,
+  Cluster,
+  CommitResult,
+  Deletion,
+  Lock,
+  NewMember,
+  Put,
+  WatchEvent,
+} from './surface.js';

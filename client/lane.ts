@@ -5,6 +5,7 @@
  */
 
 import { PATHS } from '../api/paths.js';
+import type { Consistency } from '../api/types.js';
 import { attempt, note, valueOf, type Channel } from './attempt.js';
 import { interpret, interpretResult, overdue, type Answer, type Failure } from './failure.js';
 import type { Turn } from './key-order.js';
@@ -53,6 +54,8 @@ interface Entry {
 
 interface Batch {
   readonly origin: string;
+  /** Of its reads; undefined where there are none. */
+  readonly consistency: Consistency | undefined;
   readonly entries: readonly Entry[];
 }
 
@@ -100,6 +103,7 @@ export function createLane(channel: Channel, requestsMax: number): Lane {
     const taken = new Map<string, number>();
     let bytes = 0;
     let origin: string | undefined;
+    let consistency: Consistency | undefined;
     for (const entry of queue) {
       if (entry.isSettled()) continue;
       const { piped, turn, wish } = entry;
@@ -107,18 +111,22 @@ export function createLane(channel: Channel, requestsMax: number): Lane {
       const mayGo = turn === undefined || turn.before() === earlier;
       const fits =
         entries.length === 0 ||
-        (entries.length < BATCH_OPS_MAX && bytes + piped.bytes <= BATCH_BYTES_MAX && suits(wish, origin));
+        (entries.length < BATCH_OPS_MAX &&
+          bytes + piped.bytes <= BATCH_BYTES_MAX &&
+          (piped.consistency ?? consistency) === (consistency ?? piped.consistency) &&
+          suits(wish, origin));
       if (!mayGo || !fits) {
         left.push(entry);
         continue;
       }
       origin ??= channel.nodes.pick(wish);
+      consistency ??= piped.consistency;
       entries.push(entry);
       bytes += piped.bytes;
       taken.set(piped.key, earlier + 1);
     }
     queue = left;
-    return origin === undefined ? undefined : { origin, entries };
+    return origin === undefined ? undefined : { origin, consistency, entries };
   }
 
   return {
@@ -136,7 +144,7 @@ function suits({ avoided, readyAt }: Wish, origin: string | undefined): boolean 
 }
 
 /** Sends the batch and tells each of its calls what became of it. */
-async function send(channel: Channel, { origin, entries }: Batch): Promise<void> {
+async function send(channel: Channel, { origin, consistency, entries }: Batch): Promise<void> {
   const [first] = entries;
   if (first === undefined) return;
   if (entries.length === 1) return first.alone(origin);
@@ -154,7 +162,7 @@ async function send(channel: Channel, { origin, entries }: Batch): Promise<void>
   });
   const exchange = await transport.exchange({
     method: 'POST',
-    url: origin + PATHS.pipeline,
+    url: origin + pathOf(consistency),
     headers: {},
     body: { ops },
     signal: stop.signal,
@@ -169,11 +177,9 @@ async function send(channel: Channel, { origin, entries }: Batch): Promise<void>
     for (const entry of entries) entry.fail(origin, result.failure);
     return;
   }
-  const body = result.answer.kind === 'ok' ? result.answer.body['results'] : undefined;
-  const items: readonly unknown[] = Array.isArray(body) ? body : [];
-  const results = entries.map(({ isWrite }, at) => interpretResult(origin, isWrite, items[at]));
+  const results = resultsOf(origin, entries, result.answer);
   const failed = results.find(
-    (one) => 'failure' in one && (one.failure.nodeFailed || isLeaderless(one.failure)),
+    (one) => 'failure' in one && (one.failure.nodeFailed || one.failure.code === 'no-leader'),
   );
   note(nodes, origin, { ...(failed ?? result), leader: result.leader });
   for (const [at, one] of results.entries()) {
@@ -182,8 +188,27 @@ async function send(channel: Channel, { origin, entries }: Batch): Promise<void>
   }
 }
 
-function isLeaderless({ code }: Failure): boolean {
-  return code === 'no-leader';
+type One = { readonly answer: Answer } | { readonly failure: Failure };
+
+function resultsOf(origin: string, entries: readonly Entry[], answer: Answer): readonly One[] {
+  const body = answer.kind === 'ok' ? answer.body['results'] : undefined;
+  const items: readonly unknown[] = Array.isArray(body) ? body : [];
+  const failedKeys = new Set<string>();
+  return entries.map(({ isWrite, piped: { key } }, at): One => {
+    const one = interpretResult(origin, isWrite, items[at]);
+    if (!('failure' in one)) return one;
+    const { failure } = one;
+    // One behind it on its key is refused with it, for the sake of the order: by itself it may well succeed.
+    const isRetryable = failure.retryable || (failedKeys.has(key) && failure.outcome === 'not-applied');
+    failedKeys.add(key);
+    return { failure: { ...failure, retryable: isRetryable } };
+  });
+}
+
+function pathOf(consistency: Consistency | undefined): string {
+  return consistency === undefined || consistency === 'linearizable'
+    ? PATHS.pipeline
+    : `${PATHS.pipeline}?${new URLSearchParams({ consistency }).toString()}`;
 }
 
 function entryOf<T>(

@@ -1,5 +1,6 @@
 /** What a call asks of the cluster, and what one attempt of it came to. */
 
+import type { Consistency } from '../api/types.js';
 import type { Answer, Failure } from './failure.js';
 import type { Route } from './nodes.js';
 
@@ -8,6 +9,8 @@ export interface Piped {
   readonly key: string;
   /** Its entry in `ops`, but for its session. */
   readonly op: Readonly<Record<string, unknown>>;
+  /** Of a read. All reads of one pipeline have the same. */
+  readonly consistency?: Consistency;
   /** About what it adds to the body. */
   readonly bytes: number;
 }

@@ -20,24 +20,25 @@ export function getOperation<V, T>(
 ): Operation<T> {
   checkOptions('read', options);
   const full = fullKey(view.prefix, key);
-  const { route, named } = view.freshness(options);
+  const { route, level, named } = view.freshness(options);
   const query = new URLSearchParams({ key: full, ...named });
   return {
     isWrite: false,
     route,
     method: 'GET',
     path: `${PATHS.get}?${query.toString()}`,
-    ...piped(isPiped, full, { op: 'get', key: full, ...named }, 0),
+    ...piped(isPiped, { key: full, op: { op: 'get', key: full }, consistency: level }, 0),
     read,
   };
 }
 
-/** A write of one key. */
+/** A write of one key. `isPiped`: it may share a round trip. */
 export function setOperation<V>(
   view: View<V>,
   key: string,
   value: V,
   options: SetOptions,
+  isPiped: boolean,
 ): Operation<{ revision: string }> {
   checkOptions('set', options);
   const full = fullKey(view.prefix, key);
@@ -49,13 +50,18 @@ export function setOperation<V>(
     method: 'POST',
     path: PATHS.set,
     body,
-    ...piped(view.settings.autoPipeline, full, { op: 'set', ...body }, valueBytes),
+    ...piped(isPiped, { key: full, op: { op: 'set', ...body } }, valueBytes),
     read: (answer) => ({ revision: textOf(answer, 'revision') }),
   };
 }
 
 /** The end of one key. */
-export function deleteOperation<V>(view: View<V>, key: string, options: DeleteOptions): Operation<boolean> {
+export function deleteOperation<V>(
+  view: View<V>,
+  key: string,
+  options: DeleteOptions,
+  isPiped: boolean,
+): Operation<boolean> {
   checkOptions('delete', options);
   const { ifRevision } = options;
   const full = fullKey(view.prefix, key);
@@ -66,16 +72,15 @@ export function deleteOperation<V>(view: View<V>, key: string, options: DeleteOp
     route: 'leader',
     method: 'DELETE',
     path: `${PATHS.delete}?${new URLSearchParams(fields).toString()}`,
-    ...piped(view.settings.autoPipeline, full, { op: 'delete', ...fields }, 0),
+    ...piped(isPiped, { key: full, op: { op: 'delete', ...fields } }, 0),
     read: (answer) => textOf(answer, 'status') === 'deleted',
   };
 }
 
 function piped(
   isPiped: boolean,
-  key: string,
-  op: Readonly<Record<string, unknown>>,
+  request: Omit<Piped, 'bytes'>,
   valueBytes: number,
 ): { readonly piped?: Piped } {
-  return isPiped ? { piped: { key, op, bytes: key.length + valueBytes + OVERHEAD_BYTES } } : {};
+  return isPiped ? { piped: { ...request, bytes: request.key.length + valueBytes + OVERHEAD_BYTES } } : {};
 }

@@ -1,3 +1,5 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+
 /** The types of what the client hands out, beside entries and errors. */
 
 import type { ClusterStatusResponse, MemberStatus } from '../api/types.js';
@@ -86,4 +88,54 @@ export interface Cluster {
   transferLeadership(to?: string, options?: CallOptions): Promise<ChangeResult>;
   /** Takes a snapshot of the leader's state now. */
   snapshot(options?: CallOptions): Promise<ChangeResult>;
+}
+
+/** A change of a key. */
+export type WatchEvent<V = string> = Put<V> | Deletion;
+
+interface Change {
+  readonly key: string;
+  /** Of the write. One write may change several keys: its events are numbered from 0 (`n`), and there are `of` of them. */
+  readonly revision: string;
+  readonly n: number;
+  readonly of: number;
+}
+
+/** A key was set. */
+export interface Put<V = string> extends Change {
+  readonly type: 'put';
+  readonly value: V;
+}
+
+/** A key was deleted, or its time was over. */
+export interface Deletion extends Change {
+  readonly type: 'delete';
+  /** Absent when somebody deleted it. */
+  readonly reason?: 'expired';
+}
+
+declare global {
+  // Names the type where neither the DOM's nor Node.js's types are loaded; it merges with theirs.
+  interface AbortSignal {
+    readonly aborted: boolean;
+  }
+}
+
+/** A lock that is held, until it is released or lost. */
+export interface Lock extends AsyncDisposable {
+  /** The key that was locked. */
+  readonly key: string;
+  /**
+   * The fencing token: larger for every later holder. Hand it to whatever the lock protects, which refuses what comes
+   * with a smaller one: a holder that was suspended may act before it notices that the lock is lost.
+   */
+  readonly token: string;
+  /** Aborted when the lock is lost: it could not be kept alive in time, or somebody took the key. Not by `release`. */
+  readonly signal: AbortSignal;
+  /** Whether it is surely held still, by this machine's monotonic clock. */
+  isHeld(): boolean;
+  /** Gives the lock back. False when it was lost before. */
+  release(): Promise<boolean>;
+  /** Releases; a failure is ignored, since the lock then expires by itself. */
+  [Symbol.asyncDispose](): Promise<void>;
 }

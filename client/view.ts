@@ -1,5 +1,6 @@
 /** What a client and its namespaces share, and where they differ. */
 
+import type { Consistency } from '../api/types.js';
 import { createKeyOrder } from './key-order.js';
 import { call, type Context } from './call.js';
 import type { Codec } from './codec.js';
@@ -82,17 +83,21 @@ export class View<V> implements KVClientOptions<V> {
     return call(this.context, operation, limits);
   }
 
-  /** Who answers such a read without help, and what the wire must say of it. */
-  freshness({ consistency }: ReadOptions): {
-    readonly route: Route;
-    readonly named: { consistency?: string };
-  } {
+  /** Who answers such a read without help, and what the query must say of it. */
+  freshness({ consistency }: ReadOptions): Freshness {
     const level = consistencyOf(consistency, this.settings.consistency);
     return {
+      level,
       route: level === 'stale' ? 'any' : 'leader',
       named: level === 'linearizable' ? {} : { consistency: level },
     };
   }
+}
+
+interface Freshness {
+  readonly level: Consistency;
+  readonly route: Route;
+  readonly named: { readonly consistency?: Consistency };
 }
 
 function contextOf(settings: Settings<unknown>): Context {
