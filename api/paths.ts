@@ -10,6 +10,7 @@ export const PATHS = Object.freeze({
   sessions: '/sessions',
   status: '/status',
   clusterStatus: '/cluster/status',
+  clusterLog: '/cluster/log',
   members: '/cluster/members',
   transfer: '/cluster/transfer',
   snapshot: '/snapshot',

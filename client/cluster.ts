@@ -5,8 +5,8 @@ import type { ClusterStatusResponse, MemberStatus } from '../api/types.js';
 import { invalidArgument } from './errors.js';
 import type { Answer } from './failure.js';
 import type { Operation } from './operation.js';
-import { checkOptions, refuseUnknown, type CallOptions } from './options.js';
-import type { ChangeResult, Cluster, NewMember } from './surface.js';
+import { checkOptions, count, refuseUnknown, type CallOptions } from './options.js';
+import type { ChangeResult, Cluster, LogEntry, NewMember } from './surface.js';
 import type { View } from './view.js';
 
 const MEMBER_FIELDS = ['id', 'raft', 'rpc', 'http', 'voter'];
@@ -32,7 +32,8 @@ export function createCluster(view: View<unknown>): Cluster {
   };
   return Object.freeze<Cluster>({
     status: (options = {}) => read(PATHS.clusterStatus, options, statusOf),
-    members: (options = {}) => read(PATHS.members, options, membersOf),
+    members: (options = {}) =>
+      read(PATHS.members, options, (answer) => arrayOf<MemberStatus>(answer, 'members')),
     addMember: async (member, options = {}) =>
       change({ method: 'POST', path: PATHS.members, body: memberOf(member) }, options),
     removeMember: async (id, options = {}) => change({ method: 'DELETE', path: memberPath(id) }, options),
@@ -43,6 +44,10 @@ export function createCluster(view: View<unknown>): Cluster {
         { method: 'POST', path: PATHS.transfer, body: to === undefined ? {} : { to: nodeId(to) } },
         options,
       ),
+    log: async (limit, options = {}) => {
+      const query = count('limit', limit) === undefined ? '' : `?limit=${String(limit)}`;
+      return read(PATHS.clusterLog + query, options, (answer) => arrayOf<LogEntry>(answer, 'entries'));
+    },
     snapshot: (options = {}) => change({ method: 'POST', path: PATHS.snapshot }, options),
   });
 }
@@ -76,11 +81,11 @@ function changeOf(answer: Answer): ChangeResult {
   };
 }
 
-function membersOf(answer: Answer): readonly MemberStatus[] {
-  const members: unknown = answer.kind === 'ok' ? answer.body['members'] : undefined;
-  if (!Array.isArray(members)) throw new Error('the members are missing');
-  // The server's own type, shared through api/.
-  return members as readonly MemberStatus[];
+/** The named field; its items are the server's own types, shared through api/. */
+function arrayOf<T>(answer: Answer, field: string): readonly T[] {
+  const items: unknown = answer.kind === 'ok' ? answer.body[field] : undefined;
+  if (!Array.isArray(items)) throw new Error(`the ${field} are missing`);
+  return items as readonly T[];
 }
 
 function statusOf(answer: Answer): ClusterStatusResponse {

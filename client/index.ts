@@ -44,6 +44,7 @@ export type {
   CommitResult,
   Deletion,
   Lock,
+  LogEntry,
   NewMember,
   Put,
   WatchEvent,

@@ -71,14 +71,17 @@ export function createLane(channel: Channel, requestsMax: number): Lane {
   function schedule(): void {
     if (isScheduled || requests >= requestsMax || queue.length === 0) return;
     isScheduled = true;
-    queueMicrotask(() => {
-      isScheduled = false;
-      while (requests < requestsMax) {
-        const batch = take();
-        if (batch === undefined) return;
-        start(batch);
-      }
-    });
+    // From a microtask, the next tick comes when no microtask is left: some calls take more of them to get here.
+    queueMicrotask(() => process.nextTick(flush));
+  }
+
+  function flush(): void {
+    isScheduled = false;
+    while (requests < requestsMax) {
+      const batch = take();
+      if (batch === undefined) return;
+      start(batch);
+    }
   }
 
   function start(batch: Batch): void {

@@ -63,7 +63,7 @@ export async function acquire(view: View<unknown>, key: string, options: LockOpt
         const lock = hold(slot, holder.token, sentMs);
         if (lock.isHeld()) return lock;
         // The answer was so long under way that it may have expired since.
-        await lock.release();
+        await giveBack(slot);
         continue;
       }
       if (now() >= deadlineMs) throw taken(key, holder.conflict);

@@ -57,6 +57,18 @@ export interface NewMember {
 /** Whether the change has taken effect already; if not, what it still waits for. It goes on by itself. */
 export type ChangeResult = { readonly done: true } | { readonly done: false; readonly waitingFor: string };
 
+/** One entry of the log of the node that answered, without what it holds. */
+export interface LogEntry {
+  readonly index: number;
+  readonly term: number;
+  /** `noop`, `configuration`, or what it does: `set`, `delete`, `txn`, … */
+  readonly type: string;
+  /** In bytes. */
+  readonly size: number;
+  /** The first key that it names, or its prefix; null when it names none. */
+  readonly key: string | null;
+}
+
 /**
  * Calls about the cluster itself. Changes are sent again only where no attempt can have taken effect: after an error
  * whose `outcome` is `unknown`, look at `members()` first.
@@ -86,6 +98,8 @@ export interface Cluster {
   promote(id: string, options?: CallOptions): Promise<ChangeResult>;
   /** Hands leadership over to this voter. Default: to the one with most of the log. */
   transferLeadership(to?: string, options?: CallOptions): Promise<ChangeResult>;
+  /** The newest entries of the log, the newest first. `limit`: how many at most. Default: what the server thinks best. */
+  log(limit?: number, options?: CallOptions): Promise<readonly LogEntry[]>;
   /** Takes a snapshot of the leader's state now. */
   snapshot(options?: CallOptions): Promise<ChangeResult>;
 }
