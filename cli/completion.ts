@@ -8,11 +8,13 @@ export type Shell = (typeof SHELLS)[number];
 
 /** The words that may follow each command: subcommands and options. The empty name is the program itself. */
 function wordsByCommand(program: Command): Map<string, string[]> {
-  const globals = program.options.flatMap(({ long }) => (long == null ? [] : [long]));
+  const globals = program.options.flatMap(({ long }) => (typeof long === 'string' ? [long] : []));
   const words = new Map<string, string[]>();
   const visit = (command: Command, name: string) => {
     const own =
-      command === program ? [] : command.options.flatMap(({ long }) => (long == null ? [] : [long]));
+      command === program
+        ? []
+        : command.options.flatMap(({ long }) => (typeof long === 'string' ? [long] : []));
     words.set(name, [...command.commands.map((sub) => sub.name()), ...own, ...globals, '--help']);
     for (const sub of command.commands) visit(sub, name === '' ? sub.name() : `${name} ${sub.name()}`);
   };

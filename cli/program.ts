@@ -352,13 +352,16 @@ Examples:
 
 /** Without a command there is the prompt. A word that is no command must not end up there. */
 function addPrompt(program: Command, run: Run): void {
-  program.argument('[command]').action((word: string | undefined, _flags: object, command: Command) => {
-    if (word === undefined) return run(command, prompt);
-    const names = program.commands.map((known) => known.name());
-    const near = closest(word, names);
-    const hint = distance(word, near) <= 2 ? `\n(Did you mean ${near}?)` : '';
-    return command.error(`error: unknown command '${word}'${hint}`);
-  });
+  program
+    .allowExcessArguments()
+    .argument('[command]')
+    .action((word: string | undefined, _flags: object, command: Command) => {
+      if (word === undefined) return run(command, prompt);
+      const names = program.commands.map((known) => known.name());
+      const near = closest(word, names);
+      const hint = distance(word, near) <= 2 ? `\n(Did you mean ${near}?)` : '';
+      return command.error(`error: unknown command '${word}'${hint}`);
+    });
 }
 
 function parseList(text: string): string[] {

@@ -85,8 +85,9 @@ export async function prompt(context: Context): Promise<number> {
   context.signal.addEventListener('abort', stop);
   let current: AbortController | undefined;
   lines.on('SIGINT', () => interrupt(lines, current));
-  lines.on('history', (now: string[]) => (history.length = 0) || history.push(...now));
+  lines.on('history', (now: string[]) => void history.splice(0, history.length, ...now));
   if (isTerminal) await write(process.stdout, 'Type help for the commands, exit to leave.\n');
+  const isStopped = () => context.signal.aborted;
   let worst: number = EXIT.done;
   lines.prompt();
   try {
@@ -95,7 +96,7 @@ export async function prompt(context: Context): Promise<number> {
       const signal = AbortSignal.any([context.signal, current.signal]);
       const code = await carryOut({ ...context, signal }, line);
       current = undefined;
-      if (code === 'exit' || context.signal.aborted) break;
+      if (code === 'exit' || isStopped()) break;
       worst = Math.max(worst, code === EXIT.done ? EXIT.done : EXIT.error);
       if (isTerminal) lines.prompt();
     }

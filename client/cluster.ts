@@ -32,8 +32,7 @@ export function createCluster(view: View<unknown>): Cluster {
   };
   return Object.freeze<Cluster>({
     status: (options = {}) => read(PATHS.clusterStatus, options, statusOf),
-    members: (options = {}) =>
-      read(PATHS.members, options, (answer) => arrayOf<MemberStatus>(answer, 'members')),
+    members: (options = {}) => read(PATHS.members, options, membersOf),
     addMember: async (member, options = {}) =>
       change({ method: 'POST', path: PATHS.members, body: memberOf(member) }, options),
     removeMember: async (id, options = {}) => change({ method: 'DELETE', path: memberPath(id) }, options),
@@ -46,7 +45,7 @@ export function createCluster(view: View<unknown>): Cluster {
       ),
     log: async (limit, options = {}) => {
       const query = count('limit', limit) === undefined ? '' : `?limit=${String(limit)}`;
-      return read(PATHS.clusterLog + query, options, (answer) => arrayOf<LogEntry>(answer, 'entries'));
+      return read(PATHS.clusterLog + query, options, entriesOf);
     },
     snapshot: (options = {}) => change({ method: 'POST', path: PATHS.snapshot }, options),
   });
@@ -81,11 +80,15 @@ function changeOf(answer: Answer): ChangeResult {
   };
 }
 
-/** The named field; its items are the server's own types, shared through api/. */
-function arrayOf<T>(answer: Answer, field: string): readonly T[] {
+// The server's own types, shared through api/.
+const membersOf = (answer: Answer) => arrayOf(answer, 'members') as readonly MemberStatus[];
+const entriesOf = (answer: Answer) => arrayOf(answer, 'entries') as readonly LogEntry[];
+
+/** The items of the named field. */
+function arrayOf(answer: Answer, field: string): readonly unknown[] {
   const items: unknown = answer.kind === 'ok' ? answer.body[field] : undefined;
   if (!Array.isArray(items)) throw new Error(`the ${field} are missing`);
-  return items as readonly T[];
+  return items;
 }
 
 function statusOf(answer: Answer): ClusterStatusResponse {

@@ -5,6 +5,7 @@
 
 import type { ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
+import type { ErrorCode } from '../../api/errors.js';
 import type { WireValue } from '../../api/types.js';
 import { ok, problem, type Seen, type Step } from '../client/scripted-server.js';
 
@@ -39,6 +40,8 @@ export interface Store {
   breakWatches(): void;
   /** Forgets the history up to here. */
   compact(): void;
+  /** Sets of these keys are refused. */
+  readonly refusals: Map<string, ErrorCode>;
   /** Requests for a watch so far. */
   readonly watches: Seen[];
 }
@@ -49,6 +52,7 @@ export function createStore(): Store {
   const entries = new Map<string, Stored>();
   /** The first results of writes, by session and number. */
   const results = new Map<string, Step>();
+  const refusals = new Map<string, ErrorCode>();
   const watches: Seen[] = [];
   const watchers = new Map<ServerResponse, (change: Change) => void>();
   let history: Change[] = [];
@@ -89,7 +93,8 @@ export function createStore(): Store {
   };
 
   const set = (fields: Fields): Step => {
-    const refused = mismatch(fields);
+    const code = refusals.get(fields.key);
+    const refused = code === undefined ? mismatch(fields) : problem(code);
     if (refused !== undefined) return refused;
     revision += 1;
     put(fields);
@@ -237,6 +242,7 @@ export function createStore(): Store {
       history = [];
       oldest = revision + 1;
     },
+    refusals,
     watches,
   };
 }
