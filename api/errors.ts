@@ -101,4 +101,7 @@ export interface Problem {
   readonly field?: string;
   /** `revision-mismatch`: the revision the key has now; null when the key is missing. */
   readonly currentRevision?: string | null;
+  /** `check-failed`: always false; the keys whose checks failed. */
+  readonly succeeded?: false;
+  readonly failed?: readonly string[];
 }

@@ -1,6 +1,6 @@
 /** Bodies of requests and answers, as they are on the wire. Revisions are decimal strings of a 64-bit integer. */
 
-import type { LeaderHint } from './errors.js';
+import type { LeaderHint, Problem } from './errors.js';
 
 /** How fresh a read must be; see the README, "Consistency". Default: `linearizable`. */
 export type Consistency = 'linearizable' | 'lease' | 'stale';
@@ -42,13 +42,80 @@ export interface DeleteResponse {
 }
 
 /** One entry of a listing; without a value when `keysOnly` was asked for. */
-export type ListEntry = GetResponse | { readonly key: string; readonly revision: string };
+export type ListEntry =
+  GetResponse | { readonly key: string; readonly revision: string; readonly ttlMs?: number };
 
 export interface ListResponse {
   readonly entries: readonly ListEntry[];
   /** Continue with this; null at the end. */
   readonly cursor: string | null;
   readonly revision: string;
+}
+
+/** The answer to `DELETE /kv?prefix=`. */
+export interface DeletePrefixResponse {
+  readonly deleted: number;
+  readonly revision: string;
+}
+
+export interface TxnRequest {
+  /** `revision` null: there must be no such key. */
+  readonly checks?: readonly { readonly key: string; readonly revision: string | null }[];
+  readonly ops?: readonly (
+    | (Pick<SetRequest, 'key' | 'value' | 'valueBase64' | 'ttlMs'> & { readonly op: 'set' })
+    | { readonly op: 'delete' | 'get'; readonly key: string }
+  )[];
+}
+
+/** All of the operations took effect, at `revision`. When a check fails it is a `Problem` with `check-failed` instead. */
+export interface TxnResponse {
+  readonly succeeded: true;
+  readonly revision: string;
+  /** One an operation, in order; null for a get of a missing key. */
+  readonly results: readonly (SetResponse | DeleteResponse | GetResponse | null)[];
+}
+
+/** `session` is what the header `KV-Session` is for a single write. */
+export type PipelineOpRequest =
+  | (SetRequest & { readonly op: 'set'; readonly session?: string })
+  | {
+      readonly op: 'delete';
+      readonly key: string;
+      readonly ifRevision?: string;
+      readonly session?: string;
+    }
+  | { readonly op: 'get'; readonly key: string };
+
+export interface PipelineRequest {
+  readonly ops: readonly PipelineOpRequest[];
+}
+
+/** What the operation would have been answered with by itself. */
+export type PipelineOpResponse =
+  | { readonly status: 200; readonly result: SetResponse | DeleteResponse | GetResponse }
+  | { readonly status: number; readonly error: Problem };
+
+export interface PipelineResponse {
+  /** One an operation, in order. */
+  readonly results: readonly PipelineOpResponse[];
+}
+
+/** One entry of the log, without what it holds. */
+export interface LogEntrySummary {
+  readonly index: number;
+  readonly term: number;
+  /** `noop`, `configuration`, or what the command does: `set`, `delete`, `txn`, … */
+  readonly type: string;
+  /** In bytes. */
+  readonly size: number;
+  /** The first key that it names, or its prefix; null when it names none. */
+  readonly key: string | null;
+}
+
+/** The answer to `GET /cluster/log`. */
+export interface LogResponse {
+  /** The newest first. */
+  readonly entries: readonly LogEntrySummary[];
 }
 
 export type Role = 'leader' | 'follower' | 'candidate' | 'pre-candidate';

@@ -70,6 +70,10 @@ export interface Config {
     readonly valueBytes: number;
     /** Requests that wait for consensus in this node, at most; further ones are answered `overloaded`. */
     readonly pendingRequests: number;
+    /** Keys and values together, at most; then sets are answered `disk-full`. 0: no bound. */
+    readonly dataBytes: number;
+    /** Stay free on the disk of `raft.dataDir`: below, sets are answered `disk-full`. 0: no reserve. */
+    readonly freeBytes: number;
   };
   readonly sessions: {
     /** A session that is idle for longer, in log time, expires. */

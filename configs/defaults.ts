@@ -52,7 +52,7 @@ export const DEFAULTS: Defaults = deepFreeze({
     headersTimeoutMs: 10_000,
     keepAliveTimeoutMs: 60_000,
   },
-  limits: { valueBytes: MIB, pendingRequests: 10_000 },
+  limits: { valueBytes: MIB, pendingRequests: 10_000, dataBytes: 0, freeBytes: 64 * MIB },
   sessions: { ttlMs: 600_000, max: 10_000 },
   storage: { engine: 'rocksdb' },
 });

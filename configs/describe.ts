@@ -71,7 +71,12 @@ function fileKeys({ cluster, http, limits, sessions, storage, raft, ...top }: Co
       headersTimeout: formatDurationMs(http.headersTimeoutMs),
       keepAliveTimeout: formatDurationMs(http.keepAliveTimeoutMs),
     },
-    limits: { valueBytes: formatSizeBytes(limits.valueBytes), pendingRequests: limits.pendingRequests },
+    limits: {
+      valueBytes: formatSizeBytes(limits.valueBytes),
+      pendingRequests: limits.pendingRequests,
+      dataBytes: formatSizeBytes(limits.dataBytes),
+      freeBytes: formatSizeBytes(limits.freeBytes),
+    },
     sessions: { ttl: formatDurationMs(sessions.ttlMs), max: sessions.max },
     storage: { engine: storage.engine },
   };

@@ -75,6 +75,8 @@ export function resolve(file: FileConfig, peerUrls: readonly string[], source: s
     limits: {
       valueBytes: file.limits.valueBytes ?? DEFAULTS.limits.valueBytes,
       pendingRequests: file.limits.pendingRequests ?? DEFAULTS.limits.pendingRequests,
+      dataBytes: file.limits.dataBytes ?? DEFAULTS.limits.dataBytes,
+      freeBytes: file.limits.freeBytes ?? DEFAULTS.limits.freeBytes,
     },
     sessions: {
       ttlMs: file.sessions.ttl ?? DEFAULTS.sessions.ttlMs,

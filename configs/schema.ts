@@ -74,6 +74,8 @@ const httpShape = {
 const limitsShape = {
   valueBytes: sizeBytes(1, 64 * MIB).optional(),
   pendingRequests: count(1, 1_000_000).optional(),
+  dataBytes: sizeBytes(0).optional(),
+  freeBytes: sizeBytes(0).optional(),
 };
 
 const sessionsShape = {

@@ -3,16 +3,26 @@
  * every node comes to the same state and the same results.
  */
 
-import type { Command, CommandResult, Write, WriteResult } from './command.js';
+import type {
+  Command,
+  CommandResult,
+  DeletePrefixResult,
+  ExpireKeysCommand,
+  Update,
+  UpdateResult,
+  Write,
+  WriteResult,
+} from './command.js';
+import { count, deadlineOf, headerOfKey, putEntry, removeEntry, revisionOfKey } from './entries.js';
+import { invariant } from './invariant.js';
 import {
   CLOCK_ROW,
+  DATA_BYTES_ROW,
   KEY_COUNT_ROW,
   decodeCount,
   decodeTime,
-  decodeValue,
-  encodeCount,
   encodeTime,
-  encodeValue,
+  keyOfRow,
   keyRow,
 } from './rows.js';
 import {
@@ -24,7 +34,11 @@ import {
   sessionRow,
   sessionRowsRead,
 } from './sessions.js';
+import { applyTxn, keysGot } from './txn.js';
 import type { WorkingSet } from './working-set.js';
+
+/** The rows of the keys that a `delete-prefix` is about, all of them. */
+export type PrefixRows = readonly Buffer[] | 'too-many';
 
 /** A command as the log has it. */
 export interface Proposed {
@@ -33,39 +47,68 @@ export interface Proposed {
   readonly index: number;
   /** The leader's log time when it was proposed. */
   readonly stampMs: number;
+  /** What the state holds under the prefix of a `delete-prefix`; the records of these rows are in the working set as well. */
+  readonly prefixRows?: PrefixRows;
 }
 
-/** Every row that applying the commands reads; without repeats. */
+/**
+ * Whether a command must be applied apart from those before it, because what it reads depends on them or may be a lot: then its rows are
+ * read when they are written.
+ */
+export function standsAlone(command: Command): boolean {
+  return command.op === 'delete-prefix' || (command.op === 'txn' && keysGot(command).length > 0);
+}
+
+/** Every row that applying the commands reads; without repeats. Of rows of keys the header is enough, but for those in `keysGot`. */
 export function rowsRead(commands: readonly Command[]): Buffer[] {
   const rows = new Map<string, Buffer>();
   const add = (row: Buffer): void => void rows.set(row.toString('latin1'), row);
-  add(KEY_COUNT_ROW);
-  add(CLOCK_ROW);
+  for (const row of [KEY_COUNT_ROW, DATA_BYTES_ROW, CLOCK_ROW]) add(row);
   for (const command of commands) {
-    if ('key' in command) add(keyRow(command.key));
+    for (const key of keysOf(command)) add(keyRow(key));
     for (const row of sessionRowsRead(command)) add(row);
   }
   return [...rows.values()];
+}
+
+/** The keys that a command names. */
+export function keysOf(command: Command): readonly string[] {
+  switch (command.op) {
+    case 'set':
+    case 'delete':
+      return [command.key];
+    case 'txn':
+      return [...command.checks, ...command.ops].map(({ key }) => key);
+    case 'expire-keys':
+      return command.keys.map(({ key }) => key);
+    case 'delete-prefix':
+    case 'register':
+    case 'expire-sessions':
+      return [];
+  }
 }
 
 /** Applies consecutive commands; one result each. */
 export function applyAll(set: WorkingSet, proposed: readonly Proposed[]): CommandResult[] {
   const before = decodeTime(set.get(CLOCK_ROW));
   let logTimeMs = before;
-  const results = proposed.map(({ command, index, stampMs }) => {
+  const results = proposed.map((one) => {
     // A new leader's clock begins at the last stamp that it knows of: log time never goes back.
-    logTimeMs = Math.max(logTimeMs, stampMs);
-    return apply(set, command, index, logTimeMs);
+    logTimeMs = Math.max(logTimeMs, one.stampMs);
+    return apply(set, one, logTimeMs);
   });
   if (logTimeMs > before) set.put(CLOCK_ROW, encodeTime(logTimeMs));
   return results;
 }
 
-function apply(set: WorkingSet, command: Command, index: number, logTimeMs: number): CommandResult {
+function apply(set: WorkingSet, proposed: Proposed, logTimeMs: number): CommandResult {
+  const { command, index } = proposed;
   switch (command.op) {
     case 'set':
     case 'delete':
-      return applyOnce(set, command, index, logTimeMs);
+    case 'txn':
+    case 'delete-prefix':
+      return applyOnce(set, command, proposed, logTimeMs);
     case 'register': {
       if (decodeCount(set.get(SESSION_COUNT_ROW)) >= command.sessionsMax) return { status: 'sessions-full' };
       const session = { ttlMs: command.ttlMs, lastActiveMs: logTimeMs, lowestPending: 0, highest: -1 };
@@ -73,23 +116,25 @@ function apply(set: WorkingSet, command: Command, index: number, logTimeMs: numb
       count(set, SESSION_COUNT_ROW, 1);
       return { status: 'registered', clientId: index };
     }
-    case 'expire': {
+    case 'expire-sessions': {
       const ended = command.clientIds.filter((clientId) => endExpired(set, clientId, logTimeMs));
       count(set, SESSION_COUNT_ROW, -ended.length);
-      return { status: 'expired', sessions: ended.length };
+      return { status: 'expired', count: ended.length };
     }
+    case 'expire-keys':
+      return expireKeys(set, command, logTimeMs);
   }
 }
 
-/** Exactly once, where the write is tagged with a session. */
-function applyOnce(set: WorkingSet, write: Write, index: number, logTimeMs: number): CommandResult {
-  const { session: tag } = write;
-  if (tag === undefined) return applyWrite(set, write, index);
-  const admission = admit(set, write, tag, logTimeMs);
+/** Exactly once, where the update is tagged with a session. */
+function applyOnce(set: WorkingSet, update: Update, proposed: Proposed, logTimeMs: number): CommandResult {
+  const { session: tag } = update;
+  if (tag === undefined) return applyUpdate(set, update, proposed, logTimeMs);
+  const admission = admit(set, update, tag, logTimeMs);
   switch (admission.status) {
     case 'new': {
-      const result = applyWrite(set, write, index);
-      keepResult(set, write, { tag, session: admission.session, logTimeMs }, result);
+      const result = applyUpdate(set, update, proposed, logTimeMs);
+      keepResult(set, update, { tag, session: admission.session, logTimeMs }, result);
       return result;
     }
     case 'repeated':
@@ -100,20 +145,27 @@ function applyOnce(set: WorkingSet, write: Write, index: number, logTimeMs: numb
   }
 }
 
-function applyWrite(set: WorkingSet, write: Write, index: number): WriteResult {
-  const row = keyRow(write.key);
-  const found = set.get(row);
-  const currentRevision = found === undefined ? 0 : decodeValue(found).revision;
-  if (refused(write, currentRevision)) return { status: 'revision-mismatch', currentRevision };
-  if (write.op === 'set') {
-    set.put(row, encodeValue(index, write.value));
-    if (found === undefined) count(set, KEY_COUNT_ROW, 1);
-    return { status: 'set', revision: index };
+function applyUpdate(set: WorkingSet, update: Update, proposed: Proposed, logTimeMs: number): UpdateResult {
+  switch (update.op) {
+    case 'set':
+    case 'delete':
+      return applyWrite(set, update, proposed.index, logTimeMs);
+    case 'txn':
+      return applyTxn(set, update, proposed.index, logTimeMs);
+    case 'delete-prefix':
+      return deletePrefix(set, proposed);
   }
-  if (found === undefined) return { status: 'not-found', revision: index };
-  set.delete(row);
-  count(set, KEY_COUNT_ROW, -1);
-  return { status: 'deleted', revision: index };
+}
+
+function applyWrite(set: WorkingSet, write: Write, index: number, logTimeMs: number): WriteResult {
+  const { key } = write;
+  const currentRevision = revisionOfKey(set, key);
+  if (refused(write, currentRevision)) return { status: 'revision-mismatch', currentRevision };
+  if (write.op === 'delete')
+    return { status: removeEntry(set, key) ? 'deleted' : 'not-found', revision: index };
+  const { value, ttlMs } = write;
+  putEntry(set, { key, value, revision: index, deadlineMs: deadlineOf(ttlMs, logTimeMs) });
+  return { status: 'set', revision: index };
 }
 
 function refused(write: Write, currentRevision: number): boolean {
@@ -121,6 +173,19 @@ function refused(write: Write, currentRevision: number): boolean {
   return write.op === 'set' && write.ifAbsent === true && currentRevision !== 0;
 }
 
-function count(set: WorkingSet, row: Buffer, change: number): void {
-  set.put(row, encodeCount(decodeCount(set.get(row)) + change));
+function deletePrefix(set: WorkingSet, { index, prefixRows }: Proposed): DeletePrefixResult {
+  invariant(prefixRows !== undefined, 'the keys under a prefix were not looked for');
+  if (prefixRows === 'too-many') return { status: 'too-large' };
+  for (const row of prefixRows) removeEntry(set, keyOfRow(row));
+  return { status: 'prefix-deleted', revision: index, deleted: prefixRows.length };
+}
+
+/** Never early: it is the entry's own time that counts; and never another write than the one that was found to be due. */
+function expireKeys(set: WorkingSet, { keys }: ExpireKeysCommand, logTimeMs: number): CommandResult {
+  const due = keys.filter(({ key, revision }) => {
+    const header = headerOfKey(set, key);
+    if (header?.revision !== revision || header.deadlineMs === 0) return false;
+    return logTimeMs >= header.deadlineMs && removeEntry(set, key);
+  });
+  return { status: 'expired', count: due.length };
 }

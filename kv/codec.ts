@@ -2,73 +2,139 @@
  * Commands as bytes: one encoding for the log, the wire between nodes, and replay.
  *
  * Layout: stamp (8, a float), format (1), op (1), then
- * - `set`, `delete`: flags (1), [ifRevision (8)], [clientId (8), seq (8), lowestPending (8)], key length (2), key (UTF-8),
- *   value (the rest; `set` only);
- * - `register`: ttlMs (8), sessionsMax (8); `expire`: clientIds (8 each, the rest).
+ * - `set`, `delete`: flags (1), [ifRevision (8)], [ttlMs (8)], [session (24)], key, value (the rest; `set` only);
+ * - `register`: ttlMs (8), sessionsMax (8); `expire-sessions`: clientIds (8 each, the rest);
+ * - `expire-keys`: a check each, the rest;
+ * - `txn`: flags (1), [session (24)], number of checks (2), checks, operations (the rest): kind (1), [flags (1), [ttlMs (8)]], key, [length of
+ *   the value (4), value], what is in brackets for a `set` only;
+ * - `delete-prefix`: flags (1), [session (24)], prefix, as a key.
  *
- * Integers are big-endian. The stamp is the leader's: it is written when the command is proposed. The format byte
- * changes when an old reader would misread.
+ * A session is clientId (8), seq (8), lowestPending (8); a key its length (2) and its UTF-8; a check its revision (8) and key. Integers are
+ * big-endian. The stamp is the leader's: it is written when the command is proposed. The format byte changes when an
+ * old reader would misread.
  */
 
-import { isUtf8 } from 'node:buffer';
-import type { Command, SessionTag, Write } from './command.js';
+import type { Command, DeletePrefixCommand, SessionTag, TxnCommand, TxnOp, Write } from './command.js';
+import { EXPIRE_KEYS_MAX, TTL_MS_MAX, TXN_CHECKS_MAX, TXN_OPS_MAX } from './command.js';
+import { CommandFormatError, Cursor } from './cursor.js';
 
 const FORMAT = 1;
-const OPS = { set: 1, delete: 2, register: 3, expire: 4 } as const;
+const OPS = {
+  set: 1,
+  delete: 2,
+  register: 3,
+  'expire-sessions': 4,
+  'expire-keys': 5,
+  txn: 6,
+  'delete-prefix': 7,
+} as const;
+const TXN_OPS = { set: 1, delete: 2, get: 3 } as const;
 const FLAG_IF_REVISION = 1;
 const FLAG_IF_ABSENT = 2;
 const FLAG_SESSION = 4;
+const FLAG_TTL = 8;
 const STAMP_BYTES = 8;
 const HEADER_BYTES = STAMP_BYTES + 2;
 const INTEGER_BYTES = 8;
 const LENGTH_BYTES = 2;
-
-/** The bytes are no command; whoever sent them is told, and nothing is proposed. */
-export class CommandFormatError extends Error {
-  override readonly name = 'CommandFormatError';
-}
 
 export function encodeCommand(command: Command): Buffer {
   switch (command.op) {
     case 'set':
     case 'delete':
       return encodeWrite(command);
+    case 'txn':
+      return encodeTxn(command);
+    case 'delete-prefix':
+      return Buffer.concat([
+        header(HEADER_BYTES, OPS[command.op]),
+        ...sessionPart(command),
+        text(command.prefix),
+      ]);
     case 'register':
-      return encodeIntegers(OPS.register, [command.ttlMs, command.sessionsMax]);
-    case 'expire':
-      return encodeIntegers(OPS.expire, command.clientIds);
+      return Buffer.concat([
+        header(HEADER_BYTES, OPS.register),
+        integers(command.ttlMs, command.sessionsMax),
+      ]);
+    case 'expire-sessions':
+      return Buffer.concat([header(HEADER_BYTES, OPS[command.op]), integers(...command.clientIds)]);
+    case 'expire-keys': {
+      const keys = command.keys.flatMap(({ key, revision }) => [integers(revision), text(key)]);
+      return Buffer.concat([header(HEADER_BYTES, OPS[command.op]), ...keys]);
+    }
   }
 }
 
+/** By hand, in one buffer: nearly all commands are writes. */
 function encodeWrite(command: Write): Buffer {
   const { key, session, ifRevision } = command;
   const value = command.op === 'set' ? command.value : undefined;
-  const integers = [
+  const ttlMs = command.op === 'set' ? command.ttlMs : undefined;
+  const numbers = [
     ...(ifRevision === undefined ? [] : [ifRevision]),
+    ...(ttlMs === undefined ? [] : [ttlMs]),
     ...(session === undefined ? [] : [session.clientId, session.seq, session.lowestPending]),
   ];
   const keyBytes = Buffer.byteLength(key);
   const size =
-    HEADER_BYTES + 1 + integers.length * INTEGER_BYTES + LENGTH_BYTES + keyBytes + (value?.length ?? 0);
+    HEADER_BYTES + 1 + numbers.length * INTEGER_BYTES + LENGTH_BYTES + keyBytes + (value?.length ?? 0);
   const out = header(size, OPS[command.op]);
   const ifAbsent = command.op === 'set' && command.ifAbsent === true;
   let at = out.writeUInt8(
     (ifRevision === undefined ? 0 : FLAG_IF_REVISION) |
       (ifAbsent ? FLAG_IF_ABSENT : 0) |
-      (session === undefined ? 0 : FLAG_SESSION),
+      (session === undefined ? 0 : FLAG_SESSION) |
+      (ttlMs === undefined ? 0 : FLAG_TTL),
     HEADER_BYTES,
   );
-  for (const integer of integers) at = out.writeBigUInt64BE(BigInt(integer), at);
+  for (const number of numbers) at = out.writeBigUInt64BE(BigInt(number), at);
   at = out.writeUInt16BE(keyBytes, at);
   at += out.write(key, at, 'utf8');
   if (value !== undefined) out.set(value, at);
   return out;
 }
 
-function encodeIntegers(op: number, integers: readonly number[]): Buffer {
-  const out = header(HEADER_BYTES + integers.length * INTEGER_BYTES, op);
-  let at = HEADER_BYTES;
-  for (const integer of integers) at = out.writeBigUInt64BE(BigInt(integer), at);
+function encodeTxn(command: TxnCommand): Buffer {
+  const checks = command.checks.flatMap(({ key, revision }) => [integers(revision), text(key)]);
+  return Buffer.concat([
+    header(HEADER_BYTES, OPS.txn),
+    ...sessionPart(command),
+    uint16(command.checks.length),
+    ...checks,
+    ...command.ops.flatMap(encodeTxnOp),
+  ]);
+}
+
+function encodeTxnOp(op: TxnOp): Uint8Array[] {
+  const kind = Buffer.from([TXN_OPS[op.op]]);
+  if (op.op !== 'set') return [kind, text(op.key)];
+  const { key, value, ttlMs } = op;
+  const length = Buffer.allocUnsafe(4);
+  length.writeUInt32BE(value.length, 0);
+  const ttl = ttlMs === undefined ? [Buffer.from([0])] : [Buffer.from([FLAG_TTL]), integers(ttlMs)];
+  return [kind, ...ttl, text(key), length, value];
+}
+
+function sessionPart({ session }: { readonly session?: SessionTag }): Buffer[] {
+  if (session === undefined) return [Buffer.from([0])];
+  return [Buffer.from([FLAG_SESSION]), integers(session.clientId, session.seq, session.lowestPending)];
+}
+
+function text(key: string): Buffer {
+  const out = Buffer.allocUnsafe(LENGTH_BYTES + Buffer.byteLength(key));
+  out.write(key, out.writeUInt16BE(out.length - LENGTH_BYTES, 0), 'utf8');
+  return out;
+}
+
+function integers(...values: readonly number[]): Buffer {
+  const out = Buffer.allocUnsafe(values.length * INTEGER_BYTES);
+  values.forEach((value, at) => out.writeBigUInt64BE(BigInt(value), at * INTEGER_BYTES));
+  return out;
+}
+
+function uint16(value: number): Buffer {
+  const out = Buffer.allocUnsafe(2);
+  out.writeUInt16BE(value, 0);
   return out;
 }
 
@@ -112,59 +178,103 @@ function decode(input: Buffer): Command {
   const format = input.readUInt8(STAMP_BYTES);
   if (format !== FORMAT) throw new CommandFormatError(`command format ${format} is not known`);
   const op = input.readUInt8(STAMP_BYTES + 1);
+  const cursor = new Cursor(input, HEADER_BYTES);
   switch (op) {
     case OPS.set:
     case OPS.delete:
-      return decodeWrite(input, op);
+      return decodeWrite(cursor, op);
     case OPS.register: {
-      const [ttlMs, sessionsMax, ...more] = decodeIntegers(input);
-      if (ttlMs === undefined || sessionsMax === undefined || more.length > 0)
-        throw new CommandFormatError('a registration holds two numbers');
-      return { op: 'register', ttlMs, sessionsMax };
+      const command = { op: 'register', ttlMs: cursor.integer(), sessionsMax: cursor.integer() } as const;
+      cursor.end('a registration');
+      return command;
     }
-    case OPS.expire:
-      return { op: 'expire', clientIds: decodeIntegers(input) };
+    case OPS['expire-sessions']: {
+      const clientIds: number[] = [];
+      while (cursor.left > 0) clientIds.push(cursor.integer());
+      return { op: 'expire-sessions', clientIds };
+    }
+    case OPS['expire-keys']: {
+      const keys: { key: string; revision: number }[] = [];
+      while (cursor.left > 0) keys.push(check(cursor));
+      if (keys.length > EXPIRE_KEYS_MAX) throw new CommandFormatError(`${keys.length} keys expire at once`);
+      return { op: 'expire-keys', keys };
+    }
+    case OPS.txn:
+      return decodeTxn(cursor);
+    case OPS['delete-prefix']:
+      return decodeDeletePrefix(cursor);
     default:
       throw new CommandFormatError(`command ${op} is not known`);
   }
 }
 
-function decodeWrite(input: Buffer, op: number): Write {
-  const flags = input.readUInt8(HEADER_BYTES);
-  const known = FLAG_IF_REVISION | FLAG_SESSION | (op === OPS.set ? FLAG_IF_ABSENT : 0);
-  if ((flags & ~known) !== 0) throw new CommandFormatError(`flags ${flags} are not known for command ${op}`);
-  let at = HEADER_BYTES + 1;
-  const next = (): number => {
-    at += INTEGER_BYTES;
-    return safeInteger(input.readBigUInt64BE(at - INTEGER_BYTES));
-  };
-  const condition = (flags & FLAG_IF_REVISION) === 0 ? {} : { ifRevision: next() };
-  const tag: { session?: SessionTag } =
-    (flags & FLAG_SESSION) === 0 ? {} : { session: { clientId: next(), seq: next(), lowestPending: next() } };
-  const keyEnd = at + LENGTH_BYTES + input.readUInt16BE(at);
-  if (keyEnd > input.length) throw new CommandFormatError('a command ends within its key');
-  const keyBytes = input.subarray(at + LENGTH_BYTES, keyEnd);
-  if (!isUtf8(keyBytes)) throw new CommandFormatError('a key is not UTF-8');
-  const key = keyBytes.toString('utf8');
+function decodeWrite(cursor: Cursor, op: number): Write {
+  const flags = cursor.flags(
+    FLAG_IF_REVISION | FLAG_SESSION | (op === OPS.set ? FLAG_IF_ABSENT | FLAG_TTL : 0),
+  );
+  const condition = (flags & FLAG_IF_REVISION) === 0 ? {} : { ifRevision: cursor.integer() };
+  const time = ttl(cursor, flags);
+  const tag = session(cursor, flags);
+  const key = cursor.key();
   if (op === OPS.set) {
     const absent = (flags & FLAG_IF_ABSENT) === 0 ? {} : { ifAbsent: true };
-    return { op: 'set', key, value: input.subarray(keyEnd), ...condition, ...absent, ...tag };
+    return { op: 'set', key, value: cursor.rest(), ...time, ...condition, ...absent, ...tag };
   }
-  if (keyEnd < input.length) throw new CommandFormatError('a delete goes on behind its end');
+  cursor.end('a delete');
   return { op: 'delete', key, ...condition, ...tag };
 }
 
-function decodeIntegers(input: Buffer): number[] {
-  if ((input.length - HEADER_BYTES) % INTEGER_BYTES !== 0)
-    throw new CommandFormatError('a command ends within a number');
-  const integers: number[] = [];
-  for (let at = HEADER_BYTES; at < input.length; at += INTEGER_BYTES) {
-    integers.push(safeInteger(input.readBigUInt64BE(at)));
+function decodeTxn(cursor: Cursor): TxnCommand {
+  const tag = session(cursor, cursor.flags(FLAG_SESSION));
+  const checkCount = cursor.uint16();
+  if (checkCount > TXN_CHECKS_MAX) throw new CommandFormatError(`a transaction has ${checkCount} checks`);
+  const checks = Array.from({ length: checkCount }, () => check(cursor));
+  const ops: TxnOp[] = [];
+  while (cursor.left > 0) {
+    if (ops.length === TXN_OPS_MAX) throw new CommandFormatError('a transaction has too many operations');
+    ops.push(decodeTxnOp(cursor));
   }
-  return integers;
+  return { op: 'txn', checks, ops, ...tag };
 }
 
-function safeInteger(integer: bigint): number {
-  if (integer > Number.MAX_SAFE_INTEGER) throw new CommandFormatError(`${integer} is beyond 2^53`);
-  return Number(integer);
+function decodeTxnOp(cursor: Cursor): TxnOp {
+  const kind = cursor.uint8();
+  switch (kind) {
+    case TXN_OPS.set: {
+      const time = ttl(cursor, cursor.flags(FLAG_TTL));
+      const key = cursor.key();
+      return { op: 'set', key, value: cursor.bytes(cursor.uint32()), ...time };
+    }
+    case TXN_OPS.delete:
+      return { op: 'delete', key: cursor.key() };
+    case TXN_OPS.get:
+      return { op: 'get', key: cursor.key() };
+    default:
+      throw new CommandFormatError(`operation ${kind} of a transaction is not known`);
+  }
+}
+
+function decodeDeletePrefix(cursor: Cursor): DeletePrefixCommand {
+  const tag = session(cursor, cursor.flags(FLAG_SESSION));
+  const prefix = cursor.key();
+  cursor.end('a delete of a prefix');
+  return { op: 'delete-prefix', prefix, ...tag };
+}
+
+function check(cursor: Cursor): { key: string; revision: number } {
+  const revision = cursor.integer();
+  return { key: cursor.key(), revision };
+}
+
+function ttl(cursor: Cursor, flags: number): { readonly ttlMs?: number } {
+  if ((flags & FLAG_TTL) === 0) return {};
+  const ttlMs = cursor.integer();
+  if (ttlMs < 1 || ttlMs > TTL_MS_MAX) throw new CommandFormatError(`${ttlMs} is no time to live`);
+  return { ttlMs };
+}
+
+function session(cursor: Cursor, flags: number): { readonly session?: SessionTag } {
+  if ((flags & FLAG_SESSION) === 0) return {};
+  const [clientId, seq, lowestPending] = [cursor.integer(), cursor.integer(), cursor.integer()];
+  return { session: { clientId, seq, lowestPending } };
 }

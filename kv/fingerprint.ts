@@ -1,14 +1,14 @@
 /**
- * Tells apart two writes that a client sent under the same number by mistake. It is no defence against malice: whoever
+ * Tells apart two updates that a client sent under the same number by mistake. It is no defence against malice: whoever
  * may use a session may write in its name anyway.
  */
 
 import { encodeCommand } from './codec.js';
-import type { Write } from './command.js';
+import type { Update } from './command.js';
 
 /** 53 bits of two FNV-1a hashes over everything but the session (and no stamp): that differs between attempts. */
-export function fingerprint(write: Write): number {
-  const { session, ...bare } = write;
+export function fingerprint(update: Update): number {
+  const { session, ...bare } = update;
   const bytes = encodeCommand(bare);
   let low = 0x811c9dc5;
   let high = 0x01000193;

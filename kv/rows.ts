@@ -1,13 +1,19 @@
 /**
  * How the state machine lies in an ordered map of bytes. A key's row is `k` + its UTF-8 bytes, so that rows sort as
- * keys do; counters and the clock are under `m`, sessions under `s` and `r` (`sessions.ts`).
+ * keys do; one that expires has a row under `x` as well; counters and the clock are under `m`, sessions under `s` and `r`
+ * (`sessions.ts`).
  */
 
 const KEY_PREFIX = 0x6b;
-const REVISION_BYTES = 8;
+const EXPIRY_PREFIX = 0x78;
+const NUMBER_BYTES = 8;
+const VALUE_AT = 2 * NUMBER_BYTES + 4;
 
 /** Holds the number of keys. */
 export const KEY_COUNT_ROW = Buffer.from('mkeys');
+
+/** Holds the bytes of all keys and values together. */
+export const DATA_BYTES_ROW = Buffer.from('mbytes');
 
 /** Holds the log time of the last command, in ms. */
 export const CLOCK_ROW = Buffer.from('mclock');
@@ -26,23 +32,88 @@ export function keyOfRow(row: Buffer): string {
   return row.toString('utf8', 1);
 }
 
-export interface ValueRecord {
+/** The rows of all keys that begin with `prefix`. */
+export function prefixRows(prefix: string): { readonly gte: Buffer; readonly lt: Buffer } {
+  const gte = keyRow(prefix);
+  return { gte, lt: successor(gte) };
+}
+
+/** The first row behind all rows that begin with `prefix`, which is not all 0xff: rows begin with their table's letter. */
+function successor(prefix: Buffer): Buffer {
+  let last = prefix.length - 1;
+  while (prefix[last] === 0xff) last -= 1;
+  const next = Buffer.from(prefix.subarray(0, last + 1));
+  next[last] = (next[last] ?? 0) + 1;
+  return next;
+}
+
+/** What is known of a key without its value. */
+export interface ValueHeader {
   /** The log index of the write that made it. */
   readonly revision: number;
+  /** The log time from which on it is to go; 0: never. */
+  readonly deadlineMs: number;
+  readonly valueBytes: number;
+}
+
+export interface ValueRecord extends ValueHeader {
   readonly value: Buffer;
 }
 
-export function encodeValue(revision: number, value: Uint8Array): Buffer {
-  const record = Buffer.allocUnsafe(REVISION_BYTES + value.length);
+export function encodeValue(revision: number, value: Uint8Array, deadlineMs = 0): Buffer {
+  const record = Buffer.allocUnsafe(VALUE_AT + value.length);
   record.writeBigUInt64BE(BigInt(revision), 0);
-  record.set(value, REVISION_BYTES);
+  record.writeDoubleBE(deadlineMs, NUMBER_BYTES);
+  record.writeUInt32BE(value.length, 2 * NUMBER_BYTES);
+  record.set(value, VALUE_AT);
   return record;
 }
 
 /** The value shares memory with `record`. */
 export function decodeValue(record: Buffer): ValueRecord {
-  return { revision: Number(record.readBigUInt64BE(0)), value: record.subarray(REVISION_BYTES) };
+  return { ...decodeHeader(record), value: record.subarray(VALUE_AT) };
 }
+
+export function decodeHeader(record: Buffer): ValueHeader {
+  return {
+    revision: Number(record.readBigUInt64BE(0)),
+    deadlineMs: record.readDoubleBE(NUMBER_BYTES),
+    valueBytes: record.readUInt32BE(2 * NUMBER_BYTES),
+  };
+}
+
+/** A copy of the record's header, which keeps no value in memory; `decodeHeader` reads it. */
+export function headerOf(record: Buffer): Buffer {
+  return record.length <= VALUE_AT ? record : Buffer.from(record.subarray(0, VALUE_AT));
+}
+
+/** Orders keys by their deadline: the bytes of positive floats sort as the numbers do. */
+export function expiryRow(deadlineMs: number, key: string): Buffer {
+  const row = Buffer.allocUnsafe(1 + NUMBER_BYTES + Buffer.byteLength(key));
+  row[0] = EXPIRY_PREFIX;
+  row.writeDoubleBE(deadlineMs, 1);
+  row.write(key, 1 + NUMBER_BYTES, 'utf8');
+  return row;
+}
+
+export function keyOfExpiryRow(row: Buffer): string {
+  return row.toString('utf8', 1 + NUMBER_BYTES);
+}
+
+/** The expiry rows of all keys. */
+export const EXPIRY_ROWS = Object.freeze({
+  gte: Buffer.from([EXPIRY_PREFIX]),
+  lt: Buffer.from([EXPIRY_PREFIX + 1]),
+});
+
+/** The expiry rows of the keys whose time is over at `logTimeMs`. */
+export function dueRows(logTimeMs: number): { readonly gte: Buffer; readonly lte: Buffer } {
+  const lte = Buffer.concat([expiryRow(logTimeMs, ''), BEHIND_ANY_KEY]);
+  return { gte: EXPIRY_ROWS.gte, lte };
+}
+
+/** UTF-8 never holds this byte. */
+const BEHIND_ANY_KEY = Buffer.from([0xff]);
 
 export function encodeCount(count: number): Buffer {
   const record = Buffer.allocUnsafe(8);

@@ -5,9 +5,10 @@
  * A session is one row for itself, and one a pending number for its result.
  */
 
-import type { Command, SessionTag, Write, WriteResult } from './command.js';
+import type { Command, SessionTag, Update, UpdateResult } from './command.js';
 import { SESSION_WINDOW } from './command.js';
 import { fingerprint } from './fingerprint.js';
+import { decodeResult, encodeResult } from './results.js';
 import type { WorkingSet } from './working-set.js';
 
 const SESSION_PREFIX = 0x73;
@@ -73,27 +74,31 @@ export function hasExpired(session: Session, logTimeMs: number): boolean {
 export function sessionRowsRead(command: Command): Buffer[] {
   switch (command.op) {
     case 'set':
-    case 'delete': {
+    case 'delete':
+    case 'txn':
+    case 'delete-prefix': {
       if (command.session === undefined) return [];
       const { clientId, seq } = command.session;
       return [sessionRow(clientId), resultRow(clientId, seq)];
     }
     case 'register':
       return [SESSION_COUNT_ROW];
-    case 'expire':
+    case 'expire-sessions':
       return [SESSION_COUNT_ROW, ...command.clientIds.map(sessionRow)];
+    case 'expire-keys':
+      return [];
   }
 }
 
 export type Admission =
   /** To be applied, and its result to be kept. */
   | { readonly status: 'new'; readonly session: Session }
-  | { readonly status: 'repeated'; readonly result: WriteResult }
+  | { readonly status: 'repeated'; readonly result: UpdateResult }
   | { readonly status: 'session-expired' }
   | { readonly status: 'session-conflict' };
 
-/** What a tagged write is: a new one, one that was applied before, or none that may be applied. */
-export function admit(set: WorkingSet, write: Write, tag: SessionTag, logTimeMs: number): Admission {
+/** What a tagged update is: a new one, one that was applied before, or none that may be applied. */
+export function admit(set: WorkingSet, update: Update, tag: SessionTag, logTimeMs: number): Admission {
   const record = set.get(sessionRow(tag.clientId));
   const session = record === undefined ? undefined : decodeSession(record);
   if (session === undefined || hasExpired(session, logTimeMs)) return { status: 'session-expired' };
@@ -102,27 +107,26 @@ export function admit(set: WorkingSet, write: Write, tag: SessionTag, logTimeMs:
     return { status: 'session-conflict' };
   const kept = set.get(resultRow(tag.clientId, tag.seq));
   if (kept === undefined) return { status: 'new', session };
-  const { print, result } = decodeResult(kept);
-  if (print !== fingerprint(write)) return { status: 'session-conflict' };
-  return { status: 'repeated', result };
+  if (kept.readDoubleBE(0) !== fingerprint(update)) return { status: 'session-conflict' };
+  return { status: 'repeated', result: decodeResult(kept.subarray(INTEGER_BYTES)) };
 }
 
 /** Keeps the result, and forgets those that the client has. */
 export function keepResult(
   set: WorkingSet,
-  write: Write,
+  update: Update,
   {
     tag,
     session,
     logTimeMs,
   }: { readonly tag: SessionTag; readonly session: Session; readonly logTimeMs: number },
-  result: WriteResult,
+  result: UpdateResult,
 ): void {
   const { clientId, seq } = tag;
   const lowestPending = Math.max(session.lowestPending, tag.lowestPending);
   const forgotten = Math.min(lowestPending - 1, session.highest);
   for (let old = session.lowestPending; old <= forgotten; old += 1) set.delete(resultRow(clientId, old));
-  set.put(resultRow(clientId, seq), encodeResult(fingerprint(write), result));
+  set.put(resultRow(clientId, seq), encodeKept(fingerprint(update), result));
   const highest = Math.max(session.highest, seq);
   const lastActiveMs = Math.max(session.lastActiveMs, logTimeMs);
   set.put(sessionRow(clientId), encodeSession({ ...session, lastActiveMs, lowestPending, highest }));
@@ -140,24 +144,9 @@ export function endExpired(set: WorkingSet, clientId: number, logTimeMs: number)
   return true;
 }
 
-const STATUSES = ['set', 'deleted', 'not-found', 'revision-mismatch'] as const;
-
-/** Fingerprint (8), status (1), revision (8). */
-function encodeResult(print: number, result: WriteResult): Buffer {
-  const record = Buffer.allocUnsafe(2 * INTEGER_BYTES + 1);
-  record.writeDoubleBE(print, 0);
-  record.writeUInt8(STATUSES.indexOf(result.status), INTEGER_BYTES);
-  const revision = result.status === 'revision-mismatch' ? result.currentRevision : result.revision;
-  record.writeBigUInt64BE(BigInt(revision), INTEGER_BYTES + 1);
-  return record;
-}
-
-function decodeResult(record: Buffer): { readonly print: number; readonly result: WriteResult } {
-  const status = STATUSES[record.readUInt8(INTEGER_BYTES)];
-  const revision = Number(record.readBigUInt64BE(INTEGER_BYTES + 1));
-  const print = record.readDoubleBE(0);
-  if (status === undefined) throw new Error('a kept result has no status');
-  return status === 'revision-mismatch'
-    ? { print, result: { status, currentRevision: revision } }
-    : { print, result: { status, revision } };
+/** Fingerprint (8), result. */
+function encodeKept(print: number, result: UpdateResult): Buffer {
+  const head = Buffer.allocUnsafe(INTEGER_BYTES);
+  head.writeDoubleBE(print, 0);
+  return Buffer.concat([head, encodeResult(result)]);
 }

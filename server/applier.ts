@@ -3,13 +3,13 @@
 import type { Configuration } from '../membership/configuration.js';
 import { decodeConfiguration } from '../membership/configuration.js';
 import type { Proposed } from '../kv/apply.js';
-import { applyAll, rowsRead } from '../kv/apply.js';
+import { applyAll, standsAlone } from '../kv/apply.js';
 import { decodeCommand, readStamp } from '../kv/codec.js';
 import type { CommandResult } from '../kv/command.js';
 import { CLOCK_ROW, KEY_COUNT_ROW, decodeCount, decodeTime } from '../kv/rows.js';
-import { WorkingSet } from '../kv/working-set.js';
 import type { Applied, StateStore } from '../persistence/state-store.js';
 import type { Entry } from '../raft/entry.js';
+import { readFor } from './applier-reads.js';
 
 export interface AppliedEntry {
   readonly entry: Entry;
@@ -58,25 +58,67 @@ export class Applier {
 
   /** Applies consecutive entries that follow `applied`. Not to be called again before `done`. */
   apply(entries: readonly Entry[], done: (applied: readonly AppliedEntry[]) => void): void {
-    const commands = entries.filter((entry) => entry.type === 'command').map(proposedOf);
-    const rows = rowsRead(commands.map(({ command }) => command));
-    this.#store.getMany(rows, (values) => {
-      if (this.#stopped) return;
-      const set = new WorkingSet(rows, values);
-      const results = new Map(applyAll(set, commands).map((result, at) => [commands[at]?.index, result]));
-      const applied = entries.reduce(nextApplied, this.#applied);
-      this.#store.write({ applied, ...set.changes() }, () => {
-        this.#applied = applied;
-        this.#keep(set.get(KEY_COUNT_ROW), set.get(CLOCK_ROW));
-        done(entries.map((entry) => ({ entry, result: results.get(entry.index) })));
+    const batches = batchesOf(entries);
+    const all: AppliedEntry[] = [];
+    const next = (at: number): void => {
+      const batch = batches[at];
+      if (batch === undefined) {
+        done(all);
+        return;
+      }
+      this.#applyBatch(batch, (applied) => {
+        all.push(...applied);
+        // A stop between two batches is as good as one before the second: each has its own applied position.
+        if (!this.#stopped) next(at + 1);
       });
-    });
+    };
+    next(0);
+  }
+
+  #applyBatch({ entries, commands }: Batch, done: (applied: readonly AppliedEntry[]) => void): void {
+    const reading = { store: this.#store, isStopped: () => this.#stopped };
+    readFor(
+      reading,
+      commands.map(({ command }) => command),
+      ({ set, prefixRows }) => {
+        const proposed =
+          prefixRows === undefined ? commands : commands.map((one) => ({ ...one, prefixRows }));
+        const results = new Map(applyAll(set, proposed).map((result, at) => [commands[at]?.index, result]));
+        const applied = entries.reduce(nextApplied, this.#applied);
+        this.#store.write({ applied, ...set.changes() }, () => {
+          this.#applied = applied;
+          this.#keep(set.get(KEY_COUNT_ROW), set.get(CLOCK_ROW));
+          done(entries.map((entry) => ({ entry, result: results.get(entry.index) })));
+        });
+      },
+    );
   }
 
   #keep(count: Buffer | undefined, clock: Buffer | undefined): void {
     this.#keyCount = decodeCount(count);
     this.#logTimeMs = decodeTime(clock);
   }
+}
+
+/** Entries whose changes are written together. */
+interface Batch {
+  readonly entries: readonly Entry[];
+  /** Those of the entries that are commands. */
+  readonly commands: readonly Proposed[];
+}
+
+function batchesOf(entries: readonly Entry[]): Batch[] {
+  const batches: { entries: Entry[]; commands: Proposed[] }[] = [];
+  let closed = true;
+  for (const entry of entries) {
+    const command = entry.type === 'command' ? proposedOf(entry) : undefined;
+    const alone = command !== undefined && standsAlone(command.command);
+    if (closed || alone) batches.push({ entries: [], commands: [] });
+    batches.at(-1)?.entries.push(entry);
+    if (command !== undefined) batches.at(-1)?.commands.push(command);
+    closed = alone;
+  }
+  return batches;
 }
 
 function proposedOf({ index, data }: Entry): Proposed {

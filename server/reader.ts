@@ -1,6 +1,7 @@
 /** Reads of the state machine: what is asked for in one turn of the event loop is fetched from the store at once. */
 
-import { KEY_ROWS, decodeValue, keyOfRow, keyRow } from '../kv/rows.js';
+import { ttlLeftMs } from '../kv/entries.js';
+import { KEY_ROWS, decodeValue, keyOfRow, keyRow, prefixRows } from '../kv/rows.js';
 import type { Range, StateStore } from '../persistence/state-store.js';
 import { shuttingDown } from './leadership.js';
 import type { Node } from './node.js';
@@ -16,14 +17,17 @@ interface Request {
   readonly reject: (error: Error) => void;
 }
 
+/** What a reader must know of its node. */
+export type ReaderNode = Pick<Node, 'appliedIndex' | 'isStopped' | 'logTimeMs'>;
+
 export class Reader {
   readonly #store: StateStore;
   readonly #clock: Clock;
-  readonly #node: Pick<Node, 'appliedIndex' | 'isStopped'>;
+  readonly #node: ReaderNode;
   #gathered: Request[] = [];
 
   /** Once `node` has stopped, its store may be closed at any time: reads are refused as `shutting-down`. */
-  constructor(store: StateStore, clock: Clock, node: Pick<Node, 'appliedIndex' | 'isStopped'>) {
+  constructor(store: StateStore, clock: Clock, node: ReaderNode) {
     this.#store = store;
     this.#clock = clock;
     this.#node = node;
@@ -46,9 +50,10 @@ export class Reader {
     const keys = requests.flatMap((request) => request.keys);
     const revision = this.#node.appliedIndex;
     this.#store.getMany(keys.map(keyRow), (values) => {
+      const logTimeMs = this.#node.logTimeMs();
       let at = 0;
       for (const { keys: asked, resolve } of requests) {
-        const entries = asked.map((key, offset) => storedEntry(key, values[at + offset]));
+        const entries = asked.map((key, offset) => storedEntry(key, values[at + offset], logTimeMs));
         at += asked.length;
         // A batch that was being written may be seen already; then the answer reflects that one.
         const newest = entries.reduce((most, entry) => Math.max(most, entry?.revision ?? 0), revision);
@@ -61,15 +66,22 @@ export class Reader {
     if (this.#node.isStopped) return Promise.reject(shuttingDown());
     return new Promise((resolve) => {
       this.#store.scan(rangeOf(query), (scan) => {
-        const entries = scan.entries.map(([row, record]) => ({ key: keyOfRow(row), ...decodeValue(record) }));
+        const logTimeMs = this.#node.logTimeMs();
+        const entries = scan.entries.map(([row, record]) => entryOf(keyOfRow(row), record, logTimeMs));
         resolve({ entries, more: scan.more, revision: scan.applied.index });
       });
     });
   }
 }
 
-function storedEntry(key: string, record: Buffer | undefined): StoredEntry | undefined {
-  return record === undefined ? undefined : { key, ...decodeValue(record) };
+function storedEntry(key: string, record: Buffer | undefined, logTimeMs: number): StoredEntry | undefined {
+  return record === undefined ? undefined : entryOf(key, record, logTimeMs);
+}
+
+function entryOf(key: string, record: Buffer, logTimeMs: number): StoredEntry {
+  const { revision, deadlineMs, value } = decodeValue(record);
+  const ttlMs = ttlLeftMs(deadlineMs, logTimeMs);
+  return { key, value, revision, ...(ttlMs !== undefined && { ttlMs }) };
 }
 
 /** The rows of the keys with the prefix, from `start` on, before `end`, and behind `after` in the listing's direction. */
@@ -77,7 +89,7 @@ export function rangeOf(query: ListQuery): Range {
   const { prefix = '', start, end, after, reverse, limit, bytesMax = PAGE_BYTES_MAX } = query;
   const lower = [keyRow(prefix), ...(start === undefined ? [] : [keyRow(start)])];
   const upper = [
-    prefix === '' ? KEY_ROWS.lt : successor(keyRow(prefix)),
+    prefix === '' ? KEY_ROWS.lt : prefixRows(prefix).lt,
     ...(end === undefined ? [] : [keyRow(end)]),
   ];
   if (after !== undefined && reverse) upper.push(keyRow(after));
@@ -87,13 +99,4 @@ export function rangeOf(query: ListQuery): Range {
   if (after === undefined || reverse) return { gte, ...bounds };
   const gt = keyRow(after);
   return Buffer.compare(gt, gte) >= 0 ? { gt, ...bounds } : { gte, ...bounds };
-}
-
-/** The first row behind all rows that begin with `prefix`, which is not all 0xff: rows begin with their table's letter. */
-function successor(prefix: Buffer): Buffer {
-  let last = prefix.length - 1;
-  while (prefix[last] === 0xff) last -= 1;
-  const next = Buffer.from(prefix.subarray(0, last + 1));
-  next[last] = (next[last] ?? 0) + 1;
-  return next;
 }

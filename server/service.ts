@@ -12,13 +12,22 @@ import type {
   MemberStatus,
   StatusResponse,
 } from '../api/types.js';
-import type { Write, WriteResult } from '../kv/command.js';
+import type {
+  DeletePrefixCommand,
+  DeletePrefixResult,
+  TxnCommand,
+  TxnResult,
+  Write,
+  WriteResult,
+} from '../kv/command.js';
 import { ExpectedError } from './expected-error.js';
 
 export interface StoredEntry {
   readonly key: string;
   readonly value: Buffer;
   readonly revision: number;
+  /** What is left of its time, in log time as far as this node knows it; absent: it does not expire. 0: it is about to go. */
+  readonly ttlMs?: number;
 }
 
 export interface ReadResult {
@@ -49,12 +58,50 @@ export interface ListResult {
   readonly revision: number;
 }
 
+export type PipelineOp = Write | { readonly op: 'get'; readonly key: string };
+
+/** What became of one operation of a pipeline. */
+export type PipelineOutcome =
+  | { readonly op: 'set' | 'delete'; readonly result: WriteResult }
+  | { readonly op: 'get'; readonly entry: StoredEntry | undefined }
+  | { readonly op: 'failed'; readonly error: ServiceError };
+
+export interface PipelineResult {
+  /** One an operation, in order. */
+  readonly outcomes: readonly PipelineOutcome[];
+  /** The applied index that the answer reflects. */
+  readonly revision: number;
+}
+
+/** What a log entry is, without what it holds. */
+export interface LogLine {
+  readonly index: number;
+  readonly term: number;
+  /** That of the entry or, for a command, of the command. */
+  readonly type: string;
+  /** Of the payload. */
+  readonly bytes: number;
+  /** The first key that a command names, or its prefix. */
+  readonly key?: string;
+}
+
 export interface Service {
   /**
    * Resolves once the write is committed and applied; once only, where it is tagged with a session. Rejects with a
    * `ServiceError`, within the request timeout.
    */
   write(write: Write): Promise<WriteResult>;
+  /** As `write`; `too-large` when it reads more than one result may hold. */
+  transact(txn: TxnCommand): Promise<Exclude<TxnResult, { status: 'too-large' }>>;
+  /** As `write`; `too-large` when the keys are more than one entry may delete. */
+  deletePrefix(command: DeletePrefixCommand): Promise<Exclude<DeletePrefixResult, { status: 'too-large' }>>;
+  /**
+   * Independent operations, in order per key: a read sees the writes before it on its key and none behind it, and once one has failed, those
+   * behind it on its key are not carried out. Rejects only where nothing was begun. `PIPELINE_OPS_MAX` at most.
+   */
+  pipeline(ops: readonly PipelineOp[], consistency: Consistency): Promise<PipelineResult>;
+  /** The newest entries of this node's log that are applied here, the newest first. */
+  log(limit: number): Promise<readonly LogLine[]>;
   /** Opens a session and resolves with its client id. Rejects with a `ServiceError`. */
   openSession(): Promise<number>;
   read(keys: readonly string[], consistency: Consistency): Promise<ReadResult>;

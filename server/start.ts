@@ -1,5 +1,6 @@
 /** Puts a node together from its configuration, and takes it apart again. With `main.ts`, the only place that wires. */
 
+import { statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
@@ -36,7 +37,8 @@ import type { PeerTransport } from './rpc/peers.js';
 import { createPeerTransport } from './rpc/peers.js';
 import type { Starting } from './starting.js';
 import { addressesOf, startingService } from './starting.js';
-import { sweepSessions } from './session-sweeper.js';
+import { SpaceGuard } from './space-guard.js';
+import { sweep } from './sweeper.js';
 import { StatusReport } from './status.js';
 import { stopServer } from './stop.js';
 import { StoreService } from './store-service.js';
@@ -78,6 +80,7 @@ interface Base {
   readonly firstVoters: { current: string | undefined };
   readonly inbox: { current: Inbox | undefined };
   readonly node: { current: Node | undefined };
+  readonly space: { current: SpaceGuard | undefined };
   readonly transport: PeerTransport;
   readonly control: ControlClient;
 }
@@ -109,6 +112,7 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
       roster: base.roster,
       clock: systemClock,
       node: () => base.node.current,
+      space: () => base.space.current,
       status: () => starting.service.clusterStatus(),
       valueBytesMax: config.limits.valueBytes,
       requestTimeoutMs: config.http.requestTimeoutMs,
@@ -175,6 +179,7 @@ function assemble(
     firstVoters,
     inbox,
     node: { current: undefined },
+    space: { current: undefined },
     transport,
     control,
   };
@@ -249,11 +254,13 @@ async function run(base: Base, seed: RaftSeed, listeners: Listeners): Promise<Ru
     },
   );
   const maxElectionMs = config.raft.electionTimeoutMs[1];
+  base.space.current = spaceGuard(base, node);
   const { service, readIndexes, report } = serviceOf(base, node, maxElectionMs);
   await new Promise<void>((resolve) => node.start(resolve));
   base.node.current = node;
   base.inbox.current = node;
-  sweepSessions(node, state, systemClock);
+  base.space.current.start();
+  sweep(node, state, systemClock);
   starting.handOver(service);
   void catchUp(node, readIndexes, report, logger);
   const stores = [log.store, state];
@@ -264,7 +271,7 @@ async function run(base: Base, seed: RaftSeed, listeners: Listeners): Promise<Ru
 
 /** What answers requests on top of a node. */
 function serviceOf(
-  { options, state, control }: Base,
+  { options, log, state, control, space }: Base,
   node: Node,
   maxElectionMs: number,
 ): { service: StoreService; readIndexes: ReadIndexes; report: StatusReport } {
@@ -291,6 +298,8 @@ function serviceOf(
     clock,
     leadership,
     link,
+    ...(space.current !== undefined && { space: space.current }),
+    logStore: log.store,
     readIndexes,
     leaseIndexes: indexes(true),
     reader: new Reader(state, clock, node),
@@ -299,6 +308,22 @@ function serviceOf(
     sessions: config.sessions,
   });
   return { service, readIndexes, report };
+}
+
+function spaceGuard({ options, state }: Base, node: Node): SpaceGuard {
+  const { config, logger } = options;
+  return new SpaceGuard({
+    node,
+    store: state,
+    clock: systemClock,
+    limits: config.limits,
+    async diskFreeBytes() {
+      const { bavail, bsize } = await statfs(config.raft.dataDir);
+      return bavail * bsize;
+    },
+    unknown: (error) =>
+      logger.warn({ err: error }, 'the free space of the disk is not known; limits.freeBytes has no effect'),
+  });
 }
 
 function standingText({ role, leader, term }: Standing): string {

@@ -48,6 +48,10 @@ export function startingService(config: Config, version: string, uptimeMs: () =>
     },
     service: {
       write: (write) => current?.write(write) ?? refuse(),
+      transact: (txn) => current?.transact(txn) ?? refuse(),
+      deletePrefix: (command) => current?.deletePrefix(command) ?? refuse(),
+      pipeline: (ops, consistency) => current?.pipeline(ops, consistency) ?? refuse(),
+      log: (limit) => current?.log(limit) ?? refuse(),
       openSession: () => current?.openSession() ?? refuse(),
       read: (keys, consistency) => current?.read(keys, consistency) ?? refuse(),
       list: (query, consistency) => current?.list(query, consistency) ?? refuse(),

@@ -8,27 +8,48 @@ import type {
   StatusResponse,
 } from '../api/types.js';
 import type { LeaderHint } from '../api/errors.js';
-import { encodeCommand } from '../kv/codec.js';
-import type { Command, CommandResult, Write, WriteResult } from '../kv/command.js';
+import type {
+  Command,
+  DeletePrefixCommand,
+  DeletePrefixResult,
+  TxnCommand,
+  TxnResult,
+  Write,
+  WriteResult,
+} from '../kv/command.js';
+import {
+  PREFIX_KEYS_MAX,
+  PREFIX_VALUE_BYTES_MAX,
+  TXN_READ_BYTES_MAX,
+  TXN_SESSION_READ_BYTES_MAX,
+} from '../kv/command.js';
+import type { LogStore } from '../persistence/log-store.js';
+import type { Index } from '../raft/entry.js';
 import type { Deadline } from './deadline.js';
 import { deadlineAfter } from './deadline.js';
-import type { LeaderLink } from './leader-link.js';
-import type { Leadership } from './leadership.js';
-import { noLeader, shuttingDown } from './leadership.js';
-import type { Node } from './node.js';
+import { shuttingDown } from './leadership.js';
+import { newestLines } from './log-lines.js';
+import { runPipeline } from './pipeline.js';
 import type { Clock } from './ports.js';
+import type { Decision, ProposerParts } from './proposer.js';
+import { proposeAll, resultOf, unexpected, writeResultOf } from './proposer.js';
 import type { ReadIndexes } from './read-indexes.js';
 import type { Reader } from './reader.js';
 import { ServiceError } from './service.js';
-import type { ListQuery, ListResult, ReadResult, Service } from './service.js';
+import type {
+  ListQuery,
+  ListResult,
+  LogLine,
+  PipelineOp,
+  PipelineResult,
+  ReadResult,
+  Service,
+} from './service.js';
 import type { StatusReport } from './status.js';
-import type { ProposalOutcome } from './waiters.js';
 
-export interface ServiceParts {
-  readonly node: Node;
+export interface ServiceParts extends ProposerParts {
   readonly clock: Clock;
-  readonly leadership: Leadership;
-  readonly link: LeaderLink;
+  readonly logStore: Pick<LogStore, 'read'>;
   readonly readIndexes: ReadIndexes;
   readonly leaseIndexes: ReadIndexes;
   readonly reader: Reader;
@@ -60,61 +81,65 @@ export class StoreService implements Service {
   }
 
   async write(write: Write): Promise<WriteResult> {
-    const result = await this.#propose(write);
-    switch (result.status) {
-      case 'session-expired':
-        throw new ServiceError(
-          'session-expired',
-          'the session has expired, or this number was answered and forgotten',
-        );
-      case 'session-conflict':
-        throw new ServiceError('session-conflict', 'this number of the session was used for another write');
-      case 'registered':
-      case 'sessions-full':
-      case 'expired':
-        throw new Error(`a write was answered "${result.status}"`);
-      default:
-        return result;
-    }
+    return writeResultOf(await this.#decide(write));
+  }
+
+  async transact(txn: TxnCommand): Promise<Exclude<TxnResult, { status: 'too-large' }>> {
+    const result = resultOf(await this.#decide(txn));
+    if (result.status === 'txn' || result.status === 'check-failed') return result;
+    if (result.status !== 'too-large') throw unexpected(result);
+    throw new ServiceError(
+      'too-large',
+      `a transaction reads at most ${TXN_READ_BYTES_MAX} bytes of values, ${TXN_SESSION_READ_BYTES_MAX} under a session; read them apart`,
+    );
+  }
+
+  async deletePrefix(
+    command: DeletePrefixCommand,
+  ): Promise<Exclude<DeletePrefixResult, { status: 'too-large' }>> {
+    const result = resultOf(await this.#decide(command));
+    if (result.status === 'prefix-deleted') return result;
+    if (result.status !== 'too-large') throw unexpected(result);
+    throw new ServiceError(
+      'too-large',
+      `more than ${PREFIX_KEYS_MAX} keys, or more than ${PREFIX_VALUE_BYTES_MAX} bytes of values, begin with the prefix; delete them in parts, by longer prefixes`,
+    );
   }
 
   async openSession(): Promise<number> {
     const { ttlMs, max } = this.#parts.sessions;
-    const result = await this.#propose({ op: 'register', ttlMs, sessionsMax: max });
+    const result = resultOf(await this.#decide({ op: 'register', ttlMs, sessionsMax: max }));
     if (result.status === 'registered') return result.clientId;
     throw new ServiceError('overloaded', `there are ${max} sessions already (sessions.max)`, {
       retryAfterSeconds: 1,
     });
   }
 
-  async #propose(command: Command): Promise<CommandResult> {
-    const { node, clock, leadership, link, requestTimeoutMs } = this.#parts;
+  async #decide(command: Command): Promise<Decision | undefined> {
+    const { clock, requestTimeoutMs } = this.#parts;
+    const [decision] = await proposeAll(this.#parts, [command], this.#begin(clock, requestTimeoutMs));
+    return decision;
+  }
+
+  async pipeline(ops: readonly PipelineOp[], consistency: Consistency): Promise<PipelineResult> {
+    const { node, clock, reader, requestTimeoutMs } = this.#parts;
     const deadline = this.#begin(clock, requestTimeoutMs);
-    const bytes = encodeCommand(command);
-    /** Whether an attempt may have been applied. */
-    let uncertain = false;
-    try {
-      for (;;) {
-        const leader = await leadership.leader(deadline);
-        const sent =
-          leader === node.state.id
-            ? node.propose(bytes)
-            : link.propose(leader, bytes, deadline.remainingMs());
-        const outcome = await deadline.race(sent);
-        uncertain ||= outcome?.status === 'unresolved';
-        const result = settled(outcome, isRepeatable(command));
-        if (result !== undefined) return certain(result, uncertain);
-        await leadership.settle(deadline);
-        if (deadline.remainingMs() === 0) throw noLeader('no leader took the write in time');
-      }
-    } catch (error) {
-      if (!uncertain || !(error instanceof ServiceError) || error.outcome === 'unknown') throw error;
-      throw new ServiceError(
-        'leadership-lost',
-        `${error.message}; an earlier attempt may have been applied`,
-        { cause: error },
-      );
-    }
+    return runPipeline(
+      {
+        revision: () => node.appliedIndex,
+        fresh: () => this.#index(consistency, deadline),
+        applied: (index) => this.#applied(index, deadline),
+        get: (keys) => reader.get(keys),
+        propose: (writes) => proposeAll(this.#parts, writes, deadline),
+      },
+      ops,
+    );
+  }
+
+  log(limit: number): Promise<readonly LogLine[]> {
+    const { node, logStore } = this.#parts;
+    if (node.isStopped) return Promise.reject(shuttingDown());
+    return newestLines(node, logStore, limit);
   }
 
   async read(keys: readonly string[], consistency: Consistency): Promise<ReadResult> {
@@ -129,10 +154,21 @@ export class StoreService implements Service {
 
   /** Waits until the state machine is as fresh as the read must be. */
   async #fresh(consistency: Consistency): Promise<void> {
-    const { node, clock, readIndexes, leaseIndexes, requestTimeoutMs } = this.#parts;
+    const { clock, requestTimeoutMs } = this.#parts;
     const deadline = this.#begin(clock, requestTimeoutMs);
-    if (consistency === 'stale') return;
-    const index = await deadline.race((consistency === 'lease' ? leaseIndexes : readIndexes).get());
+    await this.#applied(await this.#index(consistency, deadline), deadline);
+  }
+
+  /** An index asked for after this call that, once applied here, makes a read as fresh as it must be; undefined: not in time. */
+  async #index(consistency: Consistency, deadline: Deadline): Promise<Index | undefined> {
+    const { readIndexes, leaseIndexes } = this.#parts;
+    if (consistency === 'stale') return 0;
+    return deadline.race((consistency === 'lease' ? leaseIndexes : readIndexes).get());
+  }
+
+  /** Resolves once `index` is applied here. */
+  async #applied(index: Index | undefined, deadline: Deadline): Promise<void> {
+    const { node } = this.#parts;
     if (index !== undefined && index <= node.appliedIndex) return;
     const reached = index !== undefined && (await node.whenApplied(index, deadline.remainingMs()));
     if (node.isStopped) throw shuttingDown();
@@ -182,42 +218,5 @@ export class StoreService implements Service {
 
   revision(): number {
     return this.#parts.node.appliedIndex;
-  }
-}
-
-/** That a session has ended tells nothing of an attempt that went before: then the write stays uncertain. */
-function certain(result: CommandResult, uncertain: boolean): CommandResult {
-  if (uncertain && result.status === 'session-expired') {
-    throw new ServiceError('leadership-lost', 'the session expired before an earlier attempt was confirmed');
-  }
-  return result;
-}
-
-/** A tagged write is applied once however often it is proposed; a session too many only expires. */
-function isRepeatable(command: Command): boolean {
-  return command.op === 'register' || 'session' in command;
-}
-
-/** The result; undefined when the command may be proposed again. Throws what is final. */
-function settled(outcome: ProposalOutcome | undefined, repeatable: boolean): CommandResult | undefined {
-  switch (outcome?.status) {
-    case 'applied':
-      return outcome.result;
-    case 'displaced':
-      return undefined;
-    case 'refused':
-      if (outcome.why === 'overloaded') {
-        throw new ServiceError('overloaded', 'too many writes wait for consensus', { retryAfterSeconds: 1 });
-      }
-      if (outcome.why === 'stopping') throw shuttingDown();
-      return undefined;
-    case 'unresolved':
-      if (repeatable) return undefined;
-      throw new ServiceError(
-        'leadership-lost',
-        'the leader went before it confirmed the write; it may be applied or not',
-      );
-    case undefined:
-      throw new ServiceError('timeout', 'the write was not confirmed in time; it may be applied or not');
   }
 }

@@ -7,7 +7,7 @@ import type { Index, Term } from '../raft/entry.js';
 export type ProposalOutcome =
   | { readonly status: 'applied'; readonly index: Index; readonly result: CommandResult }
   /** It was never appended. */
-  | { readonly status: 'refused'; readonly why: Refusal | 'stopping' }
+  | { readonly status: 'refused'; readonly why: Refusal | 'stopping' | 'disk-full' }
   /** Another leader's entry was committed in its place: it is certainly not applied, and never will be. */
   | { readonly status: 'displaced' }
   /** This node can't tell: it stops before it is decided, or has lost sight of the entry. */

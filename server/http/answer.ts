@@ -13,29 +13,29 @@ export function answerJson(ctx: Context, status: number, body: object, revision?
 
 /** The answer of a write that the state machine has decided; `applied` is what this node, perhaps a follower, has applied. */
 export function answerWrite(ctx: Context, key: string, result: WriteResult, applied: number): void {
-  switch (result.status) {
-    case 'set': {
-      const body: SetResponse = { success: true, key, revision: String(result.revision) };
-      answerJson(ctx, 200, body, result.revision);
-      return;
-    }
-    case 'deleted':
-    case 'not-found': {
-      const { status, revision } = result;
-      const deleted = status === 'deleted';
-      const body: DeleteResponse = { success: true, key, status, deleted, revision: String(revision) };
-      answerJson(ctx, 200, body, revision);
-      return;
-    }
-    case 'revision-mismatch': {
-      const current = result.currentRevision;
-      // The node that decided may be ahead of this one.
-      ctx.state.revision = Math.max(current, applied);
-      throw new RequestError(
-        'revision-mismatch',
-        current === 0 ? 'there is no such key' : `the key is at revision ${current}`,
-        { currentRevision: current === 0 ? null : String(current) },
-      );
-    }
+  if (result.status !== 'revision-mismatch') {
+    answerJson(ctx, 200, writeBody(key, result), result.revision);
+    return;
   }
+  // The node that decided may be ahead of this one.
+  ctx.state.revision = Math.max(result.currentRevision, applied);
+  throw mismatch(result.currentRevision);
+}
+
+/** The body for a write that took effect. */
+export function writeBody(
+  key: string,
+  { status, revision }: { readonly status: 'set' | 'deleted' | 'not-found'; readonly revision: number },
+): SetResponse | DeleteResponse {
+  if (status === 'set') return { success: true, key, revision: String(revision) };
+  return { success: true, key, status, deleted: status === 'deleted', revision: String(revision) };
+}
+
+/** The condition of a write did not hold; 0: there is no such key. */
+export function mismatch(currentRevision: number): RequestError {
+  return new RequestError(
+    'revision-mismatch',
+    currentRevision === 0 ? 'there is no such key' : `the key is at revision ${currentRevision}`,
+    { currentRevision: currentRevision === 0 ? null : String(currentRevision) },
+  );
 }

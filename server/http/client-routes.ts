@@ -5,9 +5,11 @@ import type { Handler, RequestState } from './context.js';
 import type { KeyRouteOptions } from './key-access.js';
 import { listRoute } from './list-route.js';
 import { pathRoutes } from './path-routes.js';
+import { pipelineRoute } from './pipeline-route.js';
 import { queryRoutes } from './query-routes.js';
 import { openSession } from './session.js';
 import { statusRoutes } from './status-routes.js';
+import { deletePrefix, txnRoute } from './txn-route.js';
 
 /** The routes of clients, as parts of an application. */
 export interface ClientRoutes {
@@ -31,6 +33,9 @@ export function clientRoutes(options: KeyRouteOptions): ClientRoutes {
   router.delete(PATHS.delete, byQuery.delete);
   router.post(PATHS.sessions, openSession(options));
   router.get(PATHS.kv, listRoute(options.service));
+  router.delete(PATHS.kv, deletePrefix(options));
+  router.post(PATHS.txn, txnRoute(options));
+  router.post(PATHS.pipeline, pipelineRoute(options));
   // As an expression: the router would decode parameters, and a key decodes its own path.
   const keyPath = new RegExp(`^${PATHS.kv}/`);
   router.get(keyPath, byPath.get);
@@ -39,6 +44,7 @@ export function clientRoutes(options: KeyRouteOptions): ClientRoutes {
   router.delete(keyPath, byPath.delete);
   router.get(PATHS.status, status.status);
   router.get(PATHS.clusterStatus, status.clusterStatus);
+  router.get(PATHS.clusterLog, status.clusterLog);
   router.get(PATHS.health, status.health);
   router.get(PATHS.livez, status.livez);
   router.get(PATHS.readyz, status.readyz);

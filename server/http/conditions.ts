@@ -33,6 +33,14 @@ export function writeConditions(headers: IncomingHttpHeaders, asked: Conditions)
   return { ifAbsent: true };
 }
 
+/** A condition that nobody heeds would be a write without its condition. */
+export function refuseConditions(headers: IncomingHttpHeaders): void {
+  const name = (['If-Match', 'If-None-Match'] as const).find(
+    (header) => headers[header.toLowerCase()] !== undefined,
+  );
+  if (name !== undefined) throw badField(name, 'has no meaning here; conditions are part of the body');
+}
+
 function revisionOfETag(text: string): number {
   const inner = /^\s*"([^"]*)"\s*$/.exec(text)?.[1];
   if (inner === undefined)

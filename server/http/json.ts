@@ -39,6 +39,19 @@ function isObject(parsed: unknown): parsed is JsonObject {
   return typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed);
 }
 
+/** The array of a field; what it holds is not checked. */
+export function objectsOf(value: unknown, field: string, countMax: number): readonly unknown[] {
+  if (!Array.isArray(value)) throw badField(field, 'must be an array of objects');
+  if (value.length > countMax) throw badField(field, `must not hold more than ${countMax}`);
+  return value;
+}
+
+/** One of `objectsOf`, to be called `within` its field. */
+export function objectAt(value: unknown): JsonObject {
+  if (!isObject(value)) throw new RequestError('bad-request', 'must be an object');
+  return value;
+}
+
 function badJson(detail: string): RequestError {
   return new RequestError('bad-json', detail, { field: 'body' });
 }

@@ -1,9 +1,11 @@
 /** What the routes of single keys share. */
 
+import { bodyBytesMax } from '../../api/limits.js';
+import { PATHS } from '../../api/paths.js';
 import type { Write } from '../../kv/command.js';
 import type { Service, StoredEntry } from '../service.js';
 import { answerWrite } from './answer.js';
-import { type BodyBudget, announcesBody, readBody } from './body.js';
+import { type BodyBudget, announcesBody, isOctetStream, readBody } from './body.js';
 import { namesRevision } from './conditions.js';
 import type { Context } from './context.js';
 import { type JsonObject, parseJsonObject } from './json.js';
@@ -11,7 +13,6 @@ import { consistencyParam } from './params.js';
 import { redirected } from './redirect.js';
 import { RequestError, badField } from './request-error.js';
 import type { Params } from './target.js';
-import { jsonBodyBytesMax } from './values.js';
 
 /** What the routes of keys work with. */
 export interface KeyRouteOptions {
@@ -54,8 +55,16 @@ export function isRedirected(
 export async function readJson(
   ctx: Context,
   { valueBytesMax, bodies }: KeyRouteOptions,
+  bytesMax = bodyBytesMax(valueBytesMax),
 ): Promise<JsonObject> {
-  return parseJsonObject(await readBody(ctx.req, jsonBodyBytesMax(valueBytesMax), bodies));
+  return parseJsonObject(await readBody(ctx.req, bytesMax, bodies));
+}
+
+/** For the routes that take JSON alone. */
+export function refuseOctetStream(ctx: Context): void {
+  if (!isOctetStream(ctx.req)) return;
+  const detail = `application/octet-stream is taken by ${PATHS.kv}/<key> only; send JSON here`;
+  throw new RequestError('unsupported-media-type', detail, { field: 'Content-Type' });
 }
 
 /** Has the command decided, and answers what became of it. */

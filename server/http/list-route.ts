@@ -10,7 +10,7 @@ import type { Handler } from './context.js';
 import { checkedKey, consistencyParam, countParam, flagParam } from './params.js';
 import { badField } from './request-error.js';
 import { type Params, parseParams } from './target.js';
-import { wireEntry } from './values.js';
+import { wireEntry, wireFacts } from './values.js';
 
 /** A page ends early at so many bytes: a thousand values of the largest size would not fit into memory. */
 const PAGE_BYTES_MAX = 8 * 1024 * 1024;
@@ -38,7 +38,7 @@ export function listRoute(service: Service): Handler {
     const last = entries.at(-1);
     const body: ListResponse = {
       entries: keysOnly
-        ? entries.map((entry) => ({ key: entry.key, revision: String(entry.revision) }))
+        ? entries.map((entry) => ({ key: entry.key, ...wireFacts(entry) }))
         : entries.map(wireEntry),
       cursor: more && last !== undefined ? cursorBehind(last.key, reverse) : null,
       revision: String(revision),

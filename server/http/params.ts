@@ -31,9 +31,9 @@ export function flagParam(params: Params, name: string): boolean {
 }
 
 /** A whole number from 1 to `max`. */
-export function countParam(params: Params, name: string, max: number): number {
+export function countParam(params: Params, name: string, max: number, otherwise = max): number {
   const text = params.get(name);
-  if (text === undefined) return max;
+  if (text === undefined) return otherwise;
   const count = /^[1-9][0-9]{0,8}$/.test(text) ? Number(text) : Number.NaN;
   if (!(count <= max)) throw badField(name, `must be a whole number from 1 to ${max}`);
   return count;

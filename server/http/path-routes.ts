@@ -3,7 +3,7 @@
 import { PATHS } from '../../api/paths.js';
 import { answerJson } from './answer.js';
 import { isOctetStream, readBody } from './body.js';
-import { deleteOf, keyOfBody, setOfBody, setOfKey, valueOfKeyBody } from './commands.js';
+import { deleteOf, keyOfBody, setOfBody, setOfKey, ttlOfQuery, valueOfKeyBody } from './commands.js';
 import type { Context, Handler } from './context.js';
 import { checkNames } from './json.js';
 import {
@@ -16,11 +16,14 @@ import {
 } from './key-access.js';
 import { checkedKey } from './params.js';
 import { REDIRECT } from './redirect.js';
+import { badField } from './request-error.js';
 import { parseParams, percentDecode } from './target.js';
 import { wireEntry } from './values.js';
 
 const GET_PARAMS = ['consistency'];
-const WRITE_PARAMS = [REDIRECT];
+/** Raw bytes have no room for a time to live. */
+const SET_PARAMS = ['ttlMs', REDIRECT];
+const DELETE_PARAMS = [REDIRECT];
 
 // The older verbs are told from the keys `get`, `put` and `del` by what only they carry.
 const OLD_GET = `${PATHS.kv}/get`;
@@ -58,14 +61,18 @@ export function pathRoutes(options: KeyRouteOptions, oldGet: Handler): PathRoute
 
     async set(ctx) {
       const { path, query } = ctx.state.target;
-      if (isRedirected(ctx, options, parseParams(query, WRITE_PARAMS))) return;
+      const params = parseParams(query, SET_PARAMS);
+      if (isRedirected(ctx, options, params)) return;
       const key = keyOfPath(path);
       const { headers } = ctx.req;
       const { valueBytesMax, bodies } = options;
       if (isOctetStream(ctx.req)) {
-        await propose(ctx, options, setOfKey(key, await readBody(ctx.req, valueBytesMax, bodies), headers));
+        const ttl = ttlOfQuery(params);
+        const value = await readBody(ctx.req, valueBytesMax, bodies);
+        await propose(ctx, options, setOfKey(key, { value, ...ttl }, headers));
         return;
       }
+      if (params.has('ttlMs')) throw badField('ttlMs', 'belongs into the body, unless that is raw bytes');
       const body = await readJson(ctx, options);
       if (ctx.method === 'PUT' && path === OLD_PUT && Object.hasOwn(body, 'key')) {
         await propose(ctx, options, setOfBody(body, headers, valueBytesMax));
@@ -81,7 +88,7 @@ export function pathRoutes(options: KeyRouteOptions, oldGet: Handler): PathRoute
 
     async delete(ctx) {
       const { path, query } = ctx.state.target;
-      if (isRedirected(ctx, options, parseParams(query, WRITE_PARAMS))) return;
+      if (isRedirected(ctx, options, parseParams(query, DELETE_PARAMS))) return;
       refuseBody(ctx);
       await propose(ctx, options, deleteOf(keyOfPath(path), ctx.req.headers, {}));
     },

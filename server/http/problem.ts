@@ -23,6 +23,7 @@ export function problemOf(error: unknown, requestId: string, leader: LeaderHint 
     const extra = {
       ...(error.field !== undefined && { field: error.field }),
       ...(error.currentRevision !== undefined && { currentRevision: error.currentRevision }),
+      ...(error.failed !== undefined && { succeeded: false as const, failed: error.failed }),
     };
     const problem = { ...base(error.code, error.message, requestId, leader), ...extra };
     return { problem, headers: error.allow === undefined ? [] : [['Allow', error.allow]] };

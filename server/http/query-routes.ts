@@ -1,8 +1,6 @@
 /** One key, named by a parameter or in the body: `/get`, `/set`, `/delete`. */
 
-import { PATHS } from '../../api/paths.js';
 import { answerJson } from './answer.js';
-import { isOctetStream } from './body.js';
 import { deleteOf, setOfBody } from './commands.js';
 import type { Handler } from './context.js';
 import {
@@ -12,10 +10,10 @@ import {
   readEntry,
   readJson,
   refuseBody,
+  refuseOctetStream,
 } from './key-access.js';
 import { checkedKey, parseRevision } from './params.js';
 import { REDIRECT } from './redirect.js';
-import { RequestError } from './request-error.js';
 import { parseParams } from './target.js';
 import { wireEntry } from './values.js';
 
@@ -41,10 +39,7 @@ export function queryRoutes(options: KeyRouteOptions): QueryRoutes {
 
     async set(ctx) {
       if (isRedirected(ctx, options, parseParams(ctx.state.target.query, SET_PARAMS))) return;
-      if (isOctetStream(ctx.req)) {
-        const detail = `application/octet-stream is taken by ${PATHS.kv}/<key> only; send JSON here`;
-        throw new RequestError('unsupported-media-type', detail, { field: 'Content-Type' });
-      }
+      refuseOctetStream(ctx);
       const body = await readJson(ctx, options);
       await propose(ctx, options, setOfBody(body, ctx.req.headers, options.valueBytesMax));
     },

@@ -9,18 +9,26 @@ export class RequestError extends ExpectedError {
   readonly field: string | undefined;
   /** `revision-mismatch`: what the key has now, as on the wire. */
   readonly currentRevision: string | null | undefined;
+  /** `check-failed`: the keys whose checks failed. */
+  readonly failed: readonly string[] | undefined;
   /** `method-not-allowed`: the methods that the route takes. */
   readonly allow: string | undefined;
 
   constructor(
     code: ErrorCode,
     detail: string,
-    more: { field?: string; currentRevision?: string | null; allow?: string } = {},
+    more: {
+      field?: string;
+      currentRevision?: string | null;
+      failed?: readonly string[];
+      allow?: string;
+    } = {},
   ) {
     super(detail);
     this.code = code;
     this.field = more.field;
     this.currentRevision = more.currentRevision;
+    this.failed = more.failed;
     this.allow = more.allow;
   }
 }
@@ -28,6 +36,18 @@ export class RequestError extends ExpectedError {
 /** 400 that names the field; `fault` reads on after the field's name ("must be a string"). */
 export function badField(field: string, fault: string): RequestError {
   return new RequestError('bad-request', `${field} ${fault}`, { field });
+}
+
+/** What `work` gives; a fault in it is told as one of `field`, or of a part of it. */
+export function within<T>(field: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof RequestError)) throw error;
+    throw new RequestError(error.code, `${field}: ${error.message}`, {
+      field: error.field === undefined ? field : `${field}.${error.field}`,
+    });
+  }
 }
 
 /** The client went away before its request was complete: there is nobody to answer. */

@@ -17,19 +17,23 @@ const TAG = /^(\d{1,15})\/(\d{1,15})\/(\d{1,15})$/;
 /** `KV-Session: <clientId>/<seq>/<lowestPendingSeq>`; nothing where the header is absent. */
 export function sessionOf(headers: IncomingHttpHeaders): { readonly session?: SessionTag } {
   const header = headers[HEADERS.session.toLowerCase()];
-  if (header === undefined) return {};
-  const [, clientId, seq, lowestPending] = TAG.exec(String(header)) ?? [];
+  return header === undefined ? {} : { session: parseTag(String(header), HEADERS.session) };
+}
+
+/** `<clientId>/<seq>/<lowestPendingSeq>`, as the header and the operations of a pipeline have it. */
+export function parseTag(text: unknown, field: string): SessionTag {
+  const [, clientId, seq, lowestPending] = (typeof text === 'string' ? TAG.exec(text) : null) ?? [];
   if (clientId === undefined || seq === undefined || lowestPending === undefined) {
-    throw badField(HEADERS.session, 'must be <clientId>/<seq>/<lowestPendingSeq>, three whole numbers');
+    throw badField(field, 'must be <clientId>/<seq>/<lowestPendingSeq>, three whole numbers');
   }
   const session = { clientId: Number(clientId), seq: Number(seq), lowestPending: Number(lowestPending) };
   if (session.seq < session.lowestPending) {
-    throw badField(HEADERS.session, 'has a number below the lowest pending one');
+    throw badField(field, 'has a number below the lowest pending one');
   }
   if (session.seq >= session.lowestPending + SESSION_WINDOW) {
-    throw badField(HEADERS.session, `has a number ${SESSION_WINDOW} or more above the lowest pending one`);
+    throw badField(field, `has a number ${SESSION_WINDOW} or more above the lowest pending one`);
   }
-  return { session };
+  return session;
 }
 
 /** `POST /sessions`. */

@@ -1,13 +1,16 @@
+import { LOG_LIMIT, LOG_LIMIT_MAX } from '../../api/limits.js';
+import type { LogResponse } from '../../api/types.js';
 import type { Service } from '../service.js';
 import { answerJson } from './answer.js';
 import type { Handler } from './context.js';
-import { flagParam } from './params.js';
+import { countParam, flagParam } from './params.js';
 import { parseParams } from './target.js';
 
 /** One handler a path. */
 export interface StatusRoutes {
   readonly status: Handler;
   readonly clusterStatus: Handler;
+  readonly clusterLog: Handler;
   readonly health: Handler;
   readonly livez: Handler;
   readonly readyz: Handler;
@@ -28,6 +31,14 @@ export function statusRoutes(service: Service): StatusRoutes {
       parseParams(ctx.state.target.query, []);
       const own = service.clusterStatus();
       answerJson(ctx, 200, { ...own, members: (await service.leaderMembers()) ?? own.members });
+    },
+    async clusterLog(ctx) {
+      const params = parseParams(ctx.state.target.query, ['limit']);
+      const lines = await service.log(countParam(params, 'limit', LOG_LIMIT_MAX, LOG_LIMIT));
+      const body: LogResponse = {
+        entries: lines.map(({ bytes, key = null, ...line }) => ({ ...line, size: bytes, key })),
+      };
+      answerJson(ctx, 200, body);
     },
     health: plain(() => {
       const health = service.health();

@@ -7,11 +7,6 @@ import type { StoredEntry } from '../service.js';
 import type { JsonObject } from './json.js';
 import { RequestError, badField } from './request-error.js';
 
-/** A byte takes at most six characters in JSON (`\u0000`); the rest is for the key, escaped likewise, and the fields. */
-export function jsonBodyBytesMax(valueBytesMax: number): number {
-  return 6 * valueBytesMax + 64 * 1024;
-}
-
 /** The bytes that `value` or `valueBase64` of a body stands for. */
 export function valueOfBody(body: JsonObject, valueBytesMax: number): Buffer {
   const { value, valueBase64 } = body;
@@ -47,5 +42,13 @@ export function wireValue(value: Buffer): WireValue {
 
 /** The answer of a GET, and an entry of a listing. */
 export function wireEntry(entry: StoredEntry): GetResponse {
-  return { key: entry.key, ...wireValue(entry.value), revision: String(entry.revision) };
+  return { key: entry.key, ...wireValue(entry.value), ...wireFacts(entry) };
+}
+
+/** What there is of an entry beside its key and value. */
+export function wireFacts({ revision, ttlMs }: Pick<StoredEntry, 'revision' | 'ttlMs'>): {
+  readonly revision: string;
+  readonly ttlMs?: number;
+} {
+  return { revision: String(revision), ...(ttlMs !== undefined && { ttlMs }) };
 }

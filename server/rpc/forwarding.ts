@@ -17,13 +17,14 @@ import {
   readReadIndexOutcome,
 } from './kv-wire.js';
 
-/** One call carries at most so many bytes of commands (or one command): far below the bound of a frame. */
+/** One call carries at most so many bytes of commands (or those of one request): far below the bound of a frame. */
 const CALL_BYTES_MAX = 4 * 1024 * 1024;
 
+/** The commands of one request, which stay together. */
 interface Waiting {
-  readonly command: Buffer;
+  readonly commands: readonly Buffer[];
   readonly timeoutMs: number;
-  readonly settle: (outcome: ProposalOutcome) => void;
+  readonly settle: (outcomes: readonly ProposalOutcome[]) => void;
 }
 
 export function createLeaderLink(control: Pick<ControlClient, 'call'>, clock: Clock): LeaderLink {
@@ -37,29 +38,37 @@ export function createLeaderLink(control: Pick<ControlClient, 'call'>, clock: Cl
 
   async function forward(leader: NodeId, batch: readonly Waiting[]): Promise<void> {
     const timeoutMs = Math.max(1, ...batch.map((waiting) => waiting.timeoutMs));
-    const commands = batch.map(({ command }) => command.toString('base64'));
+    const commands = batch.flatMap((waiting) =>
+      waiting.commands.map((command) => command.toString('base64')),
+    );
+    const groups = batch.map((waiting) => waiting.commands.length);
     let outcomes: readonly ProposalOutcome[] | undefined;
     let failed: ProposalOutcome = { status: 'unresolved' };
     try {
       outcomes = readProposalOutcomes(
-        await control.call(leader, KV_METHODS.propose, { commands, timeoutMs }, timeoutMs),
-        batch.length,
+        await control.call(leader, KV_METHODS.propose, { commands, groups, timeoutMs }, timeoutMs),
+        commands.length,
       );
     } catch (error) {
       failed = outcomeAfter(error);
     }
-    batch.forEach(({ settle }, at) => settle(elsewhere(outcomes?.[at] ?? failed)));
+    let at = 0;
+    for (const { commands: own, settle } of batch) {
+      const from = at;
+      at += own.length;
+      settle(own.map((_, offset) => elsewhere(outcomes?.[from + offset] ?? failed)));
+    }
   }
 
   return {
-    propose: (leader, command, timeoutMs) =>
+    propose: (leader, commands, timeoutMs) =>
       new Promise((settle) => {
         const waiting = gathered.get(leader);
         if (waiting !== undefined) {
-          waiting.push({ command, timeoutMs, settle });
+          waiting.push({ commands, timeoutMs, settle });
           return;
         }
-        gathered.set(leader, [{ command, timeoutMs, settle }]);
+        gathered.set(leader, [{ commands, timeoutMs, settle }]);
         clock.soon(() => flush(leader));
       }),
     async readIndex(leader, lease, timeoutMs): Promise<ReadIndexOutcome> {
@@ -87,13 +96,17 @@ export function createLeaderLink(control: Pick<ControlClient, 'call'>, clock: Cl
 
 function split(waiting: readonly Waiting[]): Waiting[][] {
   const batches: Waiting[][] = [];
-  let bytes = Infinity;
+  let bytes = 0;
+  let count = 0;
   for (const one of waiting) {
     const batch = batches.at(-1);
-    bytes += one.command.length;
-    if (batch === undefined || batch.length >= COMMANDS_MAX || bytes > CALL_BYTES_MAX) {
+    const oneBytes = one.commands.reduce((sum, command) => sum + command.length, 0);
+    bytes += oneBytes;
+    count += one.commands.length;
+    if (batch === undefined || count > COMMANDS_MAX || bytes > CALL_BYTES_MAX) {
       batches.push([one]);
-      bytes = one.command.length;
+      bytes = oneBytes;
+      count = one.commands.length;
     } else {
       batch.push(one);
     }

@@ -14,6 +14,34 @@ export const COMMANDS_MAX = 1024;
 
 const index = z.int().nonnegative();
 
+/** A value is in base64. */
+const opResultSchema = z.union([
+  z.strictObject({ status: z.enum(['set', 'deleted', 'not-found', 'missing']) }),
+  z
+    .strictObject({
+      status: z.literal('got'),
+      revision: index,
+      ttlMs: index.nullable(),
+      value: z.base64(),
+    })
+    .transform(({ ttlMs, value, ...got }) => ({
+      ...got,
+      value: Buffer.from(value, 'base64'),
+      ...(ttlMs !== null && { ttlMs }),
+    })),
+]);
+
+/** An outcome as it goes over the wire. */
+export function wireOutcome(outcome: ProposalOutcome): object {
+  if (outcome.status !== 'applied' || outcome.result.status !== 'txn') return outcome;
+  const results = outcome.result.results.map((result) =>
+    result.status === 'got'
+      ? { ...result, ttlMs: result.ttlMs ?? null, value: result.value.toString('base64') }
+      : result,
+  );
+  return { ...outcome, result: { ...outcome.result, results } };
+}
+
 const resultSchema = z.discriminatedUnion('status', [
   z.strictObject({ status: z.literal('set'), revision: index }),
   z.strictObject({ status: z.literal('deleted'), revision: index }),
@@ -23,18 +51,19 @@ const resultSchema = z.discriminatedUnion('status', [
   z.strictObject({ status: z.literal('session-conflict') }),
   z.strictObject({ status: z.literal('registered'), clientId: index }),
   z.strictObject({ status: z.literal('sessions-full') }),
-  z.strictObject({ status: z.literal('expired'), sessions: index }),
+  z.strictObject({ status: z.literal('expired'), count: index }),
+  z.strictObject({ status: z.literal('txn'), revision: index, results: z.array(opResultSchema) }),
+  z.strictObject({ status: z.literal('check-failed'), failed: z.array(index) }),
+  z.strictObject({ status: z.literal('prefix-deleted'), revision: index, deleted: index }),
+  z.strictObject({ status: z.literal('too-large') }),
 ]);
 
-const refusal = {
-  status: z.literal('refused'),
-  why: z.enum(['not-leader', 'overloaded', 'transferring', 'stopping']),
-} as const;
+const refusals = ['not-leader', 'overloaded', 'transferring', 'stopping'] as const;
 
 const proposalOutcomes = z.array(
   z.discriminatedUnion('status', [
     z.strictObject({ status: z.literal('applied'), index, result: resultSchema }),
-    z.strictObject(refusal),
+    z.strictObject({ status: z.literal('refused'), why: z.enum([...refusals, 'disk-full']) }),
     z.strictObject({ status: z.literal('displaced') }),
     z.strictObject({ status: z.literal('unresolved') }),
   ]),
@@ -42,15 +71,22 @@ const proposalOutcomes = z.array(
 
 const readIndexOutcome = z.discriminatedUnion('status', [
   z.strictObject({ status: z.literal('confirmed'), index }),
-  z.strictObject(refusal),
+  z.strictObject({ status: z.literal('refused'), why: z.enum(refusals) }),
   z.strictObject({ status: z.literal('lost') }),
 ]);
 
 const timeoutMs = z.number().positive();
 
-/** The fields of each call, beside the envelope's. Commands are in base64. */
+/**
+ * The fields of each call, beside the envelope's. Commands are in base64; `groups` says how many consecutive ones come from one request each,
+ * and so are in order per key; without it, each is a request of its own.
+ */
 export const kvShapes = {
-  propose: { commands: z.array(z.string()).min(1).max(COMMANDS_MAX), timeoutMs },
+  propose: {
+    commands: z.array(z.string()).min(1).max(COMMANDS_MAX),
+    groups: z.array(z.int().positive()).max(COMMANDS_MAX).optional(),
+    timeoutMs,
+  },
   readIndex: { lease: z.boolean(), timeoutMs },
 } as const;
 

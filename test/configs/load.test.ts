@@ -86,7 +86,7 @@ http:
   connectionsMax: 6
   headersTimeout: 7
   keepAliveTimeout: 8
-limits: { valueBytes: "2MiB", pendingRequests: 9 }
+limits: { valueBytes: "2MiB", pendingRequests: 9, dataBytes: "1GiB", freeBytes: "3B" }
 sessions: { ttl: "1min", max: 10 }
 storage: { engine: rocksdb }
 `,
@@ -97,7 +97,7 @@ storage: { engine: rocksdb }
     advertisedRpcAddr: 'kv:11',
     advertisedHttpAddr: 'kv:12',
     cluster: { name: 'c', peers: [], join: ['h:1', 'h:2'], peerUrls: [] },
-    limits: { valueBytes: 2 * 1024 * 1024, pendingRequests: 9 },
+    limits: { valueBytes: 2 * 1024 * 1024, pendingRequests: 9, dataBytes: 1024 ** 3, freeBytes: 3 },
     sessions: { ttlMs: 60_000, max: 10 },
     storage: { engine: 'rocksdb' },
   });

@@ -3,6 +3,7 @@
  * of its own. What is forwarded goes through the real methods of the control plane.
  */
 
+import type { Command } from '../../kv/command.js';
 import type { Configuration, NodeId } from '../../membership/configuration.js';
 import { memberOf } from '../../membership/configuration.js';
 import { memoryLogDisk, openMemoryLogStore } from '../../persistence/memory/log-store.js';
@@ -28,6 +29,7 @@ import type { Roster } from '../../server/rpc/identity.js';
 import { envelopeTo } from '../../server/rpc/identity.js';
 import { StatusReport } from '../../server/status.js';
 import { StoreService } from '../../server/store-service.js';
+import { sweep } from '../../server/sweeper.js';
 import type { VirtualClock } from './virtual-clock.js';
 import { virtualClock } from './virtual-clock.js';
 
@@ -61,6 +63,10 @@ export interface ClusterOptions {
   readonly raft?: Partial<RaftOptions>;
   /** How long an operation of a node's state store takes, in ms; may change while it runs. */
   readonly stateDelaysMs?: Map<NodeId, number>;
+  /** What is over is looked for, as a server does. */
+  readonly sweeping?: boolean;
+  /** Whether a node has room for what a command stores; by default there is always room. */
+  readonly refuses?: (id: NodeId, command: Command) => boolean;
 }
 
 export interface Cluster {
@@ -334,8 +340,11 @@ async function bootNode(on: Machine, boot: Boot): Promise<TestNode> {
     tickMs: TICK_MS,
     unreachableAfterMs: 300,
   });
+  const space = { refuses: (command: Command) => options.refuses?.(id, command) ?? false };
   const service = new StoreService({
     node,
+    space,
+    logStore,
     clock,
     leadership,
     link,
@@ -350,10 +359,12 @@ async function bootNode(on: Machine, boot: Boot): Promise<TestNode> {
     roster,
     clock,
     node: () => on.running?.node,
+    space: () => space,
     status: () => service.clusterStatus(),
     valueBytesMax: 1000,
     requestTimeoutMs: REQUEST_TIMEOUT_MS,
   });
   await clock.until(new Promise<void>((resolve) => node.start(resolve)), `${id} starts`);
+  if (options.sweeping === true) sweep(node, stateStore, clock);
   return { id, node, service, logStore, stateStore, refusals };
 }

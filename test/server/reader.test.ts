@@ -62,7 +62,11 @@ test('a listing holds what a naive model says, and says whether there is more', 
   await fc.assert(
     fc.asyncProperty(someKeys, queries, async (all, query) => {
       const store = storeOf(all);
-      const reader = new Reader(store, systemClock, { appliedIndex: all.length, isStopped: false });
+      const reader = new Reader(store, systemClock, {
+        appliedIndex: all.length,
+        isStopped: false,
+        logTimeMs: () => 0,
+      });
       const { entries, more, revision } = await reader.list(query);
       const expected = naive(all, query);
       t.deepEqual(
@@ -79,7 +83,11 @@ test('a listing holds what a naive model says, and says whether there is more', 
 test('page by page, each behind the last key of the one before, a listing is whole', async (t) => {
   await fc.assert(
     fc.asyncProperty(someKeys, firstPages, async (all, query) => {
-      const reader = new Reader(storeOf(all), systemClock, { appliedIndex: all.length, isStopped: false });
+      const reader = new Reader(storeOf(all), systemClock, {
+        appliedIndex: all.length,
+        isStopped: false,
+        logTimeMs: () => 0,
+      });
       const seen: string[] = [];
       let cursor: { after?: string } = {};
       for (;;) {
@@ -108,7 +116,11 @@ test('a range never leaves the rows of keys', (t) => {
 });
 
 test('a page ends with the bytes that the caller wants at most', async (t) => {
-  const reader = new Reader(storeOf(['a', 'b', 'c']), systemClock, { appliedIndex: 3, isStopped: false });
+  const reader = new Reader(storeOf(['a', 'b', 'c']), systemClock, {
+    appliedIndex: 3,
+    isStopped: false,
+    logTimeMs: () => 0,
+  });
   const query = { limit: 10, reverse: false, keysOnly: false };
   t.is((await reader.list({ ...query, bytesMax: 1 })).entries.length, 1);
   t.is((await reader.list({ ...query, bytesMax: 1 })).more, true);
@@ -125,7 +137,7 @@ test('reads of one turn share a fetch, and each gets its own keys in order', asy
       store.getMany(...args);
     },
   };
-  const reader = new Reader(counting, systemClock, { appliedIndex: 2, isStopped: false });
+  const reader = new Reader(counting, systemClock, { appliedIndex: 2, isStopped: false, logTimeMs: () => 0 });
   const [first, none, both] = await Promise.all([
     reader.get(['a']),
     reader.get([]),
@@ -141,6 +153,10 @@ test('reads of one turn share a fetch, and each gets its own keys in order', asy
 });
 
 test('an answer that holds a newer entry says so', async (t) => {
-  const reader = new Reader(storeOf(['a', 'b']), systemClock, { appliedIndex: 1, isStopped: false });
+  const reader = new Reader(storeOf(['a', 'b']), systemClock, {
+    appliedIndex: 1,
+    isStopped: false,
+    logTimeMs: () => 0,
+  });
   t.is((await reader.get(['b'])).revision, 2);
 });

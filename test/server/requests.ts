@@ -1,10 +1,10 @@
 import type { ExecutionContext } from 'ava';
 import { ServiceError } from '../../server/service.js';
 import { decodeCommand } from '../../kv/codec.js';
-import type { Write, CommandResult } from '../../kv/command.js';
+import type { CommandResult, SetCommand } from '../../kv/command.js';
 import type { Cluster, TestNode } from './cluster.js';
 
-export function setOf(key: string, value: string): Write {
+export function setOf(key: string, value: string): SetCommand {
   return { op: 'set', key, value: Buffer.from(value) };
 }
 

@@ -23,7 +23,7 @@ import { ChannelError } from '../../server/rpc/errors.js';
 import { createLeaderLink } from '../../server/rpc/forwarding.js';
 import type { Roster } from '../../server/rpc/identity.js';
 import { envelopeTo } from '../../server/rpc/identity.js';
-import { sweepSessions } from '../../server/session-sweeper.js';
+import { sweep } from '../../server/sweeper.js';
 import { StatusReport } from '../../server/status.js';
 import { handOver } from '../../server/stop.js';
 import { StoreService } from '../../server/store-service.js';
@@ -43,7 +43,6 @@ const SILENT = { info: () => undefined, warn: () => undefined };
 const PENDING_MAX = 64;
 const SESSION_TTL_MS = 2000;
 const SESSIONS_MAX = 8;
-const SESSION_SWEEP_MS = 700;
 const TAIL_BYTES_MAX = 2048;
 
 export interface Surroundings {
@@ -284,6 +283,7 @@ export class Host {
     });
     const service = new StoreService({
       node,
+      logStore: { read: () => undefined },
       clock,
       leadership,
       link,
@@ -294,7 +294,7 @@ export class Host {
       requestTimeoutMs: REQUEST_TIMEOUT_MS,
       sessions: { ttlMs: SESSION_TTL_MS, max: SESSIONS_MAX },
     });
-    sweepSessions(node, state, clock, SESSION_SWEEP_MS);
+    sweep(node, state, clock, { sessionsEveryMs: 700 });
     const methods = controlMethods({
       roster,
       clock,

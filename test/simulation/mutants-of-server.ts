@@ -101,10 +101,10 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'unresolved-tried-again',
-    file: 'server/store-service.js',
+    file: 'server/proposer.js',
     breaks: 'a write whose fate is unknown is not proposed again',
-    original: "case 'unresolved':\n",
-    replacement: "case 'unresolved': return undefined;\n",
+    original: 'if (isRepeatable(attempt.command))',
+    replacement: 'if (true)',
     seedsMax: 20,
   },
   {
@@ -138,7 +138,7 @@ const SESSION_MUTANTS: readonly Mutant[] = [
     file: 'kv/sessions.js',
     breaks:
       'a write that comes again under its session gets its first result, and changes nothing (thesis §6.3)',
-    original: 'set.put(resultRow(clientId, seq), encodeResult(fingerprint(write), result));',
+    original: 'set.put(resultRow(clientId, seq), encodeKept(fingerprint(update), result));',
     replacement: '',
     seedsMax: 20,
   },
@@ -170,9 +170,9 @@ const SESSION_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'uncertainty-forgotten',
-    file: 'server/store-service.js',
+    file: 'server/proposer.js',
     breaks: 'once an attempt may have been applied, no later refusal makes it "not-applied"',
-    original: "uncertain ||= outcome?.status === 'unresolved';",
+    original: 'attempt.uncertain = true;',
     replacement: '',
     seedsMax: 100,
   },

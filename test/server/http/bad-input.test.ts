@@ -29,7 +29,12 @@ const BODIES: readonly Case[] = [
   [set('"constructor":1'), 400, 'bad-request', 'constructor'],
   [set('"ttl":1'), 400, 'bad-request', 'ttl'],
   [set('"\\ud800":1'), 400, 'bad-request', '\ufffd'],
-  [set('"ttlMs":1000'), 400, 'bad-request', 'ttlMs'],
+  [set('"ttlMs":0'), 400, 'bad-request', 'ttlMs'],
+  [set('"ttlMs":-1'), 400, 'bad-request', 'ttlMs'],
+  [set('"ttlMs":1.5'), 400, 'bad-request', 'ttlMs'],
+  [set('"ttlMs":"1000"'), 400, 'bad-request', 'ttlMs'],
+  [set('"ttlMs":null'), 400, 'bad-request', 'ttlMs'],
+  [set('"ttlMs":3153600000001'), 400, 'bad-request', 'ttlMs'],
   ['{"key":1,"value":"v"}', 400, 'bad-request', 'key'],
   ['{"key":null,"value":"v"}', 400, 'bad-request', 'key'],
   ['{"value":"v"}', 400, 'bad-request', 'key'],
@@ -89,7 +94,7 @@ test('the longest key and value are taken, escaped or not', async (t) => {
 test('bad bodies of /kv/<key>', async (t) => {
   const { url, service } = await startNode(t);
   const cases: Case[] = [
-    ['{"value":"v","ttlMs":5}', 400, 'bad-request', 'ttlMs'],
+    ['{"value":"v","ttlMs":0}', 400, 'bad-request', 'ttlMs'],
     ['{"value":"v","ifRevision":"1"}', 400, 'bad-request', 'ifRevision'],
     ['{"value":"v","key":"k"}', 400, 'bad-request', 'key'],
     ['{}', 400, 'bad-request', 'value'],
@@ -182,11 +187,11 @@ test('unknown routes and wrong methods', async (t) => {
     '/set/',
     '/GET',
     '/kvx',
-    '/txn',
+    '/txn/',
     '/rpc',
     '//get',
     '/watch?key=k',
-    '/pipeline',
+    '/pipelines',
   ]) {
     await assertProblem(t, await fetch(url + path), 404, 'no-such-route');
   }
@@ -196,7 +201,10 @@ test('unknown routes and wrong methods', async (t) => {
     ['GET', '/delete?key=k', 'DELETE'],
     ['PATCH', '/kv/a', 'HEAD, GET, PUT, POST, DELETE'],
     ['OPTIONS', '/kv/a', 'HEAD, GET, PUT, POST, DELETE'],
-    ['DELETE', '/kv?prefix=a', 'HEAD, GET'],
+    ['PUT', '/kv?prefix=a', 'HEAD, GET, DELETE'],
+    ['GET', '/txn', 'POST'],
+    ['PUT', '/pipeline', 'POST'],
+    ['POST', '/cluster/log', 'HEAD, GET'],
     ['POST', '/status', 'HEAD, GET'],
     ['PUT', '/livez', 'HEAD, GET'],
   ];

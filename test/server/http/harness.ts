@@ -23,7 +23,7 @@ export const CONFIG: HttpConfig = {
   advertisedHttpAddr: 'kv.example.org:8080',
   advertisedRpcAddr: 'kv.example.org:8081',
   http: { onFollower: 'forward', cors: [] },
-  limits: { valueBytes: VALUE_BYTES_MAX, pendingRequests: 100 },
+  limits: { valueBytes: VALUE_BYTES_MAX, pendingRequests: 100, dataBytes: 0, freeBytes: 0 },
 };
 
 export interface Node {

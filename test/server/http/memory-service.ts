@@ -2,11 +2,23 @@
 
 import type { LeaderHint } from '../../../api/errors.js';
 import type { Consistency, HealthResponse, StatusResponse } from '../../../api/types.js';
-import type { Write, WriteResult } from '../../../kv/command.js';
-import type { ListQuery, ListResult, ReadResult, Service, StoredEntry } from '../../../server/service.js';
+import type { TxnCommand, TxnOp, TxnOpResult, Update, Write, WriteResult } from '../../../kv/command.js';
+import type {
+  ListQuery,
+  ListResult,
+  LogLine,
+  PipelineOp,
+  PipelineOutcome,
+  ReadResult,
+  Service,
+  StoredEntry,
+} from '../../../server/service.js';
+import { ServiceError } from '../../../server/service.js';
 
 export interface MemoryService extends Service {
-  readonly proposed: Write[];
+  readonly proposed: Update[];
+  readonly pipelines: (readonly PipelineOp[])[];
+  readonly lines: LogLine[];
   readonly reads: Consistency[];
   readonly lists: ListQuery[];
   readonly store: Map<string, StoredEntry>;
@@ -34,12 +46,43 @@ export function memoryService(): MemoryService {
     if (command.op === 'delete') {
       return { status: store.delete(command.key) ? 'deleted' : 'not-found', revision };
     }
-    store.set(command.key, { key: command.key, value: Buffer.from(command.value), revision });
+    put(command, revision);
     return { status: 'set', revision };
+  };
+
+  const put = (op: TxnOp & { op: 'set' }, revision: number): void => {
+    const { key, value, ttlMs } = op;
+    store.set(key, { key, value: Buffer.from(value), revision, ...(ttlMs !== undefined && { ttlMs }) });
+  };
+
+  const applyOp = (op: TxnOp, revision: number): TxnOpResult => {
+    const entry = store.get(op.key);
+    if (op.op === 'delete') return { status: store.delete(op.key) ? 'deleted' : 'not-found' };
+    if (op.op === 'get') return entry === undefined ? { status: 'missing' } : { status: 'got', ...entry };
+    put(op, revision);
+    return { status: 'set' };
+  };
+
+  const transact = ({ checks, ops }: TxnCommand): Awaited<ReturnType<Service['transact']>> => {
+    const revision = ++index;
+    const failed = checks.flatMap((check, at) =>
+      (store.get(check.key)?.revision ?? 0) === check.revision ? [] : [at],
+    );
+    if (failed.length > 0) return { status: 'check-failed', failed };
+    return { status: 'txn', revision, results: ops.map((op) => applyOp(op, revision)) };
+  };
+
+  const runOne = (op: PipelineOp): PipelineOutcome => {
+    if (op.op === 'get') return { op: 'get', entry: store.get(op.key) };
+    if (op.key === 'refused')
+      return { op: 'failed', error: new ServiceError('overloaded', 'too much', { retryAfterSeconds: 1 }) };
+    return { op: op.op, result: apply(op) };
   };
 
   const service: MemoryService = {
     proposed: [],
+    pipelines: [],
+    lines: [],
     reads: [],
     lists: [],
     store,
@@ -55,6 +98,26 @@ export function memoryService(): MemoryService {
       await service.gate;
       return apply(command);
     },
+    async transact(txn) {
+      throwFailure();
+      service.proposed.push(txn);
+      await service.gate;
+      return transact(txn);
+    },
+    deletePrefix: (command) =>
+      answer(() => {
+        service.proposed.push(command);
+        const keys = [...store.keys()].filter((key) => key.startsWith(command.prefix));
+        for (const key of keys) store.delete(key);
+        return { status: 'prefix-deleted', revision: ++index, deleted: keys.length };
+      }),
+    pipeline: (ops, consistency) =>
+      answer(() => {
+        service.pipelines.push(ops);
+        if (ops.some(({ op }) => op === 'get')) service.reads.push(consistency);
+        return { outcomes: ops.map(runOne), revision: index };
+      }),
+    log: (limit) => answer(() => service.lines.slice(0, limit)),
     read(keys, consistency): Promise<ReadResult> {
       return answer(() => {
         service.reads.push(consistency);

@@ -1,0 +1,70 @@
+/** The keys in the state: the one place where they come, change and go, with all that is kept along with them. */
+
+import {
+  DATA_BYTES_ROW,
+  KEY_COUNT_ROW,
+  decodeCount,
+  decodeHeader,
+  encodeCount,
+  encodeValue,
+  expiryRow,
+  keyRow,
+} from './rows.js';
+import type { ValueHeader } from './rows.js';
+import type { WorkingSet } from './working-set.js';
+
+/** Undefined where there is no such key. */
+export function headerOfKey(set: WorkingSet, key: string): ValueHeader | undefined {
+  const record = set.get(keyRow(key));
+  return record === undefined ? undefined : decodeHeader(record);
+}
+
+/** 0 where there is no such key. */
+export function revisionOfKey(set: WorkingSet, key: string): number {
+  return headerOfKey(set, key)?.revision ?? 0;
+}
+
+export interface NewEntry {
+  readonly key: string;
+  readonly value: Uint8Array;
+  readonly revision: number;
+  /** 0: it does not expire. */
+  readonly deadlineMs: number;
+}
+
+/** Whatever deadline the key had is gone. */
+export function putEntry(set: WorkingSet, { key, value, revision, deadlineMs }: NewEntry): void {
+  const before = headerOfKey(set, key);
+  if (before !== undefined && before.deadlineMs > 0) set.delete(expiryRow(before.deadlineMs, key));
+  set.put(keyRow(key), encodeValue(revision, value, deadlineMs));
+  if (deadlineMs > 0) set.put(expiryRow(deadlineMs, key), encodeCount(revision));
+  if (before === undefined) count(set, KEY_COUNT_ROW, 1);
+  const bytesBefore = before === undefined ? 0 : Buffer.byteLength(key) + before.valueBytes;
+  count(set, DATA_BYTES_ROW, Buffer.byteLength(key) + value.length - bytesBefore);
+}
+
+/** Whether there was such a key. */
+export function removeEntry(set: WorkingSet, key: string): boolean {
+  const before = headerOfKey(set, key);
+  if (before === undefined) return false;
+  set.delete(keyRow(key));
+  if (before.deadlineMs > 0) set.delete(expiryRow(before.deadlineMs, key));
+  count(set, KEY_COUNT_ROW, -1);
+  count(set, DATA_BYTES_ROW, -(Buffer.byteLength(key) + before.valueBytes));
+  return true;
+}
+
+/** Adds to the counter in `row`. */
+export function count(set: WorkingSet, row: Buffer, change: number): void {
+  set.put(row, encodeCount(decodeCount(set.get(row)) + change));
+}
+
+/** The log time at which what is written now is to go; 0: never. */
+export function deadlineOf(ttlMs: number | undefined, logTimeMs: number): number {
+  return ttlMs === undefined ? 0 : logTimeMs + ttlMs;
+}
+
+/** How long the key has left, in whole ms; undefined: it does not expire. 0: it is about to go. */
+export function ttlLeftMs(deadlineMs: number, logTimeMs: number): number | undefined {
+  return deadlineMs === 0 ? undefined : Math.max(0, Math.ceil(deadlineMs - logTimeMs));
+}

@@ -1,0 +1,122 @@
+/** What applying commands reads from the store, without holding more of it in memory than they need. */
+
+import type { PrefixRows } from '../kv/apply.js';
+import { rowsRead } from '../kv/apply.js';
+import type { Command } from '../kv/command.js';
+import { PREFIX_KEYS_MAX, PREFIX_KEY_BYTES_MAX, PREFIX_VALUE_BYTES_MAX } from '../kv/command.js';
+import { KEY_ROWS, decodeHeader, headerOf, keyRow, prefixRows } from '../kv/rows.js';
+import { keysGot, readBytesMax } from '../kv/txn.js';
+import { WorkingSet } from '../kv/working-set.js';
+import type { StateStore } from '../persistence/state-store.js';
+
+/** Rows that one read takes: so many values may be in memory for a moment, until only their headers are kept. */
+const READ_ROWS_MAX = 256;
+/** A page of the rows under a prefix: small, since all of it is decoded in one turn of the event loop. */
+const PAGE = { limit: 1000, bytesMax: 1024 * 1024 };
+
+export interface Reads {
+  readonly set: WorkingSet;
+  /** Those under the prefix of the `delete-prefix` that the commands are. */
+  readonly prefixRows?: PrefixRows;
+}
+
+export interface ReadsOptions {
+  readonly store: StateStore;
+  /** True once no operation of the store may be begun any more: then `done` is never called. */
+  readonly isStopped: () => boolean;
+}
+
+/** One that `standsAlone` is the only one of its commands. */
+export function readFor(
+  options: ReadsOptions,
+  commands: readonly Command[],
+  done: (reads: Reads) => void,
+): void {
+  const rows = rowsRead(commands);
+  readRows(options, rows, whole(commands), (values) => {
+    const [command] = commands;
+    if (command?.op !== 'delete-prefix') {
+      done({ set: new WorkingSet(rows, values) });
+      return;
+    }
+    readPrefix(options, command.prefix, (found) => {
+      const names = found === 'too-many' ? [] : found.map(([row]) => row);
+      const headers = found === 'too-many' ? [] : found.map(([, header]) => header);
+      const set = new WorkingSet([...rows, ...names], [...values, ...headers]);
+      done({ set, prefixRows: found === 'too-many' ? found : names });
+    });
+  });
+}
+
+/** Of which rows more than the header is needed, and up to how many bytes: what comes behind is not asked for (`applyTxn`). */
+interface Whole {
+  readonly rows: ReadonlySet<string>;
+  readonly bytesMax: number;
+}
+
+function whole([command]: readonly Command[]): Whole {
+  if (command?.op !== 'txn') return { rows: new Set(), bytesMax: 0 };
+  const rows = keysGot(command).map((key) => keyRow(key).toString('latin1'));
+  return { rows: new Set(rows), bytesMax: readBytesMax(command) };
+}
+
+function readRows(
+  { store, isStopped }: ReadsOptions,
+  rows: readonly Buffer[],
+  wanted: Whole,
+  done: (values: (Buffer | undefined)[]) => void,
+): void {
+  const values: (Buffer | undefined)[] = [];
+  let wholeBytes = 0;
+  const keep = (row: Buffer, record: Buffer | undefined): Buffer | undefined => {
+    if (record === undefined || row[0] !== KEY_ROWS.gte[0]) return record;
+    const isWhole = wholeBytes <= wanted.bytesMax && wanted.rows.has(row.toString('latin1'));
+    if (!isWhole) return headerOf(record);
+    wholeBytes += decodeHeader(record).valueBytes;
+    return record;
+  };
+  const next = (): void => {
+    const chunk = rows.slice(values.length, values.length + READ_ROWS_MAX);
+    store.getMany(chunk, (records) => {
+      if (isStopped()) return;
+      chunk.forEach((row, at) => values.push(keep(row, records[at])));
+      if (values.length < rows.length) next();
+      else done(values);
+    });
+  };
+  next();
+}
+
+type Row = readonly [row: Buffer, header: Buffer];
+
+/** Nothing writes to the store meanwhile, so that the pages are of one view. */
+function readPrefix(
+  { store, isStopped }: ReadsOptions,
+  prefix: string,
+  done: (rows: readonly Row[] | 'too-many') => void,
+): void {
+  const found: Row[] = [];
+  let keyBytes = 0;
+  let valueBytes = 0;
+  const { gte, lt } = prefixRows(prefix);
+  const next = (from: { readonly gte: Buffer } | { readonly gt: Buffer }): void => {
+    store.scan({ ...from, lt, ...PAGE }, ({ entries, more }) => {
+      if (isStopped()) return;
+      for (const [row, record] of entries) {
+        keyBytes += row.length;
+        valueBytes += decodeHeader(record).valueBytes;
+        found.push([row, headerOf(record)]);
+      }
+      const last = entries.at(-1);
+      if (
+        found.length > PREFIX_KEYS_MAX ||
+        keyBytes > PREFIX_KEY_BYTES_MAX ||
+        valueBytes > PREFIX_VALUE_BYTES_MAX
+      )
+        done('too-many');
+      else if (more && last !== undefined) next({ gt: last[0] });
+      else done(found);
+    });
+  };
+  next({ gte });
+}

@@ -1,0 +1,132 @@
+/** `POST /pipeline`: independent operations in one round trip, each answered for itself. */
+
+import { PIPELINE_OPS_MAX, batchBodyBytesMax } from '../../api/limits.js';
+import { HEADERS, type PipelineOpResponse, type PipelineResponse } from '../../api/types.js';
+import type { PipelineOp, PipelineOutcome, Service } from '../service.js';
+import { answerJson, mismatch, writeBody } from './answer.js';
+import { conditionsOfBody, keyOfBody, ttlOfBody } from './commands.js';
+import { refuseConditions, writeConditions } from './conditions.js';
+import type { Handler } from './context.js';
+import { type JsonObject, checkNames, objectAt, objectsOf } from './json.js';
+import { type KeyRouteOptions, isRedirected, readJson, refuseOctetStream } from './key-access.js';
+import { consistencyParam, parseRevision } from './params.js';
+import { problemOf } from './problem.js';
+import { REDIRECT } from './redirect.js';
+import { RequestError, badField, within } from './request-error.js';
+import { parseTag } from './session.js';
+import { parseParams } from './target.js';
+import { valueOfBody, wireEntry } from './values.js';
+
+/** An operation to be carried out, or why it is not. */
+type Checked = PipelineOp | RequestError;
+
+export function pipelineRoute(options: KeyRouteOptions): Handler {
+  const { service, valueBytesMax } = options;
+  return async (ctx) => {
+    const params = parseParams(ctx.state.target.query, ['consistency', REDIRECT]);
+    const consistency = consistencyParam(params);
+    if (isRedirected(ctx, options, params)) return;
+    refuseOctetStream(ctx);
+    refuseConditions(ctx.req.headers);
+    if (ctx.req.headers[HEADERS.session.toLowerCase()] !== undefined)
+      throw badField(HEADERS.session, 'has no meaning here; each operation has a session of its own');
+    const body = await readJson(ctx, options, batchBodyBytesMax(valueBytesMax));
+    checkNames(body, ['ops']);
+    const checked = checkedOps(objectsOf(body['ops'], 'ops', PIPELINE_OPS_MAX), valueBytesMax);
+    const good = checked.flatMap((op) => (op instanceof RequestError ? [] : [op]));
+    const { outcomes, revision } =
+      good.length === 0 ? { outcomes: [], revision: undefined } : await service.pipeline(good, consistency);
+    const answers = answersOf(service, ctx.state.requestId);
+    let next = 0;
+    const answer: PipelineResponse = {
+      results: checked.map((op) =>
+        op instanceof RequestError ? answers.error(op) : answers.of(op, outcomes[next++]),
+      ),
+    };
+    answerJson(ctx, 200, answer, revision);
+  };
+}
+
+/** A fault of one operation is its own, and that of those behind it on its key: they would be out of order. */
+function checkedOps(ops: readonly unknown[], valueBytesMax: number): Checked[] {
+  const faulty = new Map<unknown, RequestError>();
+  return ops.map((raw, at) => {
+    const key = typeof raw === 'object' && raw !== null && 'key' in raw ? raw.key : undefined;
+    const before = faulty.get(key);
+    if (before !== undefined && typeof key === 'string')
+      return new RequestError(
+        before.code,
+        `an earlier operation on this key was refused: ${before.message}`,
+        {
+          field: `ops.${at}.key`,
+        },
+      );
+    try {
+      return within(`ops.${at}`, () => opOf(objectAt(raw), valueBytesMax));
+    } catch (error) {
+      if (!(error instanceof RequestError)) throw error;
+      faulty.set(key, error);
+      return error;
+    }
+  });
+}
+
+function opOf(op: JsonObject, valueBytesMax: number): PipelineOp {
+  const tag = op['session'] === undefined ? {} : { session: parseTag(op['session'], 'session') };
+  switch (op['op']) {
+    case 'set':
+      checkNames(op, ['op', 'key', 'value', 'valueBase64', 'ttlMs', 'ifRevision', 'ifAbsent', 'session']);
+      return {
+        op: 'set',
+        key: keyOfBody(op),
+        value: valueOfBody(op, valueBytesMax),
+        ...ttlOfBody(op),
+        ...writeConditions({}, conditionsOfBody(op)),
+        ...tag,
+      };
+    case 'delete': {
+      checkNames(op, ['op', 'key', 'ifRevision', 'session']);
+      const { ifRevision } = op;
+      const condition =
+        ifRevision === undefined ? {} : { ifRevision: parseRevision(ifRevision, 'ifRevision') };
+      return { op: 'delete', key: keyOfBody(op), ...condition, ...tag };
+    }
+    case 'get':
+      checkNames(op, ['op', 'key']);
+      return { op: 'get', key: keyOfBody(op) };
+    default:
+      throw badField('op', 'must be set, delete or get');
+  }
+}
+
+interface Answers {
+  of(op: PipelineOp, outcome: PipelineOutcome | undefined): PipelineOpResponse;
+  error(error: unknown): PipelineOpResponse;
+}
+
+function answersOf(service: Pick<Service, 'leader'>, requestId: string): Answers {
+  const error = (fault: unknown): PipelineOpResponse => {
+    const { problem } = problemOf(fault, requestId, service.leader());
+    return { status: problem.status, error: problem };
+  };
+  return {
+    error,
+    of({ key }, outcome) {
+      switch (outcome?.op) {
+        case 'get':
+          return outcome.entry === undefined
+            ? error(new RequestError('key-not-found', 'there is no such key', { field: 'key' }))
+            : { status: 200, result: wireEntry(outcome.entry) };
+        case 'set':
+        case 'delete':
+          return outcome.result.status === 'revision-mismatch'
+            ? error(mismatch(outcome.result.currentRevision))
+            : { status: 200, result: writeBody(key, outcome.result) };
+        case 'failed':
+          return error(outcome.error);
+        case undefined:
+          throw new Error('an operation of a pipeline has no outcome');
+      }
+    },
+  };
+}

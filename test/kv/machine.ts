@@ -1,0 +1,78 @@
+import type { PrefixRows, Proposed } from '../../kv/apply.js';
+import { applyAll, rowsRead, standsAlone } from '../../kv/apply.js';
+import type { Command, CommandResult } from '../../kv/command.js';
+import { decodeCount, decodeValue, keyOfRow, prefixRows } from '../../kv/rows.js';
+import { WorkingSet } from '../../kv/working-set.js';
+
+/** A state machine on a map of rows, in the way of the server's applier. */
+export class Machine {
+  /** By their bytes in hex, which sorts as the bytes do. */
+  readonly rows = new Map<string, Buffer>();
+  index = 0;
+
+  apply(stampMs: number, ...commands: readonly Command[]): CommandResult[] {
+    const batches: Command[][] = [];
+    let closed = true;
+    for (const command of commands) {
+      if (closed || standsAlone(command)) batches.push([]);
+      batches.at(-1)!.push(command);
+      closed = standsAlone(command);
+    }
+    return batches.flatMap((batch) => this.#applyBatch(stampMs, batch));
+  }
+
+  #applyBatch(stampMs: number, batch: readonly Command[]): CommandResult[] {
+    const [first] = batch;
+    const found = first?.op === 'delete-prefix' ? this.rowsUnder(first.prefix) : undefined;
+    const read = [...rowsRead(batch), ...(found ?? [])];
+    const set = new WorkingSet(
+      read,
+      read.map((row) => this.rows.get(row.toString('hex'))),
+    );
+    const results = applyAll(
+      set,
+      batch.map((command): Proposed => ({
+        command,
+        index: ++this.index,
+        stampMs,
+        ...(found !== undefined && { prefixRows: found satisfies PrefixRows }),
+      })),
+    );
+    const { puts, deletes } = set.changes();
+    for (const row of deletes) this.rows.delete(row.toString('hex'));
+    for (const [row, value] of puts) this.rows.set(row.toString('hex'), value);
+    return results;
+  }
+
+  register(stampMs: number, ttlMs: number, sessionsMax = 10): number {
+    const [result] = this.apply(stampMs, { op: 'register', ttlMs, sessionsMax });
+    if (result?.status !== 'registered') throw new Error(`not registered: ${result?.status}`);
+    return result.clientId;
+  }
+
+  rowsUnder(prefix: string): Buffer[] {
+    const { gte, lt } = prefixRows(prefix);
+    return this.#sorted().filter((row) => Buffer.compare(row, gte) >= 0 && Buffer.compare(row, lt) < 0);
+  }
+
+  /** Rows of one kind, in order. */
+  rowsOf(letter: string): Buffer[] {
+    return this.#sorted().filter((row) => row.toString('latin1', 0, 1) === letter);
+  }
+
+  count(row: Buffer): number {
+    return decodeCount(this.rows.get(row.toString('hex')));
+  }
+
+  /** Every key in byte order. */
+  entries(): { key: string; value: string; revision: number; deadlineMs: number }[] {
+    return this.rowsOf('k').map((row) => {
+      const { value, revision, deadlineMs } = decodeValue(this.rows.get(row.toString('hex'))!);
+      return { key: keyOfRow(row), value: value.toString('hex'), revision, deadlineMs };
+    });
+  }
+
+  #sorted(): Buffer[] {
+    return [...this.rows.keys()].toSorted().map((hex) => Buffer.from(hex, 'hex'));
+  }
+}
