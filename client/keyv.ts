@@ -43,7 +43,13 @@ export class KeyvQuorum extends EventEmitter {
 
   /** What Keyv has stored; undefined when there is none. */
   async get<Value>(key: string): Promise<Value | undefined> {
-    return (await this.#entries.get(key)) as Value | undefined;
+    try {
+      return (await this.#entries.get(key)) as Value | undefined;
+    } catch (error) {
+      // Keyv takes this one for a missing key and says nothing, unless it is to throw.
+      if (this.listenerCount('error') > 0) this.emit('error', error);
+      throw error;
+    }
   }
 
   /** The same for several keys, in one round trip. */

@@ -78,7 +78,7 @@ test('clear touches nothing but what Keyv has stored, and manages more keys than
   const adapter = new KeyvQuorum({ endpoints: node.address, prefix: 'cache/' });
   t.teardown(() => adapter.disconnect());
   store.entries.set('other', { value: Buffer.from('x'), revision: 1 });
-  for (let i = 0; i < 300; i += 1) await adapter.set(`k${i}`, 'v');
+  await adapter.setMany(Array.from({ length: 300 }, (_, i) => ({ key: `k${i}`, value: 'v' })));
   node.script((response, seen, socket) => {
     const isPrefix = seen.method === 'DELETE' && seen.path === '/kv';
     (isPrefix ? problem('too-large') : store.step)(response, seen, socket);
