@@ -201,8 +201,10 @@ function resultsOf(origin: string, entries: readonly Entry[], answer: Answer): r
     const one = interpretResult(origin, isWrite, items[at]);
     if (!('failure' in one)) return one;
     const { failure } = one;
-    // One behind it on its key is refused with it, for the sake of the order: by itself it may well succeed.
-    const isRetryable = failure.retryable || (failedKeys.has(key) && failure.outcome === 'not-applied');
+    // One behind it on its key is refused with it, for the sake of the order; and the values of one answer are bounded
+    // together. By itself it may well succeed.
+    const isOfCompany = failedKeys.has(key) || (!isWrite && failure.code === 'too-large');
+    const isRetryable = failure.retryable || (isOfCompany && failure.outcome === 'not-applied');
     failedKeys.add(key);
     return { failure: { ...failure, retryable: isRetryable } };
   });

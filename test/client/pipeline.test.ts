@@ -142,6 +142,18 @@ test('one call is refused: the others have their results, and one behind it on i
   t.deepEqual(other, { revision: '9' });
 });
 
+test('a read that was too much for one answer is asked for again', async (t) => {
+  const tooMuch = error('too-large', 413, { retryable: false, outcome: 'not-applied' });
+  const node = await scripted(
+    t,
+    results((op) =>
+      op.key === 'b' ? tooMuch : { status: 200, result: { key: 'a', value: '1', revision: '1' } },
+    ),
+    ok({ key: 'b', value: '2', revision: '2' }),
+  );
+  t.deepEqual(await clientOf(t, node.address).getMany(['a', 'b']), ['1', '2']);
+});
+
 test('a condition that does not hold is the result of its own call', async (t) => {
   const node = await scripted(t, createStore().step);
   const kv = clientOf(t, node.address, PIPED);
