@@ -104,4 +104,6 @@ export interface Problem {
   /** `check-failed`: always false; the keys whose checks failed. */
   readonly succeeded?: false;
   readonly failed?: readonly string[];
+  /** `revision-compacted`: the first revision from which on the history is whole. */
+  readonly oldestRevision?: string;
 }

@@ -100,6 +100,30 @@ export interface PipelineResponse {
   readonly results: readonly PipelineOpResponse[];
 }
 
+/** The data of an event of `/watch`; the event's name is its `type`, its id `<revision>.<n>`. */
+export interface WatchEvent {
+  readonly type: 'put' | 'delete';
+  readonly key: string;
+  /** Of a `put`, one of the two. */
+  readonly value?: string;
+  readonly valueBase64?: string;
+  readonly revision: string;
+  /** The `n`th of the `of` changes that one write made, from 1. */
+  readonly n: number;
+  readonly of: number;
+  /** A delete because the key's time was over. */
+  readonly reason?: 'expired';
+}
+
+/** The data of the event `cut-off`, the last one of a watch that the server ends. */
+export interface WatchCutOff {
+  readonly code: 'revision-compacted' | 'shutting-down';
+  /** A `Last-Event-ID` to resume with. */
+  readonly resumeAt: string;
+  /** `revision-compacted`: what was before is lost. */
+  readonly oldestRevision?: string;
+}
+
 /** One entry of the log, without what it holds. */
 export interface LogEntrySummary {
   readonly index: number;

@@ -81,6 +81,10 @@ export interface Config {
     /** Sessions at a time, at most; further ones are answered `overloaded`. */
     readonly max: number;
   };
+  readonly watch: {
+    /** Bytes that the history of changes may have; the oldest ones go first. */
+    readonly historyBytes: number;
+  };
   readonly storage: {
     readonly engine: 'rocksdb';
   };

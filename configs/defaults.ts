@@ -17,6 +17,7 @@ interface Defaults {
   readonly http: Config['http'];
   readonly limits: Config['limits'];
   readonly sessions: Config['sessions'];
+  readonly watch: Config['watch'];
   readonly storage: Config['storage'];
 }
 
@@ -54,5 +55,6 @@ export const DEFAULTS: Defaults = deepFreeze({
   },
   limits: { valueBytes: MIB, pendingRequests: 10_000, dataBytes: 0, freeBytes: 64 * MIB },
   sessions: { ttlMs: 600_000, max: 10_000 },
+  watch: { historyBytes: 64 * MIB },
   storage: { engine: 'rocksdb' },
 });

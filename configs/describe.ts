@@ -55,7 +55,7 @@ function raftKeys(raft: Config['raft']): object {
   };
 }
 
-function fileKeys({ cluster, http, limits, sessions, storage, raft, ...top }: Config): object {
+function fileKeys({ cluster, http, limits, sessions, watch, storage, raft, ...top }: Config): object {
   return {
     rpcAddr: top.rpcAddr,
     httpAddr: top.httpAddr,
@@ -78,6 +78,7 @@ function fileKeys({ cluster, http, limits, sessions, storage, raft, ...top }: Co
       freeBytes: formatSizeBytes(limits.freeBytes),
     },
     sessions: { ttl: formatDurationMs(sessions.ttlMs), max: sessions.max },
+    watch: { historyBytes: formatSizeBytes(watch.historyBytes) },
     storage: { engine: storage.engine },
   };
 }

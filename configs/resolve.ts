@@ -82,6 +82,7 @@ export function resolve(file: FileConfig, peerUrls: readonly string[], source: s
       ttlMs: file.sessions.ttl ?? DEFAULTS.sessions.ttlMs,
       max: file.sessions.max ?? DEFAULTS.sessions.max,
     },
+    watch: { historyBytes: file.watch.historyBytes ?? DEFAULTS.watch.historyBytes },
     storage: { engine: file.storage.engine ?? DEFAULTS.storage.engine },
   };
 }

@@ -83,6 +83,10 @@ const sessionsShape = {
   max: count(1, 1_000_000).optional(),
 };
 
+const watchShape = {
+  historyBytes: sizeBytes().optional(),
+};
+
 const storageShape = {
   engine: oneOf(['rocksdb']).optional(),
 };
@@ -97,6 +101,7 @@ const fileShape = {
   http: section(httpShape),
   limits: section(limitsShape),
   sessions: section(sessionsShape),
+  watch: section(watchShape),
   storage: section(storageShape),
 };
 
@@ -129,5 +134,6 @@ export const KNOWN_KEYS: ReadonlyMap<string, readonly string[]> = new Map([
   ['http', Object.keys(httpShape)],
   ['limits', Object.keys(limitsShape)],
   ['sessions', Object.keys(sessionsShape)],
+  ['watch', Object.keys(watchShape)],
   ['storage', Object.keys(storageShape)],
 ]);

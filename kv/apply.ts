@@ -14,6 +14,14 @@ import type {
   WriteResult,
 } from './command.js';
 import { count, deadlineOf, headerOfKey, putEntry, removeEntry, revisionOfKey } from './entries.js';
+import {
+  HISTORY_BYTES_ROW,
+  HISTORY_COUNT_ROW,
+  HISTORY_LOST_ROW,
+  historyRow,
+  keepChanges,
+  trimHistory,
+} from './history.js';
 import { invariant } from './invariant.js';
 import {
   CLOCK_ROW,
@@ -59,13 +67,23 @@ export function standsAlone(command: Command): boolean {
   return command.op === 'delete-prefix' || (command.op === 'txn' && keysGot(command).length > 0);
 }
 
+const ALWAYS_READ = [
+  KEY_COUNT_ROW,
+  DATA_BYTES_ROW,
+  CLOCK_ROW,
+  HISTORY_COUNT_ROW,
+  HISTORY_BYTES_ROW,
+  HISTORY_LOST_ROW,
+];
+
 /** Every row that applying the commands reads; without repeats. Of rows of keys the header is enough, but for those in `keysGot`. */
 export function rowsRead(commands: readonly Command[]): Buffer[] {
   const rows = new Map<string, Buffer>();
   const add = (row: Buffer): void => void rows.set(row.toString('latin1'), row);
-  for (const row of [KEY_COUNT_ROW, DATA_BYTES_ROW, CLOCK_ROW]) add(row);
+  for (const row of ALWAYS_READ) add(row);
   for (const command of commands) {
     for (const key of keysOf(command)) add(keyRow(key));
+    if (command.op === 'trim-history') command.revisions.forEach((revision) => add(historyRow(revision)));
     for (const row of sessionRowsRead(command)) add(row);
   }
   return [...rows.values()];
@@ -84,6 +102,7 @@ export function keysOf(command: Command): readonly string[] {
     case 'delete-prefix':
     case 'register':
     case 'expire-sessions':
+    case 'trim-history':
       return [];
   }
 }
@@ -95,7 +114,9 @@ export function applyAll(set: WorkingSet, proposed: readonly Proposed[]): Comman
   const results = proposed.map((one) => {
     // A new leader's clock begins at the last stamp that it knows of: log time never goes back.
     logTimeMs = Math.max(logTimeMs, one.stampMs);
-    return apply(set, one, logTimeMs);
+    const result = apply(set, one, logTimeMs);
+    keepChanges(set, one.index, set.takeNotes());
+    return result;
   });
   if (logTimeMs > before) set.put(CLOCK_ROW, encodeTime(logTimeMs));
   return results;
@@ -123,6 +144,8 @@ function apply(set: WorkingSet, proposed: Proposed, logTimeMs: number): CommandR
     }
     case 'expire-keys':
       return expireKeys(set, command, logTimeMs);
+    case 'trim-history':
+      return { status: 'expired', count: trimHistory(set, command) };
   }
 }
 
@@ -185,7 +208,7 @@ function expireKeys(set: WorkingSet, { keys }: ExpireKeysCommand, logTimeMs: num
   const due = keys.filter(({ key, revision }) => {
     const header = headerOfKey(set, key);
     if (header?.revision !== revision || header.deadlineMs === 0) return false;
-    return logTimeMs >= header.deadlineMs && removeEntry(set, key);
+    return logTimeMs >= header.deadlineMs && removeEntry(set, key, 'expired');
   });
   return { status: 'expired', count: due.length };
 }

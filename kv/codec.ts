@@ -7,6 +7,7 @@
  * - `expire-keys`: a check each, the rest;
  * - `txn`: flags (1), [session (24)], number of checks (2), checks, operations (the rest): kind (1), [flags (1), [ttlMs (8)]], key, [length of
  *   the value (4), value], what is in brackets for a `set` only;
+ * - `trim-history`: revisions (8 each, the rest);
  * - `delete-prefix`: flags (1), [session (24)], prefix, as a key.
  *
  * A session is clientId (8), seq (8), lowestPending (8); a key its length (2) and its UTF-8; a check its revision (8) and key. Integers are
@@ -15,7 +16,7 @@
  */
 
 import type { Command, DeletePrefixCommand, SessionTag, TxnCommand, TxnOp, Write } from './command.js';
-import { EXPIRE_KEYS_MAX, TTL_MS_MAX, TXN_CHECKS_MAX, TXN_OPS_MAX } from './command.js';
+import { EXPIRE_KEYS_MAX, TRIM_REVISIONS_MAX, TTL_MS_MAX, TXN_CHECKS_MAX, TXN_OPS_MAX } from './command.js';
 import { CommandFormatError, Cursor } from './cursor.js';
 
 const FORMAT = 1;
@@ -27,6 +28,7 @@ const OPS = {
   'expire-keys': 5,
   txn: 6,
   'delete-prefix': 7,
+  'trim-history': 8,
 } as const;
 const TXN_OPS = { set: 1, delete: 2, get: 3 } as const;
 const FLAG_IF_REVISION = 1;
@@ -58,6 +60,8 @@ export function encodeCommand(command: Command): Buffer {
       ]);
     case 'expire-sessions':
       return Buffer.concat([header(HEADER_BYTES, OPS[command.op]), integers(...command.clientIds)]);
+    case 'trim-history':
+      return Buffer.concat([header(HEADER_BYTES, OPS[command.op]), integers(...command.revisions)]);
     case 'expire-keys': {
       const keys = command.keys.flatMap(({ key, revision }) => [integers(revision), text(key)]);
       return Buffer.concat([header(HEADER_BYTES, OPS[command.op]), ...keys]);
@@ -198,6 +202,13 @@ function decode(input: Buffer): Command {
       while (cursor.left > 0) keys.push(check(cursor));
       if (keys.length > EXPIRE_KEYS_MAX) throw new CommandFormatError(`${keys.length} keys expire at once`);
       return { op: 'expire-keys', keys };
+    }
+    case OPS['trim-history']: {
+      const revisions: number[] = [];
+      while (cursor.left > 0) revisions.push(cursor.integer());
+      if (revisions.length > TRIM_REVISIONS_MAX)
+        throw new CommandFormatError(`${revisions.length} revisions are trimmed at once`);
+      return { op: 'trim-history', revisions };
     }
     case OPS.txn:
       return decodeTxn(cursor);

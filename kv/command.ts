@@ -91,7 +91,14 @@ export interface ExpireKeysCommand {
   readonly keys: readonly Check[];
 }
 
-export type Command = Update | RegisterCommand | ExpireSessionsCommand | ExpireKeysCommand;
+/** Forgets what these revisions changed, which are the oldest ones of the history, in order. */
+export interface TrimHistoryCommand {
+  readonly op: 'trim-history';
+  readonly revisions: readonly number[];
+}
+
+export type Command =
+  Update | RegisterCommand | ExpireSessionsCommand | ExpireKeysCommand | TrimHistoryCommand;
 
 /** What became of a write: decided by the state and the entry alone, the same on every node. */
 export type WriteResult =
@@ -128,7 +135,7 @@ export type CommandResult =
   | { readonly status: 'session-conflict' }
   | { readonly status: 'registered'; readonly clientId: number }
   | { readonly status: 'sessions-full' }
-  /** How many sessions, or keys. */
+  /** How many sessions, keys, or revisions of the history. */
   | { readonly status: 'expired'; readonly count: number };
 
 /** Numbers of one session that may be pending at once: `seq` is below `lowestPending` plus this. */
@@ -156,6 +163,9 @@ export const TXN_SESSION_READ_BYTES_MAX = 16 * 1024;
 export const PREFIX_KEYS_MAX = 10_000;
 export const PREFIX_KEY_BYTES_MAX = 4 * 1024 * 1024;
 export const PREFIX_VALUE_BYTES_MAX = 64 * 1024 * 1024;
+
+/** Revisions that one entry may trim from the history. */
+export const TRIM_REVISIONS_MAX = 256;
 
 /** Keys that one entry may expire. */
 export const EXPIRE_KEYS_MAX = 256;

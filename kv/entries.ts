@@ -39,16 +39,18 @@ export function putEntry(set: WorkingSet, { key, value, revision, deadlineMs }: 
   set.put(keyRow(key), encodeValue(revision, value, deadlineMs));
   if (deadlineMs > 0) set.put(expiryRow(deadlineMs, key), encodeCount(revision));
   if (before === undefined) count(set, KEY_COUNT_ROW, 1);
+  set.note({ kind: 'put', key, value });
   const bytesBefore = before === undefined ? 0 : Buffer.byteLength(key) + before.valueBytes;
   count(set, DATA_BYTES_ROW, Buffer.byteLength(key) + value.length - bytesBefore);
 }
 
 /** Whether there was such a key. */
-export function removeEntry(set: WorkingSet, key: string): boolean {
+export function removeEntry(set: WorkingSet, key: string, kind: 'delete' | 'expired' = 'delete'): boolean {
   const before = headerOfKey(set, key);
   if (before === undefined) return false;
   set.delete(keyRow(key));
   if (before.deadlineMs > 0) set.delete(expiryRow(before.deadlineMs, key));
+  set.note({ kind, key });
   count(set, KEY_COUNT_ROW, -1);
   count(set, DATA_BYTES_ROW, -(Buffer.byteLength(key) + before.valueBytes));
   return true;

@@ -86,6 +86,7 @@ export function sessionRowsRead(command: Command): Buffer[] {
     case 'expire-sessions':
       return [SESSION_COUNT_ROW, ...command.clientIds.map(sessionRow)];
     case 'expire-keys':
+    case 'trim-history':
       return [];
   }
 }

@@ -5,10 +5,19 @@
 
 import { invariant } from './invariant.js';
 
+/** What became of a key. */
+export interface Change {
+  readonly kind: 'put' | 'delete' | 'expired';
+  readonly key: string;
+  /** Of a `put`. */
+  readonly value?: Uint8Array;
+}
+
 export class WorkingSet {
   /** By row, as latin1 text: one character a byte, so that it is exact and cheap. */
   readonly #rows = new Map<string, Buffer | undefined>();
   readonly #changed = new Map<string, Buffer>();
+  #noted: Change[] = [];
 
   /** `values` are those of `rows`, in order. */
   constructor(rows: readonly Buffer[], values: readonly (Buffer | undefined)[]) {
@@ -27,6 +36,18 @@ export class WorkingSet {
 
   delete(row: Buffer): void {
     this.#change(row, undefined);
+  }
+
+  /** To be written down in the history. */
+  note(change: Change): void {
+    this.#noted.push(change);
+  }
+
+  /** What was noted since the last call. */
+  takeNotes(): readonly Change[] {
+    const noted = this.#noted;
+    if (noted.length > 0) this.#noted = [];
+    return noted;
   }
 
   /** What is to be written, each row once. */

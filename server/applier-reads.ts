@@ -4,6 +4,7 @@ import type { PrefixRows } from '../kv/apply.js';
 import { rowsRead } from '../kv/apply.js';
 import type { Command } from '../kv/command.js';
 import { PREFIX_KEYS_MAX, PREFIX_KEY_BYTES_MAX, PREFIX_VALUE_BYTES_MAX } from '../kv/command.js';
+import { historyHeaderOf, isHistoryRow } from '../kv/history.js';
 import { KEY_ROWS, decodeHeader, headerOf, keyRow, prefixRows } from '../kv/rows.js';
 import { keysGot, readBytesMax } from '../kv/txn.js';
 import { WorkingSet } from '../kv/working-set.js';
@@ -69,6 +70,7 @@ function readRows(
   const values: (Buffer | undefined)[] = [];
   let wholeBytes = 0;
   const keep = (row: Buffer, record: Buffer | undefined): Buffer | undefined => {
+    if (record !== undefined && isHistoryRow(row)) return historyHeaderOf(record);
     if (record === undefined || row[0] !== KEY_ROWS.gte[0]) return record;
     const isWhole = wholeBytes <= wanted.bytesMax && wanted.rows.has(row.toString('latin1'));
     if (!isWhole) return headerOf(record);

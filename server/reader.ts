@@ -3,6 +3,8 @@
 import { ttlLeftMs } from '../kv/entries.js';
 import { KEY_ROWS, decodeValue, keyOfRow, keyRow, prefixRows } from '../kv/rows.js';
 import type { Range, StateStore } from '../persistence/state-store.js';
+import type { HistoryPage } from './history-reader.js';
+import { readHistory } from './history-reader.js';
 import { shuttingDown } from './leadership.js';
 import type { Node } from './node.js';
 import type { Clock } from './ports.js';
@@ -60,6 +62,11 @@ export class Reader {
         resolve({ entries, revision: newest });
       }
     });
+  }
+
+  /** What changed behind `after`, as far as one page goes. */
+  history(after: number): Promise<HistoryPage> {
+    return readHistory(this.#store, after, () => this.#node.isStopped);
   }
 
   list(query: ListQuery): Promise<ListResult> {

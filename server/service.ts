@@ -20,6 +20,7 @@ import type {
   Write,
   WriteResult,
 } from '../kv/command.js';
+import type { Change } from '../kv/working-set.js';
 import { ExpectedError } from './expected-error.js';
 
 export interface StoredEntry {
@@ -85,6 +86,28 @@ export interface LogLine {
   readonly key?: string;
 }
 
+/** An empty prefix is that of every key. */
+export type WatchQuery = { readonly key: string } | { readonly prefix: string };
+
+export type WatchItem =
+  /** The `n`th of the `of` changes of one entry, from 1. */
+  | {
+      readonly type: 'event';
+      readonly change: Change;
+      readonly revision: number;
+      readonly n: number;
+      readonly of: number;
+    }
+  /** All that is watched was told up to the revision `seen`; told at the beginning, and when nothing else was for a while. */
+  | { readonly type: 'progress'; readonly seen: number }
+  /** The last item, unless the consumer ends it: what comes behind `seen` must be asked for anew, from `oldest` on when the rest is gone. */
+  | {
+      readonly type: 'cut-off';
+      readonly why: 'revision-compacted' | 'shutting-down';
+      readonly seen: number;
+      readonly oldest?: number;
+    };
+
 export interface Service {
   /**
    * Resolves once the write is committed and applied; once only, where it is tagged with a session. Rejects with a
@@ -100,6 +123,14 @@ export interface Service {
    * behind it on its key are not carried out. Rejects only where nothing was begun. `PIPELINE_OPS_MAX` at most.
    */
   pipeline(ops: readonly PipelineOp[], consistency: Consistency): Promise<PipelineResult>;
+  /**
+   * What changes behind the first `n` changes of the revision `after` + 1; without `from`, behind everything that was acknowledged before.
+   * Rejects with a `ServiceError`: `revision-compacted` when the history does not reach back that far.
+   */
+  watch(
+    query: WatchQuery,
+    from: { readonly after: number; readonly n: number } | undefined,
+  ): Promise<AsyncGenerator<WatchItem, void>>;
   /** The newest entries of this node's log that are applied here, the newest first. */
   log(limit: number): Promise<readonly LogLine[]>;
   /** Opens a session and resolves with its client id. Rejects with a `ServiceError`. */
@@ -127,15 +158,23 @@ export class ServiceError extends ExpectedError {
   readonly outcome: Outcome;
   /** Seconds, for `Retry-After`. */
   readonly retryAfterSeconds: number | undefined;
+  /** `revision-compacted`: the first revision from which on the history is whole. */
+  readonly oldestRevision: number | undefined;
 
   constructor(
     code: ErrorCode,
     message: string,
-    options: { outcome?: Outcome; retryAfterSeconds?: number; cause?: unknown } = {},
+    options: {
+      outcome?: Outcome;
+      retryAfterSeconds?: number;
+      oldestRevision?: number;
+      cause?: unknown;
+    } = {},
   ) {
     super(message, { cause: options.cause });
     this.code = code;
     this.outcome = options.outcome ?? ERRORS[code].outcome;
     this.retryAfterSeconds = options.retryAfterSeconds;
+    this.oldestRevision = options.oldestRevision;
   }
 }

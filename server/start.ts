@@ -260,7 +260,7 @@ async function run(base: Base, seed: RaftSeed, listeners: Listeners): Promise<Ru
   base.node.current = node;
   base.inbox.current = node;
   base.space.current.start();
-  sweep(node, state, systemClock);
+  sweep(node, state, systemClock, { historyBytes: config.watch.historyBytes });
   starting.handOver(service);
   void catchUp(node, readIndexes, report, logger);
   const stores = [log.store, state];

@@ -51,6 +51,7 @@ export function startingService(config: Config, version: string, uptimeMs: () =>
       transact: (txn) => current?.transact(txn) ?? refuse(),
       deletePrefix: (command) => current?.deletePrefix(command) ?? refuse(),
       pipeline: (ops, consistency) => current?.pipeline(ops, consistency) ?? refuse(),
+      watch: (query, from) => current?.watch(query, from) ?? refuse(),
       log: (limit) => current?.log(limit) ?? refuse(),
       openSession: () => current?.openSession() ?? refuse(),
       read: (keys, consistency) => current?.read(keys, consistency) ?? refuse(),

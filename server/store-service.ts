@@ -44,7 +44,10 @@ import type {
   PipelineResult,
   ReadResult,
   Service,
+  WatchItem,
+  WatchQuery,
 } from './service.js';
+import { Watches } from './watches.js';
 import type { StatusReport } from './status.js';
 
 export interface ServiceParts extends ProposerParts {
@@ -64,10 +67,13 @@ const MEMBERS_TIMEOUT_MS = 1000;
 
 export class StoreService implements Service {
   readonly #parts: ServiceParts;
+  readonly #watches: Watches;
   #state: 'serving' | 'leaving' | 'stopped' = 'serving';
 
   constructor(parts: ServiceParts) {
     this.#parts = parts;
+    const { node, clock, reader } = parts;
+    this.#watches = new Watches({ node, clock, page: (after) => reader.history(after) });
   }
 
   /** Not ready any more, so that nobody new comes; whoever does is still served. */
@@ -78,6 +84,7 @@ export class StoreService implements Service {
   /** From now on new requests are refused as `shutting-down`. */
   stop(): void {
     this.#state = 'stopped';
+    this.#watches.close();
   }
 
   async write(write: Write): Promise<WriteResult> {
@@ -134,6 +141,18 @@ export class StoreService implements Service {
       },
       ops,
     );
+  }
+
+  async watch(
+    query: WatchQuery,
+    from: { readonly after: Index; readonly n: number } | undefined,
+  ): Promise<AsyncGenerator<WatchItem, void>> {
+    const { clock, requestTimeoutMs } = this.#parts;
+    if (from !== undefined) return this.#watches.open(query, from.after, from.n);
+    const deadline = this.#begin(clock, requestTimeoutMs);
+    const index = await this.#index('linearizable', deadline);
+    await this.#applied(index, deadline);
+    return this.#watches.open(query, index ?? this.revision(), 0);
   }
 
   log(limit: number): Promise<readonly LogLine[]> {

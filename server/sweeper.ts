@@ -4,8 +4,15 @@
  */
 
 import { encodeCommand } from '../kv/codec.js';
-import { EXPIRE_KEYS_MAX, KEY_BYTES_MAX } from '../kv/command.js';
+import { EXPIRE_KEYS_MAX, KEY_BYTES_MAX, TRIM_REVISIONS_MAX } from '../kv/command.js';
 import type { Check, Command } from '../kv/command.js';
+import {
+  HISTORY_BYTES_ROW,
+  HISTORY_COUNT_ROW,
+  HISTORY_ROWS,
+  historyBytesOf,
+  revisionOfHistoryRow,
+} from '../kv/history.js';
 import { CLOCK_ROW, EXPIRY_ROWS, decodeCount, decodeTime, dueRows, keyOfExpiryRow } from '../kv/rows.js';
 import { SESSION_ROWS, clientIdOfRow, decodeSession, hasExpired } from '../kv/sessions.js';
 import type { Scan, StateStore } from '../persistence/state-store.js';
@@ -13,12 +20,18 @@ import type { Node } from './node.js';
 import type { Clock } from './ports.js';
 
 export interface SweeperOptions {
+  /** Bytes that the history of changes may have, at most. */
+  readonly historyBytes: number;
   readonly keysEveryMs: number;
   readonly sessionsEveryMs: number;
 }
 
 /** A key goes at most `keysEveryMs` and the time of a commit after its time is over, and after an election `CLOCK_EVERY_MS` more. */
-const DEFAULTS: SweeperOptions = { keysEveryMs: 100, sessionsEveryMs: 5000 };
+const DEFAULTS: SweeperOptions = {
+  keysEveryMs: 100,
+  sessionsEveryMs: 5000,
+  historyBytes: 64 * 1024 * 1024,
+};
 /** While there are keys that expire, log time is written down so often at least. */
 const CLOCK_EVERY_MS = 250;
 /** Sessions that one entry ends, at most: each takes up to `SESSION_WINDOW` results with it. */
@@ -26,7 +39,10 @@ const SESSIONS_MAX = 64;
 /** Keys whose end is proposed before the next ones are looked for. */
 const KEYS_MAX = 1024;
 /** Rows and bytes that one read takes. */
-const PAGE = { limit: KEYS_MAX, bytesMax: 256 * 1024 };
+const PAGE_BYTES = 256 * 1024;
+const PAGE = { limit: KEYS_MAX, bytesMax: PAGE_BYTES };
+/** The history holds so many revisions at least, unless they have too many bytes. */
+export const HISTORY_REVISIONS = 10_000;
 
 /** Begins to look; the result ends it. */
 export function sweep(
@@ -35,7 +51,7 @@ export function sweep(
   clock: Clock,
   options: Partial<SweeperOptions> = {},
 ): () => void {
-  const { keysEveryMs, sessionsEveryMs } = { ...DEFAULTS, ...options };
+  const { keysEveryMs, sessionsEveryMs, historyBytes } = { ...DEFAULTS, ...options };
   const parts = { node, store, propose: (command: Command) => node.propose(encodeCommand(command)) };
   const stopKeys = clock.every(
     keysEveryMs,
@@ -45,7 +61,12 @@ export function sweep(
     sessionsEveryMs,
     oncePerTerm(node, () => sweepSessions(parts)),
   );
+  const stopHistory = clock.every(
+    keysEveryMs,
+    oncePerTerm(node, () => sweepHistory(parts, historyBytes)),
+  );
   return () => {
+    stopHistory();
     stopKeys();
     stopSessions();
   };
@@ -110,6 +131,35 @@ async function carryClock({ node, store, propose }: Parts): Promise<void> {
   ]);
   if (!leads(node) || first.entries.length === 0 || node.logTimeMs() - lastMs < CLOCK_EVERY_MS) return;
   await propose({ op: 'expire-keys', keys: [] });
+}
+
+/** Down to so many revisions, or fewer where they have too many bytes. */
+async function sweepHistory({ node, store, propose }: Parts, bytesMax: number): Promise<void> {
+  for (;;) {
+    const [count, bytes] = await counters(store, [HISTORY_COUNT_ROW, HISTORY_BYTES_ROW]);
+    if (!leads(node) || (count <= HISTORY_REVISIONS + TRIM_REVISIONS_MAX && bytes <= bytesMax)) return;
+    const { entries } = await scan(store, {
+      ...HISTORY_ROWS,
+      limit: TRIM_REVISIONS_MAX,
+      bytesMax: PAGE_BYTES,
+    });
+    if (!leads(node)) return;
+    let left = { count, bytes };
+    const revisions: number[] = [];
+    for (const [row, record] of entries) {
+      if (left.count <= HISTORY_REVISIONS && left.bytes <= bytesMax) break;
+      left = { count: left.count - 1, bytes: left.bytes - historyBytesOf(record) };
+      revisions.push(revisionOfHistoryRow(row));
+    }
+    const { status } = await propose({ op: 'trim-history', revisions });
+    if (status !== 'applied' || !leads(node)) return;
+  }
+}
+
+function counters(store: StateStore, rows: readonly Buffer[]): Promise<[count: number, bytes: number]> {
+  return new Promise((resolve) =>
+    store.getMany(rows, ([count, bytes]) => resolve([decodeCount(count), decodeCount(bytes)])),
+  );
 }
 
 async function sweepSessions({ node, store, propose }: Parts): Promise<void> {

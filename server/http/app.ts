@@ -92,8 +92,9 @@ function createApp({ service, config, logger, routers, hot }: AppOptions): Reque
   for (const router of routers) app.use(router.routes());
   app.use((ctx: Context) => noRoute(ctx, routers));
   app.on('error', (error: NodeJS.ErrnoException) => {
-    // A system call names itself: the client's connection broke. Anything else is a fault of ours.
-    const level = error.syscall === undefined ? 'error' : 'debug';
+    // A system call names itself, and a stream that its reader left has a code: the connection broke. Anything else is a fault of ours.
+    const isBroken = error.syscall !== undefined || error.code === 'ERR_STREAM_PREMATURE_CLOSE';
+    const level = isBroken ? 'debug' : 'error';
     logger[level]({ err: error }, 'an HTTP answer could not be written');
   });
 

@@ -10,6 +10,7 @@ import { queryRoutes } from './query-routes.js';
 import { openSession } from './session.js';
 import { statusRoutes } from './status-routes.js';
 import { deletePrefix, txnRoute } from './txn-route.js';
+import { watchRoute } from './watch-route.js';
 
 /** The routes of clients, as parts of an application. */
 export interface ClientRoutes {
@@ -42,6 +43,7 @@ export function clientRoutes(options: KeyRouteOptions): ClientRoutes {
   router.put(keyPath, byPath.set);
   router.post(keyPath, byPath.set);
   router.delete(keyPath, byPath.delete);
+  router.get(PATHS.watch, watchRoute(options.service));
   router.get(PATHS.status, status.status);
   router.get(PATHS.clusterStatus, status.clusterStatus);
   router.get(PATHS.clusterLog, status.clusterLog);

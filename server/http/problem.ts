@@ -29,7 +29,11 @@ export function problemOf(error: unknown, requestId: string, leader: LeaderHint 
     return { problem, headers: error.allow === undefined ? [] : [['Allow', error.allow]] };
   }
   if (error instanceof ServiceError) {
-    const problem = base(error.code, error.message, requestId, leader, error.outcome);
+    const { oldestRevision } = error;
+    const problem = {
+      ...base(error.code, error.message, requestId, leader, error.outcome),
+      ...(oldestRevision !== undefined && { oldestRevision: String(oldestRevision) }),
+    };
     return { problem, headers: retryAfter(problem.status, error.retryAfterSeconds) };
   }
   return {

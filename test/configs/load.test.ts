@@ -88,6 +88,7 @@ http:
   keepAliveTimeout: 8
 limits: { valueBytes: "2MiB", pendingRequests: 9, dataBytes: "1GiB", freeBytes: "3B" }
 sessions: { ttl: "1min", max: 10 }
+watch: { historyBytes: "1MiB" }
 storage: { engine: rocksdb }
 `,
   );
@@ -99,6 +100,7 @@ storage: { engine: rocksdb }
     cluster: { name: 'c', peers: [], join: ['h:1', 'h:2'], peerUrls: [] },
     limits: { valueBytes: 2 * 1024 * 1024, pendingRequests: 9, dataBytes: 1024 ** 3, freeBytes: 3 },
     sessions: { ttlMs: 60_000, max: 10 },
+    watch: { historyBytes: 1024 * 1024 },
     storage: { engine: 'rocksdb' },
   });
   t.deepEqual(config.raft, {

@@ -161,7 +161,18 @@ test('each row is read once, the counters and the clock among them', (t) => {
     { op: 'txn', checks: [{ key: 'b', revision: 0 }], ops: [{ op: 'get', key: 'c' }] },
     { op: 'expire-keys', keys: [{ key: 'd', revision: 1 }] },
   ]);
-  t.deepEqual(read.map(String), ['mkeys', 'mbytes', 'mclock', 'ka', 'kb', 'kc', 'kd']);
+  t.deepEqual(read.map(String), [
+    'mkeys',
+    'mbytes',
+    'mclock',
+    'mhistory',
+    'mhistorybytes',
+    'mhistorylost',
+    'ka',
+    'kb',
+    'kc',
+    'kd',
+  ]);
 });
 
 const value = Buffer.from('v');

@@ -95,6 +95,7 @@ export function allCommands(key: fc.Arbitrary<string>): fc.Arbitrary<Command> {
     updates(key),
     tagged,
     fc.record({ op: fc.constant('register' as const), ttlMs: number, sessionsMax: number }),
+    fc.record({ op: fc.constant('trim-history' as const), revisions: fc.array(number, { maxLength: 4 }) }),
     fc.record({ op: fc.constant('expire-sessions' as const), clientIds: fc.array(number, { maxLength: 4 }) }),
   );
 }

@@ -190,7 +190,7 @@ test('unknown routes and wrong methods', async (t) => {
     '/txn/',
     '/rpc',
     '//get',
-    '/watch?key=k',
+    '/watches?key=k',
     '/pipelines',
   ]) {
     await assertProblem(t, await fetch(url + path), 404, 'no-such-route');

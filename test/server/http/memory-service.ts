@@ -12,6 +12,8 @@ import type {
   ReadResult,
   Service,
   StoredEntry,
+  WatchItem,
+  WatchQuery,
 } from '../../../server/service.js';
 import { ServiceError } from '../../../server/service.js';
 
@@ -19,6 +21,8 @@ export interface MemoryService extends Service {
   readonly proposed: Update[];
   readonly pipelines: (readonly PipelineOp[])[];
   readonly lines: LogLine[];
+  readonly watched: { query: WatchQuery; from: { after: number; n: number } | undefined }[];
+  readonly items: WatchItem[];
   readonly reads: Consistency[];
   readonly lists: ListQuery[];
   readonly store: Map<string, StoredEntry>;
@@ -83,6 +87,8 @@ export function memoryService(): MemoryService {
     proposed: [],
     pipelines: [],
     lines: [],
+    watched: [],
+    items: [],
     reads: [],
     lists: [],
     store,
@@ -116,6 +122,12 @@ export function memoryService(): MemoryService {
         service.pipelines.push(ops);
         if (ops.some(({ op }) => op === 'get')) service.reads.push(consistency);
         return { outcomes: ops.map(runOne), revision: index };
+      }),
+    watch: (query, from) =>
+      answer(async function* () {
+        service.watched.push({ query, from });
+        await Promise.resolve();
+        yield* service.items;
       }),
     log: (limit) => answer(() => service.lines.slice(0, limit)),
     read(keys, consistency): Promise<ReadResult> {

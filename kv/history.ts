@@ -1,0 +1,118 @@
+/**
+ * What has changed, revision by revision, kept for a while in the state itself: so it is the same on every node, is written with what it
+ * tells of, and goes along with snapshots. A row (`h` + revision) has all changes of one entry, in order.
+ *
+ * How long it is kept is decided by the leader, which proposes `trim-history`: how much that is, is a setting of a node.
+ */
+
+import type { TrimHistoryCommand } from './command.js';
+import { count } from './entries.js';
+import { decodeCount, encodeCount } from './rows.js';
+import type { Change, WorkingSet } from './working-set.js';
+
+const HISTORY_PREFIX = 0x68;
+/** The record's own length (4), number of changes (4); of each: kind (1), length of the key (2), key, length of the value (4), value. */
+const HEADER_BYTES = 8;
+const KINDS = ['put', 'delete', 'expired'] as const;
+
+/** How many revisions the history holds, and how many bytes. */
+export const HISTORY_COUNT_ROW = Buffer.from('mhistory');
+export const HISTORY_BYTES_ROW = Buffer.from('mhistorybytes');
+
+/** Holds the newest revision that the history has lost, with all before it; 0: none. */
+export const HISTORY_LOST_ROW = Buffer.from('mhistorylost');
+
+export const HISTORY_ROWS = Object.freeze({
+  gte: Buffer.from([HISTORY_PREFIX]),
+  lt: Buffer.from([HISTORY_PREFIX + 1]),
+});
+
+export function historyRow(revision: number): Buffer {
+  const row = Buffer.allocUnsafe(9);
+  row[0] = HISTORY_PREFIX;
+  row.writeBigUInt64BE(BigInt(revision), 1);
+  return row;
+}
+
+export function revisionOfHistoryRow(row: Buffer): number {
+  return Number(row.readBigUInt64BE(1));
+}
+
+/** Writes down what one entry has changed. */
+export function keepChanges(set: WorkingSet, revision: number, changes: readonly Change[]): void {
+  if (changes.length === 0) return;
+  const record = encodeChanges(changes);
+  set.put(historyRow(revision), record);
+  count(set, HISTORY_COUNT_ROW, 1);
+  count(set, HISTORY_BYTES_ROW, record.length);
+}
+
+/** Forgets the revisions, which are the oldest ones; how many of them there were. */
+export function trimHistory(set: WorkingSet, { revisions }: TrimHistoryCommand): number {
+  let lost = decodeCount(set.get(HISTORY_LOST_ROW));
+  let trimmed = 0;
+  for (const revision of revisions) {
+    const row = historyRow(revision);
+    const record = set.get(row);
+    if (record === undefined) continue;
+    set.delete(row);
+    count(set, HISTORY_COUNT_ROW, -1);
+    count(set, HISTORY_BYTES_ROW, -record.readUInt32BE(0));
+    lost = Math.max(lost, revision);
+    trimmed += 1;
+  }
+  if (trimmed > 0) set.put(HISTORY_LOST_ROW, encodeCount(lost));
+  return trimmed;
+}
+
+/** A copy of what `trimHistory` needs of a record. */
+export function historyHeaderOf(record: Buffer): Buffer {
+  return Buffer.from(record.subarray(0, HEADER_BYTES));
+}
+
+export function isHistoryRow(row: Buffer): boolean {
+  return row[0] === HISTORY_PREFIX;
+}
+
+/** Bytes of the whole record. */
+export function historyBytesOf(record: Buffer): number {
+  return record.readUInt32BE(0);
+}
+
+function encodeChanges(changes: readonly Change[]): Buffer {
+  const head = Buffer.allocUnsafe(HEADER_BYTES);
+  const parts: Uint8Array[] = [head];
+  for (const { kind, key, value = EMPTY } of changes) {
+    const keyBytes = Buffer.byteLength(key);
+    const part = Buffer.allocUnsafe(3 + keyBytes + 4);
+    part.writeUInt8(KINDS.indexOf(kind), 0);
+    part.writeUInt16BE(keyBytes, 1);
+    part.write(key, 3, 'utf8');
+    part.writeUInt32BE(value.length, 3 + keyBytes);
+    parts.push(part, value);
+  }
+  head.writeUInt32BE(
+    parts.reduce((sum, part) => sum + part.length, 0),
+    0,
+  );
+  head.writeUInt32BE(changes.length, 4);
+  return Buffer.concat(parts);
+}
+
+const EMPTY = Buffer.alloc(0);
+
+/** The changes of a record, in order. Values share memory with it. */
+export function decodeChanges(record: Buffer): Change[] {
+  const changes: Change[] = [];
+  let at = HEADER_BYTES;
+  while (at < record.length) {
+    const kind = KINDS[record.readUInt8(at)];
+    if (kind === undefined) throw new Error('a change in the history is of no known kind');
+    const keyEnd = at + 3 + record.readUInt16BE(at + 1);
+    const key = record.toString('utf8', at + 3, keyEnd);
+    const end = keyEnd + 4 + record.readUInt32BE(keyEnd);
+    changes.push({ kind, key, ...(kind === 'put' && { value: record.subarray(keyEnd + 4, end) }) });
+    at = end;
+  }
+  return changes;
+}
