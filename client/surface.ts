@@ -109,7 +109,7 @@ export type WatchEvent<V = string> = Put<V> | Deletion;
 
 interface Change {
   readonly key: string;
-  /** Of the write. One write may change several keys: its events are numbered from 0 (`n`), and there are `of` of them. */
+  /** Of the write. One write may change several keys: its events are numbered from 1 (`n`), and there are `of` of them. */
   readonly revision: string;
   readonly n: number;
   readonly of: number;

@@ -2,6 +2,7 @@
 
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import { PATHS } from '../api/paths.js';
+import { progressOf } from '../api/watch-progress.js';
 import { note } from './attempt.js';
 import { onAbort } from './abort.js';
 import { stopped } from './call.js';
@@ -29,7 +30,7 @@ export type Watched = { readonly key: string } | { readonly prefix: string };
 interface Position {
   /** The first revision that is wanted. */
   readonly from: bigint;
-  /** The last event that was handed out. */
+  /** The last event that was handed out; or the place behind everything that is known to hold none. */
   last: { readonly revision: bigint; readonly n: number } | undefined;
 }
 
@@ -130,6 +131,10 @@ async function* connection<V>(
         silence.heard();
         feed(chunk);
         for (const message of messages.splice(0)) {
+          if ('told' in message) {
+            advance(position, { revision: BigInt(message.told), n: 0 });
+            continue;
+          }
           const event = eventOf(view, position, message, origin);
           if (event === undefined) continue;
           course.failures = 0;
@@ -188,12 +193,26 @@ class Silence {
 /** An event that is not one of this protocol. */
 class UselessEvent extends Error {}
 
+/** Of all before this revision, nothing is missing. */
+interface Progress {
+  readonly told: string;
+}
+
+/** Without it a quiet watch would ask for what fell out of the history long ago. */
+function advance(position: Position, at: NonNullable<Position['last']>): void {
+  if (isNew(position, at)) position.last = at;
+}
+
 function reader() {
-  const messages: EventSourceMessage[] = [];
+  const messages: (EventSourceMessage | Progress)[] = [];
   const decoder = new TextDecoder();
   const parser = createParser({
     maxBufferSize: EVENT_CHARS_MAX,
     onEvent: (message) => messages.push(message),
+    onComment: (comment) => {
+      const told = progressOf(comment);
+      if (told !== undefined) messages.push({ told });
+    },
     onError: (error) => {
       if (error.type === 'max-buffer-size-exceeded') throw new UselessEvent(error.message);
     },
@@ -208,11 +227,13 @@ function eventOf<V>(
   { event, id, data }: EventSourceMessage,
   origin: string,
 ): WatchEvent<V> | undefined {
-  if (event !== 'put' && event !== 'delete') return undefined;
   const [, revision = '', number = ''] = /^(\d+)\.(\d+)$/.exec(id ?? '') ?? [];
+  const at = { revision: BigInt(revision === '' ? 0 : revision), n: Number(number) };
+  // Cut off for being slow: it says where to go on, and the stream ends.
+  if (event === 'cut-off') advance(position, at);
+  if (event !== 'put' && event !== 'delete') return undefined;
   try {
     if (revision === '') throw new Error('its id is missing');
-    const at = { revision: BigInt(revision), n: Number(number) };
     if (!isNew(position, at)) return undefined;
     const body: unknown = JSON.parse(data);
     if (!isRecord(body)) throw new Error('its data is no object');

@@ -7,6 +7,7 @@ import type { ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import type { ErrorCode } from '../../api/errors.js';
 import type { WireValue } from '../../api/types.js';
+import { progressComment } from '../../api/watch-progress.js';
 import { ok, problem, type Seen, type Step } from '../client/scripted-server.js';
 
 interface TxnRequest {
@@ -36,6 +37,8 @@ export interface Store {
   readonly step: Step;
   /** The time of this key is over. */
   expire(key: string): void;
+  /** Tells every watch how far it has come. */
+  tellProgress(): void;
   /** Breaks every watch. */
   breakWatches(): void;
   /** Forgets the history up to here. */
@@ -177,8 +180,9 @@ export function createStore(): Store {
     (seen: Seen): Step =>
     (response) => {
       watches.push(seen);
-      const after = seen.lastEventId === undefined ? undefined : Number(seen.lastEventId.split('.')[0]);
-      const from = after === undefined ? Number(seen.query.get('fromRevision')) : after + 1;
+      const [last, n] = (seen.lastEventId ?? '').split('.').map(Number);
+      const resumed = n === 0 ? last : Number(last) + 1;
+      const from = n === undefined ? Number(seen.query.get('fromRevision')) : Number(resumed);
       if (from < oldest) {
         problem('revision-compacted', { body: { oldestRevision: String(oldest) } })(
           response,
@@ -235,6 +239,11 @@ export function createStore(): Store {
       revision += 1;
       drop(key, 'expired');
     },
+    tellProgress() {
+      for (const response of watchers.keys()) {
+        response.write(`: ${progressComment(revision + 1)}\nid: ${revision + 1}.0\n\n`);
+      }
+    },
     breakWatches() {
       for (const response of watchers.keys()) response.destroy();
     },
@@ -261,8 +270,8 @@ function captured(step: Step): { readonly status: number; readonly body: unknown
 
 function eventText({ type, key, revision, stored, reason }: Change): string {
   const value = stored === undefined ? {} : document(key, stored);
-  const data = JSON.stringify({ ...value, type, key, revision: String(revision), n: 0, of: 1, reason });
-  return `event: ${type}\nid: ${revision}.0\ndata: ${data}\n\n`;
+  const data = JSON.stringify({ ...value, type, key, revision: String(revision), n: 1, of: 1, reason });
+  return `event: ${type}\nid: ${revision}.1\ndata: ${data}\n\n`;
 }
 
 const STATUS = {

@@ -34,13 +34,13 @@ test('a watch: what changes from now on', async (t) => {
   await kv.set('k', 'v');
   await kv.set('other', 'v');
   await kv.delete('k');
-  t.deepEqual((await first).value, { type: 'put', key: 'k', value: 'v', revision: '2', n: 0, of: 1 });
+  t.deepEqual((await first).value, { type: 'put', key: 'k', value: 'v', revision: '2', n: 1, of: 1 });
   await kv.set('k', 'w');
   store.expire('k');
   const [deleted, put, expired] = await take(events, 3);
-  t.deepEqual(deleted, { type: 'delete', key: 'k', revision: '4', n: 0, of: 1 });
+  t.deepEqual(deleted, { type: 'delete', key: 'k', revision: '4', n: 1, of: 1 });
   t.is(put!.type, 'put');
-  t.deepEqual(expired, { type: 'delete', key: 'k', revision: '6', n: 0, of: 1, reason: 'expired' });
+  t.deepEqual(expired, { type: 'delete', key: 'k', revision: '6', n: 1, of: 1, reason: 'expired' });
   await events.return?.();
 });
 
@@ -98,6 +98,24 @@ test('fromRevision: history first; one that is gone rejects, with the oldest the
   store.compact();
   const error = await errorOf(t, kv.watch({ key: 'k' }, { fromRevision: '2' }).next());
   t.true(error instanceof CompactedError && error.oldestRevision === '4');
+});
+
+test('a quiet watch comes along with the history', async (t) => {
+  const store = createStore();
+  const node = await scripted(t, store.step);
+  const kv = clientOf(t, node.address);
+  const events = kv.watch({ key: 'quiet' }, { fromRevision: '1' });
+  const first = events.next();
+  await node.arrived(1);
+  for (let i = 0; i < 5; i += 1) await kv.set('busy', String(i));
+  store.tellProgress();
+  store.compact();
+  store.breakWatches();
+  while (store.watches.length < 2) await new Promise(setImmediate);
+  t.is(store.watches[1]!.lastEventId, '6.0');
+  await kv.set('quiet', 'v');
+  t.is(((await first) as IteratorYieldResult<WatchEvent>).value.revision, '6');
+  await events.return?.();
 });
 
 test('a signal ends a watch while it waits; so does close()', async (t) => {

@@ -100,3 +100,39 @@ test('a lock: one holder at a time, and free again when its holder vanishes', as
     tokens.toSorted((a, b) => a - b),
   );
 });
+
+test('a watch goes on through kills of the leader, without a gap or a repeat', async (t) => {
+  t.timeout(120_000);
+  const cluster = await startCluster(t);
+  const kv = new KVClient({ endpoints: cluster.urls, timeoutMs: CALL_MS });
+  t.teardown(() => kv.close());
+  const names = kv.namespace('watched/');
+  const { revision } = await names.set('first', 'v');
+  const watches = ['', ''].map((prefix) => names.watch({ prefix }, { fromRevision: revision }));
+  const seen: string[][] = watches.map(() => []);
+  const followers = watches.map(async (events, at) => {
+    for await (const event of events) {
+      if (event.key === 'end') return;
+      seen[at]!.push(`${event.revision}.${event.n} ${event.type} ${event.key}`);
+    }
+  });
+  const written: string[] = [`${revision}.1 put first`];
+  for (let wave = 0; wave < 9; wave += 1) {
+    const keys = Array.from({ length: 20 }, (_, i) => `k${wave}.${i}`);
+    const sets = await Promise.all(keys.map((key) => names.set(key, 'v')));
+    sets.forEach((set, at) => written.push(`${set.revision}.1 put ${keys[at] ?? ''}`));
+    await kv.set('elsewhere', String(wave));
+    if (wave % 3 === 1) {
+      const leader = await cluster.leader();
+      await cluster.kill9(leader);
+      await names.set(`after${wave}`, 'v').then((set) => written.push(`${set.revision}.1 put after${wave}`));
+      await cluster.restart(leader);
+    }
+  }
+  await names.atomic().set('end', 'v').commit();
+  await Promise.all(followers);
+  const order = (line: string) => Number(line.slice(0, line.indexOf('.')));
+  const expected = written.toSorted((a, b) => order(a) - order(b));
+  t.deepEqual(seen[0], expected);
+  t.deepEqual(seen[1], expected);
+});
