@@ -91,6 +91,8 @@ export function createTransport(): Transport {
     async stream({ url, headers, phaseMs, signal }) {
       const bounds = watch({ remainingMs: 2 * phaseMs, phaseMs, signal });
       const source = http.stream(url, { headers, signal: bounds.signal, agent: { http: streaming } });
+      // Whoever reads finds the error; one that comes when nobody reads any more would end the process.
+      source.on('error', () => undefined);
       void source.on('request', (sending: ClientRequest) => sending.once('socket', bounds.onSocket));
       try {
         const [response] = (await once(source, 'response')) as [PlainResponse];

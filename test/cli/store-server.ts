@@ -41,6 +41,8 @@ export interface Store {
   tellProgress(): void;
   /** Breaks every watch. */
   breakWatches(): void;
+  /** Ends every watch once all was sent. */
+  endWatches(): void;
   /** Forgets the history up to here. */
   compact(): void;
   /** Sets of these keys are refused. */
@@ -246,6 +248,9 @@ export function createStore(): Store {
     },
     breakWatches() {
       for (const response of watchers.keys()) response.destroy();
+    },
+    endWatches() {
+      for (const response of watchers.keys()) response.end();
     },
     compact() {
       history = [];

@@ -110,7 +110,7 @@ test('a quiet watch comes along with the history', async (t) => {
   for (let i = 0; i < 5; i += 1) await kv.set('busy', String(i));
   store.tellProgress();
   store.compact();
-  store.breakWatches();
+  store.endWatches();
   while (store.watches.length < 2) await new Promise(setImmediate);
   t.is(store.watches[1]!.lastEventId, '6.0');
   await kv.set('quiet', 'v');
