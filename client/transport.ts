@@ -88,37 +88,7 @@ export function createTransport(): Transport {
       agent.destroy();
       streaming.destroy();
     },
-    async stream({ url, headers, phaseMs, signal }) {
-      const bounds = watch({ remainingMs: 2 * phaseMs, phaseMs, signal });
-      const source = http.stream(url, { headers, signal: bounds.signal, agent: { http: streaming } });
-      // Whoever reads finds the error; one that comes when nobody reads any more would end the process.
-      source.on('error', () => undefined);
-      void source.on('request', (sending: ClientRequest) => sending.once('socket', bounds.onSocket));
-      try {
-        const [response] = (await once(source, 'response')) as [PlainResponse];
-        if (response.statusCode === 200) {
-          bounds.relax();
-          return { kind: 'streaming', chunks: source };
-        }
-        const chunks: Uint8Array[] = [];
-        for await (const chunk of source as AsyncIterable<Uint8Array>) chunks.push(chunk);
-        bounds.end();
-        return {
-          kind: 'answered',
-          status: response.statusCode,
-          headers: response.headers,
-          body: Buffer.concat(chunks),
-        };
-      } catch (error) {
-        bounds.end();
-        return {
-          kind: 'failed',
-          sent: bounds.sent(),
-          timedOutMs: bounds.timedOutMs(),
-          cause: causeOf(error),
-        };
-      }
-    },
+    stream: (request) => openStream(http, streaming, request),
     async exchange(request) {
       const bounds = watch(request);
       try {
@@ -143,6 +113,42 @@ export function createTransport(): Transport {
       }
     },
   };
+}
+
+async function openStream(
+  http: typeof got,
+  agent: Agent,
+  { url, headers, phaseMs, signal }: StreamRequest,
+): Promise<StreamExchange> {
+  const bounds = watch({ remainingMs: 2 * phaseMs, phaseMs, signal });
+  const source = http.stream(url, { headers, signal: bounds.signal, agent: { http: agent } });
+  // Whoever reads finds the error; one that comes when nobody reads any more would end the process.
+  source.on('error', () => undefined);
+  void source.on('request', (sending: ClientRequest) => sending.once('socket', bounds.onSocket));
+  try {
+    const [response] = (await once(source, 'response')) as [PlainResponse];
+    if (response.statusCode === 200) {
+      bounds.relax();
+      return { kind: 'streaming', chunks: source };
+    }
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of source as AsyncIterable<Uint8Array>) chunks.push(chunk);
+    bounds.end();
+    return {
+      kind: 'answered',
+      status: response.statusCode,
+      headers: response.headers,
+      body: Buffer.concat(chunks),
+    };
+  } catch (error) {
+    bounds.end();
+    return {
+      kind: 'failed',
+      sent: bounds.sent(),
+      timedOutMs: bounds.timedOutMs(),
+      cause: causeOf(error),
+    };
+  }
 }
 
 /** The time bounds of one exchange, and whether it came so far that bytes of it may have left. */
