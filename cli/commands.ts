@@ -24,6 +24,8 @@ export async function get({ client, format, consistency, signal }: Context, key:
 }
 
 export interface SetFlags {
+  /** In milliseconds. */
+  readonly ttl?: number;
   readonly ifAbsent?: boolean;
   readonly ifRevision?: string;
 }
@@ -31,8 +33,8 @@ export interface SetFlags {
 export async function set(context: Context, key: string, argument: string, flags: SetFlags): Promise<number> {
   const { client, format, signal } = context;
   const value = argument === '-' ? await readStdin(signal) : argument;
-  const { ifAbsent, ifRevision } = flags;
-  const { revision } = await client.set(key, value, { ifAbsent, ifRevision, signal });
+  const { ttl: ttlMs, ifAbsent, ifRevision } = flags;
+  const { revision } = await client.set(key, value, { ttlMs, ifAbsent, ifRevision, signal });
   if (format === 'json') await write(process.stdout, jsonLine({ success: true, key, revision }));
   else if (format === 'plain') await write(process.stdout, `${revision}\n`);
   else await write(process.stdout, `set ${printable(key)}, revision ${revision}\n`);
@@ -41,15 +43,27 @@ export async function set(context: Context, key: string, argument: string, flags
 
 export interface DeleteFlags {
   readonly ifRevision?: string;
+  /** The argument is a prefix. */
+  readonly prefix?: boolean;
 }
 
-export async function remove(context: Context, key: string, { ifRevision }: DeleteFlags): Promise<number> {
+export async function remove(context: Context, key: string, flags: DeleteFlags): Promise<number> {
   const { client, format, signal } = context;
+  const { ifRevision, prefix } = flags;
+  if (prefix === true) return removePrefix(context, key);
   const deleted = await client.delete(key, { ifRevision, signal });
   if (format === 'json') await write(process.stdout, jsonLine({ success: true, key, deleted }));
   if (!deleted) return notFound(key);
   if (format === 'plain') await write(process.stdout, 'deleted\n');
   else if (format === 'table') await write(process.stdout, `deleted ${printable(key)}\n`);
+  return EXIT.done;
+}
+
+async function removePrefix({ client, format, signal }: Context, prefix: string): Promise<number> {
+  const deleted = await client.deletePrefix(prefix, { signal });
+  if (format === 'json') await write(process.stdout, jsonLine({ success: true, prefix, deleted }));
+  else if (format === 'plain') await write(process.stdout, `${deleted}\n`);
+  else await write(process.stdout, `deleted ${deleted} keys\n`);
   return EXIT.done;
 }
 
@@ -63,9 +77,9 @@ export async function status({ client, format, signal }: Context): Promise<numbe
   return EXIT.done;
 }
 
-const MEMBER_HEAD = ['id', 'role', 'http', 'voter', 'match index', 'lag', 'last contact', 'reachable'];
+export const MEMBER_HEAD = ['id', 'role', 'http', 'voter', 'match index', 'lag', 'last contact', 'reachable'];
 
-function memberRows(report: ClusterStatusResponse): string[][] {
+export function memberRows(report: Pick<ClusterStatusResponse, 'members'>): string[][] {
   return report.members.map((member) => [
     member.id,
     member.role,
@@ -101,7 +115,8 @@ function notFound(key: string): number {
   return EXIT.notFound;
 }
 
-async function readStdin(signal: AbortSignal): Promise<Value> {
+/** All of standard input. */
+export async function readStdin(signal: AbortSignal): Promise<Value> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of addAbortSignal(signal, process.stdin) as AsyncIterable<Buffer>) {

@@ -1,4 +1,4 @@
-/** One line of an import: `{"key": "...", "value": "..."}` or `{"key": "...", "valueBase64": "..."}`. */
+/** One entry of an import: `{"key": "...", "value": "..."}` or `{"key": "...", "valueBase64": "..."}`, and `ttlMs`. */
 
 import { keyFault } from '../api/limits.js';
 import type { Value } from './value.js';
@@ -6,13 +6,14 @@ import type { Value } from './value.js';
 export interface Entry {
   readonly key: string;
   readonly value: Value;
+  readonly ttlMs?: number;
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
-const FIELDS = ['key', 'value', 'valueBase64'];
+const FIELDS = ['key', 'value', 'valueBase64', 'ttlMs'];
 
 /** Standard alphabet, padded (RFC 4648 §4): Buffer.from would skip over everything else in silence. */
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
@@ -29,11 +30,22 @@ export function parseEntry(bytes: Uint8Array): Entry | undefined {
   // Dropping a field in silence would lose data that the file has.
   if (unknown !== undefined)
     throw new Error(`unknown field ${JSON.stringify(unknown)}; expected "key" and "value"`);
-  const { key, value, valueBase64 } = document as Record<string, unknown>;
+  return entryOf(document as Record<string, unknown>);
+}
+
+/** The entry of its fields, checked. */
+export function entryOf({ key, value, valueBase64, ttlMs }: Record<string, unknown>): Entry {
   if (typeof key !== 'string') throw new Error('"key" must be a string');
   const fault = keyFault(key);
   if (fault !== undefined) throw new Error(`"key" ${fault}`);
-  return { key, value: valueOf(value, valueBase64) };
+  if (ttlMs !== undefined && !(Number.isSafeInteger(ttlMs) && Number(ttlMs) > 0)) {
+    throw new Error('"ttlMs" must be a positive integer');
+  }
+  return {
+    key,
+    value: valueOf(value, valueBase64),
+    ...(ttlMs === undefined ? {} : { ttlMs: Number(ttlMs) }),
+  };
 }
 
 function valueOf(value: unknown, valueBase64: unknown): Value {

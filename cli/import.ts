@@ -1,13 +1,13 @@
-/** `kv import`: JSON lines into the store, a bounded number of writes at a time. */
+/** `kv import`: JSON lines or CSV into the store, a bounded number of writes at a time. */
 
 import { createReadStream } from 'node:fs';
 import { addAbortSignal } from 'node:stream';
 import { SessionExpiredError } from 'quorumkv-client';
 import { EXIT, type Context } from './context.js';
-import { parseEntry, type Entry } from './entry-line.js';
-import { LineTooLongError, readLines } from './lines.js';
+import type { Entry } from './entry-line.js';
+import { EntryError, formatOf, readEntries, type FileFormat } from './file-format.js';
 import { jsonLine, printable, write } from './output.js';
-import { createProgress, type Progress } from './progress.js';
+import { readingProgress, type Progress } from './progress.js';
 
 /** How long one entry is tried by default: longer than any failover. */
 export const IMPORT_TIMEOUT_MS = 60_000;
@@ -23,12 +23,17 @@ interface Tally {
   bytes: number;
 }
 
-export async function importFile(context: Context, file: string, concurrency: number): Promise<number> {
+export interface ImportFlags {
+  readonly concurrency: number;
+  readonly format?: FileFormat;
+}
+
+export async function importFile(context: Context, file: string, flags: ImportFlags): Promise<number> {
   const started = performance.now();
   const tally: Tally = { entries: 0, bytes: 0 };
-  const progress = await createProgress(file);
+  const progress = await readingProgress(file);
   try {
-    await load(context, file, concurrency, tally, progress);
+    await load(context, file, flags, tally, progress);
   } catch (error) {
     progress.stop();
     const advice = 'correct the cause and run it again: an import can be repeated';
@@ -44,7 +49,7 @@ export async function importFile(context: Context, file: string, concurrency: nu
 async function load(
   context: Context,
   file: string,
-  concurrency: number,
+  { concurrency, format }: ImportFlags,
   tally: Tally,
   progress: Progress,
 ): Promise<void> {
@@ -80,18 +85,16 @@ async function load(
   }
 
   try {
-    for await (const { number, bytes } of readLines(counted())) {
-      const entry = entryAt(name, number, bytes);
-      if (entry === undefined) continue;
+    for await (const { entry, line } of readEntries(formatOf(file, format), counted())) {
       await pending.get(entry.key);
       while (pending.size >= concurrency) await Promise.race(pending.values());
       if (signal.aborted) break;
-      start(entry, number);
+      start(entry, line);
     }
   } catch (error) {
     // A failed write aborts the reading as well; then the write is what went wrong.
     if (!signal.aborted)
-      failures.push(error instanceof LineTooLongError ? located(name, error.line, error) : error);
+      failures.push(error instanceof EntryError ? located(name, error.line, error) : error);
   }
   await Promise.all(pending.values());
   context.signal.throwIfAborted();
@@ -104,25 +107,17 @@ async function load(
  */
 async function setUnderAnySession(
   context: Context,
-  { key, value }: Entry,
+  { key, value, ttlMs }: Entry,
   signal: AbortSignal,
 ): Promise<void> {
   for (let sessions = 1; ; sessions += 1) {
     try {
-      await context.client.set(key, value, { signal });
+      await context.client.set(key, value, { ttlMs, signal });
       return;
     } catch (error) {
       const expired = error instanceof SessionExpiredError && error.code === 'session-expired';
       if (!expired || sessions === SESSIONS_MAX) throw error;
     }
-  }
-}
-
-function entryAt(name: string, line: number, bytes: Uint8Array): Entry | undefined {
-  try {
-    return parseEntry(bytes);
-  } catch (error) {
-    throw located(name, line, error);
   }
 }
 

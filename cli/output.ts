@@ -3,7 +3,7 @@
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 import Table from 'cli-table3';
-import { wireValue, type Value } from './value.js';
+import type { Value } from './value.js';
 
 export const FORMATS = ['table', 'json', 'plain'] as const;
 
@@ -43,9 +43,4 @@ export function tabbed(rows: readonly (readonly string[])[]): string {
 /** One JSON document on one line. */
 export function jsonLine(document: unknown): string {
   return `${JSON.stringify(document)}\n`;
-}
-
-/** The line of an export: what `kv import` reads. */
-export function entryLine(key: string, value: Value): string {
-  return jsonLine({ key, ...wireValue(value) });
 }

@@ -1,14 +1,28 @@
 /** The commands of `kv`, their options and their help. */
 
 import { readFileSync } from 'node:fs';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, InvalidArgumentError, Option } from 'commander';
+import { closest, distance } from 'fastest-levenshtein';
 import { CONSISTENCIES } from '../api/types.js';
 import * as commands from './commands.js';
-import { withContext, type Context, type GlobalOptions } from './context.js';
+import { completionScript, SHELLS, type Shell } from './completion.js';
+import { EXIT, withContext, type Context, type GlobalOptions } from './context.js';
 import { parseDuration } from './duration.js';
 import { exportFile, type ExportFlags } from './export.js';
-import { CONCURRENCY_DEFAULT, CONCURRENCY_MAX, importFile, IMPORT_TIMEOUT_MS } from './import.js';
-import { FORMATS } from './output.js';
+import { FILE_FORMATS } from './file-format.js';
+import {
+  CONCURRENCY_DEFAULT,
+  CONCURRENCY_MAX,
+  importFile,
+  IMPORT_TIMEOUT_MS,
+  type ImportFlags,
+} from './import.js';
+import { list, type ListFlags } from './list.js';
+import * as members from './members.js';
+import { FORMATS, write } from './output.js';
+import { prompt } from './prompt.js';
+import { txn } from './txn.js';
+import { watch, type WatchFlags } from './watch.js';
 
 const DEFAULT_ENDPOINTS = 'http://127.0.0.1:8080,http://127.0.0.1:8090,http://127.0.0.1:8100';
 
@@ -47,7 +61,10 @@ Examples:
   kv set greeting hello            store a value
   kv get greeting                  print it
   kv --endpoints n1:8080,n2:8080 status
+  kv list users/
+  kv watch --prefix users/
   kv export backup.jsonl && kv import backup.jsonl
+  kv                               a prompt
 
 Exit codes: 0 done, 1 error, 2 key not found.`,
     );
@@ -59,9 +76,15 @@ Exit codes: 0 done, 1 error, 2 key not found.`,
   addGet(program, run);
   addSet(program, run);
   addDelete(program, run);
-  addStatus(program, run);
+  addList(program, run);
+  addWatch(program, run);
+  addTxn(program, run);
   addImport(program, run);
   addExport(program, run);
+  addStatus(program, run);
+  addMembers(program, run);
+  addCompletion(program, finish);
+  addPrompt(program, run);
   return program;
 }
 
@@ -90,6 +113,7 @@ function addSet(program: Command, run: Run): void {
     .description('Set the value of a key. Prints the revision once a majority has it on disk.')
     .argument('<key>')
     .argument('<value>', 'the value; - reads it from standard input, byte for byte')
+    .option('--ttl <duration>', 'let it expire after so long, such as 90s or 2h', parseDuration)
     .option('--if-absent', 'only when there is no such key')
     .addOption(
       new Option('--if-revision <revision>', 'only when the key has this revision now').conflicts('ifAbsent'),
@@ -100,7 +124,7 @@ function addSet(program: Command, run: Run): void {
 Examples:
   kv set greeting hello
   kv set logo.png - < logo.png
-  kv set lock me --if-absent
+  kv set lock me --if-absent --ttl 30s
   kv set counter 5 --if-revision 17
   kv set offset -- -5                  a value that begins with a dash`,
     )
@@ -115,7 +139,19 @@ function addDelete(program: Command, run: Run): void {
     .description('Delete a key. Exits with 2 when there is no such key.')
     .argument('<key>')
     .option('--if-revision <revision>', 'only when the key has this revision now')
-    .addHelpText('after', '\nExamples:\n  kv delete greeting\n  kv delete lock --if-revision 17')
+    .addOption(
+      new Option('--prefix', 'all keys that begin with <key>, atomically; prints how many').conflicts(
+        'ifRevision',
+      ),
+    )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  kv delete greeting
+  kv delete lock --if-revision 17
+  kv delete --prefix users/`,
+    )
     .action((key: string, flags: commands.DeleteFlags, command: Command) =>
       run(command, (context) => commands.remove(context, key, flags)),
     );
@@ -129,46 +165,203 @@ function addStatus(program: Command, run: Run): void {
     .action((_flags: object, command: Command) => run(command, commands.status));
 }
 
+function addList(program: Command, run: Run): void {
+  program
+    .command('list')
+    .description('Print entries in the order of the keys’ bytes.')
+    .argument('[prefix]', 'only keys that begin with this')
+    .option('--start <key>', 'from this key on')
+    .option('--end <key>', 'before this key')
+    .option('--limit <n>', 'so many at most', parseCount)
+    .option('--reverse', 'from the last one to the first')
+    .option('--keys-only', 'without the values')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  kv list users/
+  kv list --keys-only | wc -l
+  kv list logs/ --reverse --limit 10 --output json`,
+    )
+    .action((prefix: string | undefined, flags: ListFlags, command: Command) =>
+      run(command, (context) => list(context, prefix, flags)),
+    );
+}
+
+function addWatch(program: Command, run: Run): void {
+  program
+    .command('watch')
+    .description('Print the changes of a key as they happen, until Ctrl-C. Goes on over the loss of nodes.')
+    .argument('<key>')
+    .option('--prefix', 'of all keys that begin with <key>')
+    .option('--from-revision <revision>', 'begin with this revision')
+    .option('--limit <n>', 'end after so many changes', parseCount)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  kv watch greeting
+  kv watch --prefix users/ --output json
+  kv watch greeting --from-revision 17`,
+    )
+    .action((key: string, flags: WatchFlags, command: Command) =>
+      run(command, (context) => watch(context, key, flags)),
+    );
+}
+
+function addTxn(program: Command, run: Run): void {
+  program
+    .command('txn')
+    .description(
+      'Carry out checks and writes together or not at all. Exits with 1 when a check does not hold.',
+    )
+    .argument(
+      '<json>',
+      '{"checks": [{"key", "revision"}], "ops": [{"op": "set"|"delete", …}]}; - reads standard input',
+    )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  kv txn '{"checks": [{"key": "a", "revision": null}], "ops": [{"op": "set", "key": "a", "value": "1"}]}'
+  kv txn - < transfer.json`,
+    )
+    .action((json: string, _flags: object, command: Command) =>
+      run(command, (context) => txn(context, json)),
+    );
+}
+
 function addImport(program: Command, run: Run): void {
   program
     .command('import')
     .description(
-      'Load JSON lines: {"key": "...", "value": "..."} or {"key": "...", "valueBase64": "..."}.\n' +
-        'Goes on by itself when the leader changes. Nobody else may write these keys meanwhile.',
+      'Load JSON lines: {"key": "...", "value": "..."} or {"key": "...", "valueBase64": "..."}, and "ttlMs";\n' +
+        'or CSV with these columns. Goes on by itself when the leader changes.\n' +
+        'Nobody else may write these keys meanwhile.',
     )
     .argument('<file>', 'the file; - reads standard input')
     .option('--concurrency <n>', 'writes at a time', parseConcurrency, CONCURRENCY_DEFAULT)
+    .addOption(formatOption())
     .addHelpText(
       'after',
       `
 Examples:
   kv import backup.jsonl
+  kv import people.csv
   zcat backup.jsonl.gz | kv import -
   kv import big.jsonl --concurrency 64 --timeout 5m`,
     )
-    .action((file: string, flags: { concurrency: number }, command: Command) =>
-      run(command, (context) => importFile(context, file, flags.concurrency), IMPORT_TIMEOUT_MS),
+    .action((file: string, flags: ImportFlags, command: Command) =>
+      run(command, (context) => importFile(context, file, flags), IMPORT_TIMEOUT_MS),
     );
 }
 
 function addExport(program: Command, run: Run): void {
   program
     .command('export')
-    .description('Write all entries as JSON lines, in the order of the keys, as kv import reads them.')
+    .description('Write all entries as JSON lines or CSV, in the order of the keys, as kv import reads them.')
     .argument('[file]', 'the file; - writes to standard output', '-')
     .option('--prefix <text>', 'only keys that begin with this')
     .option('--stale', 'what the node itself has, at once: the same as --consistency stale')
+    .addOption(formatOption())
     .addHelpText(
       'after',
       `
 Examples:
   kv export backup.jsonl
+  kv export people.csv --prefix people/
   kv export --prefix users/ | gzip > users.jsonl.gz
   kv export --stale --endpoints n2:8080    what node n2 holds`,
     )
     .action((file: string, flags: ExportFlags, command: Command) =>
       run(command, (context) => exportFile(context, file, flags)),
     );
+}
+
+function formatOption(): Option {
+  return new Option('--format <format>', 'default: csv for a file named .csv, else jsonl').choices(
+    FILE_FORMATS,
+  );
+}
+
+function addMembers(program: Command, run: Run): void {
+  const group = program
+    .command('members')
+    .description('List and change the members of the cluster.')
+    .addHelpText('after', '\nExamples:\n  kv members list\n  kv members promote n4\n  kv members remove n2');
+  group
+    .command('list')
+    .description('Print the members, as the leader sees them.')
+    .action((_flags: object, command: Command) => run(command, members.listMembers));
+  group
+    .command('add')
+    .description('Take a node in, as a learner; it gets a vote by itself once it has caught up.')
+    .argument('<id>')
+    .requiredOption('--raft <address>', 'host:port of its consensus traffic')
+    .requiredOption('--rpc <address>', 'host:port of its forwarded requests')
+    .requiredOption('--http <address>', 'host:port of its clients')
+    .option('--learner', 'it stays without a vote')
+    .action((id: string, flags: members.MemberFlags, command: Command) =>
+      run(command, (context) => members.addMember(context, id, flags)),
+    );
+  group
+    .command('remove')
+    .description('Take a member out; the leader too.')
+    .argument('<id>')
+    .action((id: string, _flags: object, command: Command) =>
+      run(command, (context) => members.removeMember(context, id)),
+    );
+  group
+    .command('promote')
+    .description('Give a learner its vote.')
+    .argument('<id>')
+    .action((id: string, _flags: object, command: Command) =>
+      run(command, (context) => members.promote(context, id)),
+    );
+  group
+    .command('transfer')
+    .description('Hand leadership over, to this voter or to the one with most of the log.')
+    .argument('[id]')
+    .action((id: string | undefined, _flags: object, command: Command) =>
+      run(command, (context) => members.transfer(context, id)),
+    );
+  program
+    .command('snapshot')
+    .description('Take a snapshot of the leader’s state now.')
+    .addHelpText('after', '\nExamples:\n  kv snapshot')
+    .action((_flags: object, command: Command) => run(command, members.snapshot));
+}
+
+function addCompletion(program: Command, finish: (exitCode: number) => void): void {
+  program
+    .command('completion')
+    .description('Print a script that lets the shell complete commands and options.')
+    .addArgument(new Argument('<shell>').choices(SHELLS))
+    .addHelpText(
+      'after',
+      `
+Examples:
+  source <(kv completion bash)     in ~/.bashrc
+  source <(kv completion zsh)      in ~/.zshrc, after compinit`,
+    )
+    .action(async (shell: Shell) => {
+      await write(process.stdout, completionScript(program, shell));
+      finish(EXIT.done);
+    });
+}
+
+/** Without a command there is the prompt. A word that is no command must not end up there. */
+function addPrompt(program: Command, run: Run): void {
+  program
+    .allowExcessArguments()
+    .argument('[command]')
+    .action((word: string | undefined, _flags: object, command: Command) => {
+      if (word === undefined) return run(command, prompt);
+      const names = program.commands.map((known) => known.name());
+      const near = closest(word, names);
+      const hint = distance(word, near) <= 2 ? `\n(Did you mean ${near}?)` : '';
+      return command.error(`error: unknown command '${word}'${hint}`);
+    });
 }
 
 function parseList(text: string): string[] {
@@ -178,6 +371,12 @@ function parseList(text: string): string[] {
     .filter((item) => item !== '');
   if (list.length === 0) throw new InvalidArgumentError('Name at least one node.');
   return list;
+}
+
+function parseCount(text: string): number {
+  const n = Number(text);
+  if (Number.isSafeInteger(n) && n >= 1) return n;
+  throw new InvalidArgumentError('Give a positive whole number.');
 }
 
 function parseConcurrency(text: string): number {

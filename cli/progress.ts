@@ -1,4 +1,4 @@
-/** The progress of an import, for people who watch. */
+/** The progress of an import or export, for people who watch. */
 
 import { stat } from 'node:fs/promises';
 import { SingleBar } from 'cli-progress';
@@ -11,10 +11,14 @@ export interface Progress {
 
 const SILENT: Progress = { update: () => undefined, stop: () => undefined };
 
-/** A bar on the terminal; nothing when standard error is none. The end of standard input is not known beforehand. */
-export async function createProgress(file: string): Promise<Progress> {
+/** Of reading this file. The end of standard input is not known beforehand. */
+export async function readingProgress(file: string): Promise<Progress> {
+  return process.stderr.isTTY ? createProgress(file === '-' ? 0 : (await stat(file)).size) : SILENT;
+}
+
+/** A bar on the terminal, or a count where the total is not known (0); nothing when standard error is no terminal. */
+export function createProgress(total: number): Progress {
   if (!process.stderr.isTTY) return SILENT;
-  const total = file === '-' ? 0 : (await stat(file)).size;
   const format =
     total > 0 ? '{bar} {percentage}% | {entries} entries | {rate}/s' : '{entries} entries | {rate}/s';
   const bar = new SingleBar({

@@ -2,10 +2,13 @@
 
 import type { Outcome } from '../api/errors.js';
 import { onAbort } from './abort.js';
-import { attempt, type Attempted, type Channel, type Failed, type Operation } from './attempt.js';
+import { attempt, type Channel } from './attempt.js';
 import { createError, type KVError } from './errors.js';
 import type { Failure } from './failure.js';
-import type { Wish } from './nodes.js';
+import type { KeyOrder, Turn } from './key-order.js';
+import type { Lane } from './lane.js';
+import type { Route, Wish } from './nodes.js';
+import type { Attempted, Failed, Operation } from './operation.js';
 import type { AbortSignalLike, RetryPolicy } from './options.js';
 import { backoffMs } from './retry.js';
 import type { Sessions, Ticket } from './session.js';
@@ -14,12 +17,18 @@ import { sleep } from './wait.js';
 export interface Limits {
   readonly timeoutMs: number;
   readonly signal?: AbortSignalLike | undefined;
+  /** Aborted when the client, or the namespace that was called, is closed. */
+  readonly closed: readonly AbortSignal[];
 }
 
 /** What all calls of one client share. */
 export interface Context extends Channel {
   readonly sessions: Sessions;
-  readonly closed: AbortSignal;
+  /** The order of calls that are answered by the leader. Any node's word on old state has no order. */
+  readonly order: KeyOrder;
+  readonly lanes: Readonly<Record<Route, Lane>>;
+  /** Calls under way. Invariant: at most `CALLS_MAX`. */
+  calls: number;
 }
 
 /** Sessions that one call begins anew with, at most: one that had expired is usual, a second one is not. */
@@ -42,7 +51,12 @@ interface Course {
   outcome: Outcome;
   /** A write's number. Invariant: the same for all attempts, once one of them was uncertain. */
   ticket: Ticket | undefined;
+  /** Its place among the calls on its key, where it may share round trips. */
+  readonly turn: Turn | undefined;
 }
+
+/** Calls under way at a time, of one client; further ones are refused. */
+const CALLS_MAX = 65_536;
 
 /** Timers of Node.js may fire a millisecond early. What is then left of a call's time is no time for another attempt. */
 const TIMER_MS = 2;
@@ -51,8 +65,9 @@ const now = () => performance.now();
 
 /** Carries out the operation. Rejects with a `KVError` only. */
 export async function call<T>(context: Context, operation: Operation<T>, limits: Limits): Promise<T> {
+  if (context.calls >= CALLS_MAX) throw overloaded();
   const stop = new AbortController();
-  const ignored = [context.closed, limits.signal].map((signal) =>
+  const ignored = [...limits.closed, limits.signal].map((signal) =>
     signal === undefined ? undefined : onAbort(signal, () => stop.abort()),
   );
   const startedMs = now();
@@ -67,12 +82,16 @@ export async function call<T>(context: Context, operation: Operation<T>, limits:
     renewals: 0,
     outcome: 'not-applied',
     ticket: undefined,
+    turn: isOrdered(operation) ? context.order.enter(operation.piped.key) : undefined,
   };
+  context.calls += 1;
   try {
     return await attempts(context, operation, course, limits);
   } finally {
     // Whatever became of it: no attempt is under way, and none will follow.
+    context.calls -= 1;
     course.ticket?.release();
+    course.turn?.leave();
     for (const ignore of ignored) ignore?.();
   }
 }
@@ -85,13 +104,13 @@ async function attempts<T>(
 ): Promise<T> {
   const isStopped = () => course.stop.aborted;
   for (;;) {
-    if (isStopped()) throw stopped(context, limits, course.outcome);
+    if (isStopped()) throw stopped(limits, course.outcome);
     course.attempts += 1;
     const result = await next(context, operation, course);
     if ('value' in result) return result.value;
     const { failure } = result;
     if (failure.outcome === 'unknown') course.outcome = 'unknown';
-    if (isStopped()) throw stopped(context, limits, course.outcome);
+    if (isStopped()) throw stopped(limits, course.outcome);
     const resumeMs = resumption(context, operation, course, result);
     if (resumeMs === undefined || resumeMs + TIMER_MS >= course.deadlineMs) throw rejection(failure, course);
     await sleep(resumeMs - now(), course.stop);
@@ -101,13 +120,32 @@ async function attempts<T>(
 async function next<T>(context: Context, operation: Operation<T>, course: Course): Promise<Attempted<T>> {
   const { stop, deadlineMs } = course;
   const bounds = () => ({ remainingMs: Math.max(0, deadlineMs - now()), signal: stop });
-  if (operation.isWrite && course.ticket === undefined) {
+  if (operation.isWrite && operation.isUnguarded !== true && course.ticket === undefined) {
     const acquired = await context.sessions.acquire(wishOf(operation, course), bounds());
     if ('failure' in acquired) return acquired;
     course.ticket = acquired;
   }
+  const { piped, route } = operation;
+  if (piped !== undefined) {
+    const session = () => course.ticket?.header();
+    const { turn } = course;
+    return context.lanes[route].submit({
+      operation,
+      piped,
+      turn,
+      wish: wishOf(operation, course),
+      bounds: bounds(),
+      session,
+    });
+  }
   const origin = context.nodes.pick(wishOf(operation, course));
   return attempt(context, operation, origin, bounds(), course.ticket?.header());
+}
+
+type Ordered<T> = Operation<T> & { readonly piped: NonNullable<Operation<T>['piped']> };
+
+function isOrdered<T>(operation: Operation<T>): operation is Ordered<T> {
+  return operation.piped !== undefined && operation.route === 'leader';
 }
 
 function wishOf({ route, preferred }: Operation<unknown>, { avoided, readyTimes }: Course): Wish {
@@ -124,6 +162,7 @@ function resumption(
   if (failure.code === 'session-expired' || failure.code === 'session-conflict') {
     return renewal(retry, course, failure);
   }
+  if (operation.isUnguarded === true && course.outcome === 'unknown') return undefined;
   if (!failure.retryable || course.attempts - course.renewals >= retry.attemptsMax) return undefined;
   // Being sent on to the leader is no failure; but two nodes that name each other must not make this spin.
   course.hops = failure.redirected === true ? course.hops + 1 : 0;
@@ -159,9 +198,19 @@ function rejection(failure: Failure, { attempts: count, startedMs, ...course }: 
   return createError({ ...failure, outcome, message: failure.message + tries + doubtOf(outcome) });
 }
 
-function stopped(context: Context, limits: Limits, outcome: Outcome): KVError {
+function overloaded(): KVError {
+  return createError({
+    code: 'overloaded',
+    message: `this client has ${CALLS_MAX} calls under way; wait for some of them`,
+    retryable: true,
+    outcome: 'not-applied',
+  });
+}
+
+/** Of a call that its own signal, or the end of the client, has stopped. */
+export function stopped(limits: Limits, outcome: Outcome): KVError {
   const doubt = doubtOf(outcome);
-  return context.closed.aborted
+  return limits.closed.some(({ aborted }) => aborted)
     ? createError({ code: 'closed', message: `the client is closed${doubt}`, retryable: false, outcome })
     : createError({
         code: 'aborted',

@@ -1,44 +1,28 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
 import { PATHS } from '../api/paths.js';
-import type { ClusterStatusResponse, Consistency } from '../api/types.js';
-import type { Operation } from './attempt.js';
-import { call, type Context, type Limits } from './call.js';
-import type { Codec } from './codec.js';
+import { createAtomic } from './atomic.js';
+import { createCluster } from './cluster.js';
 import type { KVEntry } from './entry.js';
-import type { Answer } from './failure.js';
-import { createNodes } from './nodes.js';
+import { listEntries } from './list.js';
+import { acquire } from './lock.js';
+import { deleteOperation, getOperation, setOperation } from './operations.js';
 import {
   checkOptions,
-  consistencyOf,
-  duration,
   settingsOf,
   type CallOptions,
   type DeleteOptions,
   type KVClientOptions,
   type ListOptions,
+  type LockOptions,
   type ReadOptions,
   type SetOptions,
-  type Settings,
+  type WatchOptions,
 } from './options.js';
-import {
-  checkKey,
-  checkRevision,
-  entryOf,
-  FIRST_PAGE_LIMIT,
-  listQuery,
-  nextPageLimit,
-  setRequest,
-  textOf,
-} from './request.js';
-import { createSessions } from './session.js';
-import { createTransport } from './transport.js';
-
-/** What the cluster says of itself. */
-export interface Cluster {
-  /** The state of the node that answers (the leader, when it is known) and of every member as that node sees it. */
-  status(options?: CallOptions): Promise<ClusterStatusResponse>;
-}
+import { checkKeys, entryOf, fullKey, numberOf } from './request.js';
+import type { Atomic, Cluster, Lock, WatchEvent } from './surface.js';
+import { View } from './view.js';
+import { watch } from './watch.js';
 
 /**
  * A client of one quorumkv cluster. It finds the leader and stays with it, fails over to other nodes by itself, and
@@ -54,10 +38,7 @@ export interface Cluster {
 export class KVClient<V = string> implements AsyncDisposable {
   /** Calls about the cluster itself. */
   readonly cluster: Cluster;
-  readonly #settings: Settings<V>;
-  readonly #codec: Codec<V>;
-  readonly #context: Context;
-  readonly #closing = new AbortController();
+  readonly #view: View<V>;
 
   /**
    * Connects to nothing yet: the first call does.
@@ -66,15 +47,8 @@ export class KVClient<V = string> implements AsyncDisposable {
    * @throws {InvalidArgumentError} names the option at fault.
    */
   constructor(endpoints: string | readonly string[] | KVClientOptions<V>) {
-    this.#settings = settingsOf(endpoints);
-    this.#codec = this.#settings.codec;
-    const channel = {
-      nodes: createNodes(this.#settings.endpoints, () => performance.now()),
-      transport: createTransport(),
-      retry: this.#settings.retry,
-    };
-    this.#context = { ...channel, sessions: createSessions(channel), closed: this.#closing.signal };
-    this.cluster = Object.freeze({ status: (options?: CallOptions) => this.#status(options) });
+    this.#view = View.isView(endpoints) ? endpoints : View.root(settingsOf(endpoints));
+    this.cluster = createCluster(this.#view);
   }
 
   /** The value of a key; undefined when there is no such key. */
@@ -84,14 +58,26 @@ export class KVClient<V = string> implements AsyncDisposable {
 
   /** The value of a key with its revision; undefined when there is no such key. */
   async getEntry(key: string, options: ReadOptions = {}): Promise<KVEntry<V> | undefined> {
-    return this.#read(key, options, (answer) =>
-      answer.kind === 'ok' ? entryOf(this.#codec, answer.body) : undefined,
-    );
+    return this.#entry(key, options, this.#view.settings.autoPipeline);
+  }
+
+  /**
+   * The values of several keys, in their order; undefined where there is no such key. They come in one round trip (up
+   * to 256 keys each), and each is a read of its own: writes may happen in between.
+   */
+  async getMany(keys: readonly string[], options: ReadOptions = {}): Promise<(V | undefined)[]> {
+    checkKeys(keys);
+    const entries = await Promise.all(keys.map((key) => this.#entry(key, options, true)));
+    return entries.map((entry) => entry?.value);
   }
 
   /** Whether there is such a key. */
   async has(key: string, options: ReadOptions = {}): Promise<boolean> {
-    return this.#read(key, options, (answer) => answer.kind === 'ok');
+    const { autoPipeline } = this.#view.settings;
+    return this.#view.call(
+      getOperation(this.#view, key, options, autoPipeline, ({ kind }) => kind === 'ok'),
+      options,
+    );
   }
 
   /**
@@ -100,17 +86,8 @@ export class KVClient<V = string> implements AsyncDisposable {
    * @throws {ConflictError} `ifAbsent` or `ifRevision` does not hold; nothing was changed.
    */
   async set(key: string, value: V, options: SetOptions = {}): Promise<{ revision: string }> {
-    checkOptions('set', options);
-    const body = setRequest(this.#codec, key, value, options);
-    return this.#call(
-      {
-        isWrite: true,
-        route: 'leader',
-        method: 'POST',
-        path: PATHS.set,
-        body,
-        read: (answer) => ({ revision: textOf(answer, 'revision') }),
-      },
+    return this.#view.call(
+      setOperation(this.#view, key, value, options, this.#view.settings.autoPipeline),
       options,
     );
   }
@@ -121,18 +98,27 @@ export class KVClient<V = string> implements AsyncDisposable {
    * @throws {ConflictError} `ifRevision` does not hold; nothing was changed.
    */
   async delete(key: string, options: DeleteOptions = {}): Promise<boolean> {
-    checkOptions('delete', options);
-    checkKey(key);
-    checkRevision(options.ifRevision);
-    const query = new URLSearchParams({ key });
-    if (options.ifRevision !== undefined) query.set('ifRevision', options.ifRevision);
-    return this.#call(
+    return this.#view.call(
+      deleteOperation(this.#view, key, options, this.#view.settings.autoPipeline),
+      options,
+    );
+  }
+
+  /**
+   * Deletes all keys that begin so, atomically; resolves to how many there were. In a namespace the prefix may be empty,
+   * for all that is in it.
+   */
+  async deletePrefix(prefix: string, options: CallOptions = {}): Promise<number> {
+    checkOptions('plain', options);
+    const inside = this.#view.prefix;
+    const full = prefix === '' && inside !== '' ? inside : fullKey(inside, prefix, 'prefix');
+    return this.#view.call(
       {
         isWrite: true,
         route: 'leader',
         method: 'DELETE',
-        path: `${PATHS.delete}?${query.toString()}`,
-        read: (answer) => textOf(answer, 'status') === 'deleted',
+        path: `${PATHS.kv}?${new URLSearchParams({ prefix: full }).toString()}`,
+        read: (answer) => numberOf(answer, 'deleted'),
       },
       options,
     );
@@ -143,42 +129,58 @@ export class KVClient<V = string> implements AsyncDisposable {
    * are written meanwhile may or may not be among them. `timeoutMs` holds for one page. A `stale` listing stays with
    * one node while that answers.
    */
-  async *list(options: ListOptions = {}): AsyncIterableIterator<KVEntry<V>> {
-    checkOptions('list', options);
-    const query = listQuery(options);
-    const route = this.#routeOf(options, query);
-    let cursor: string | null = options.cursor ?? null;
-    let left = options.limit ?? Number.POSITIVE_INFINITY;
-    let pageLimit = FIRST_PAGE_LIMIT;
-    let preferred: string | undefined;
-    do {
-      query.set('limit', String(Math.min(left, pageLimit)));
-      if (cursor !== null) query.set('cursor', cursor);
-      const page: Page<V> = await this.#call(
-        {
-          ...READ,
-          route,
-          preferred,
-          path: `${PATHS.kv}?${query.toString()}`,
-          read: (...a) => this.#page(...a),
-        },
-        options,
-      );
-      yield* page.entries;
-      left -= page.entries.length;
-      cursor = page.cursor;
-      preferred = page.origin;
-      pageLimit = nextPageLimit(page.entries.length, page.bytes);
-    } while (cursor !== null && left > 0);
+  list(options: ListOptions = {}): AsyncIterableIterator<KVEntry<V>> {
+    return listEntries(this.#view, options);
+  }
+
+  /** A transaction: checks and writes that take effect together or not at all. */
+  atomic(): Atomic<V> {
+    return createAtomic(this.#view);
   }
 
   /**
-   * Closes the connections. Calls under way reject with a `ClosedError`, and so does every later one. The session is
-   * left to expire by itself.
+   * Follows the changes of a key, or of all keys that begin with a prefix: those after this call, or from
+   * `fromRevision` on. Goes on over the loss of nodes and leaders, without a gap or a repeat, for as long as it takes.
+   * Events wait in the server while you work on one; whoever falls behind its history gets a `CompactedError`.
+   * Break out of the loop to end it, or abort its signal, also while it waits.
+   *
+   * @throws {CompactedError} `fromRevision`, or where it broke off, is no longer in the server's history.
+   */
+  watch(
+    what: { key: string } | { prefix: string },
+    options: WatchOptions = {},
+  ): AsyncIterableIterator<WatchEvent<V>> {
+    return watch(this.#view, what, options);
+  }
+
+  /**
+   * Takes a lock: a key that this call alone sets, and that expires unless it is kept alive, which happens by itself.
+   * Waits while somebody else holds it.
+   *
+   * @throws {ConflictError} somebody else held it for the whole of `waitMs`.
+   */
+  async lock(key: string, options: LockOptions = {}): Promise<Lock> {
+    return acquire(this.#view, key, options);
+  }
+
+  /**
+   * The keys that begin with this, under their names without it: everything goes in there and comes from there. It
+   * shares connections and session with this client.
+   *
+   * @throws {InvalidArgumentError} the prefix is empty, or too long for a key.
+   */
+  namespace(prefix: string): KVClient<V> {
+    fullKey(this.#view.prefix, prefix, 'prefix');
+    return new KVClient(this.#view.within(prefix));
+  }
+
+  /**
+   * Calls under way reject with a `ClosedError`, and so does every later one; those of namespaces in it, too. The
+   * connections are closed with the client that was constructed, not with a namespace of it. The session is left to
+   * expire by itself.
    */
   close(): Promise<void> {
-    this.#closing.abort();
-    this.#context.transport.destroy();
+    this.#view.close();
     return Promise.resolve();
   }
 
@@ -187,61 +189,11 @@ export class KVClient<V = string> implements AsyncDisposable {
     return this.close();
   }
 
-  #call<T>(operation: Operation<T>, options: CallOptions): Promise<T> {
-    const limits: Limits = {
-      timeoutMs: duration('timeoutMs', options.timeoutMs, this.#settings.timeoutMs),
-      signal: options.signal,
-    };
-    return call(this.#context, operation, limits);
-  }
-
-  async #read<T>(key: string, options: ReadOptions, read: (answer: Answer) => T): Promise<T> {
-    checkOptions('read', options);
-    checkKey(key);
-    const query = new URLSearchParams({ key });
-    const route = this.#routeOf(options, query);
-    return this.#call({ ...READ, route, path: `${PATHS.get}?${query.toString()}`, read }, options);
-  }
-
-  /** Names the consistency in the query, and says who answers such a read without help. */
-  #routeOf(options: ReadOptions, query: URLSearchParams): 'any' | 'leader' {
-    const consistency: Consistency = consistencyOf(options.consistency, this.#settings.consistency);
-    if (consistency !== 'linearizable') query.set('consistency', consistency);
-    return consistency === 'stale' ? 'any' : 'leader';
-  }
-
-  #page(answer: Answer, origin: string): Page<V> {
-    if (answer.kind !== 'ok' || !Array.isArray(answer.body['entries']))
-      throw new Error('the entries are missing');
-    const { cursor } = answer.body;
-    if (cursor !== null && typeof cursor !== 'string') throw new Error('the cursor is missing');
-    const entries = answer.body['entries'].map((entry: unknown) => entryOf(this.#codec, entry));
-    return { entries, cursor, origin, bytes: answer.bytes };
-  }
-
-  async #status(options: CallOptions = {}): Promise<ClusterStatusResponse> {
-    checkOptions('status', options);
-    return this.#call({ ...READ, route: 'leader', path: PATHS.clusterStatus, read: statusOf }, options);
+  #entry(key: string, options: ReadOptions, isPiped: boolean): Promise<KVEntry<V> | undefined> {
+    const { codec, prefix } = this.#view;
+    const operation = getOperation(this.#view, key, options, isPiped, (answer) =>
+      answer.kind === 'ok' ? entryOf(codec, prefix, answer.body) : undefined,
+    );
+    return this.#view.call(operation, options);
   }
 }
-
-interface Page<V> {
-  readonly entries: KVEntry<V>[];
-  readonly cursor: string | null;
-  readonly origin: string;
-  readonly bytes: number;
-}
-
-function statusOf(answer: Answer): ClusterStatusResponse {
-  if (
-    answer.kind !== 'ok' ||
-    typeof answer.body['id'] !== 'string' ||
-    !Array.isArray(answer.body['members'])
-  ) {
-    throw new Error('it is not the status of a cluster');
-  }
-  // The server's own type, shared through api/; the two fields that this package and its users lean on are checked.
-  return answer.body as unknown as ClusterStatusResponse;
-}
-
-const READ = { isWrite: false, method: 'GET' } as const;

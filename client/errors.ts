@@ -21,6 +21,7 @@ export interface KVErrorDetails {
   readonly requestId?: string | undefined;
   readonly field?: string | undefined;
   readonly currentRevision?: string | null | undefined;
+  readonly oldestRevision?: string | undefined;
   readonly cause?: unknown;
 }
 
@@ -95,9 +96,16 @@ export class TooLargeError extends KVError {
   override readonly name = 'TooLargeError';
 }
 
-/** The revision asked for is no longer in the server's history. */
+/** The revision asked for is no longer in the server's history: read the keys anew, and watch from there. */
 export class CompactedError extends KVError {
   override readonly name = 'CompactedError';
+  /** The oldest revision that can be asked for; undefined when the server did not say. */
+  readonly oldestRevision: string | undefined;
+
+  constructor(details: KVErrorDetails) {
+    super(details);
+    this.oldestRevision = details.oldestRevision;
+  }
 }
 
 /**

@@ -15,6 +15,7 @@ export interface Failure {
   readonly requestId?: string | undefined;
   readonly field?: string | undefined;
   readonly currentRevision?: string | null | undefined;
+  readonly oldestRevision?: string | undefined;
   readonly cause?: unknown;
   /** The server asked not to be bothered for so long. */
   readonly retryAfterMs?: number | undefined;
@@ -27,7 +28,9 @@ export interface Failure {
 export type Answer =
   | { readonly kind: 'ok'; readonly body: Record<string, unknown>; readonly bytes: number }
   /** 404 `key-not-found`: no error to the one who asks. */
-  | { readonly kind: 'missing' };
+  | { readonly kind: 'missing' }
+  /** 409 `check-failed`: the result of a transaction. */
+  | { readonly kind: 'check-failed'; readonly failed: readonly string[] };
 
 export type Result =
   | { readonly answer: Answer; readonly leader: string | undefined }
@@ -40,7 +43,7 @@ export interface Expected {
   /** A read changes nothing, so its outcome is never in doubt. */
   readonly isWrite: boolean;
   /** Of success. */
-  readonly status: 200 | 201;
+  readonly statuses: readonly number[];
 }
 
 /** Reads an exchange with `origin`. */
@@ -52,18 +55,55 @@ export function interpret(origin: string, expected: Expected, exchange: Exchange
   const { status, headers } = exchange;
   const body = parse(exchange.body);
   const leader = leaderOf(headers[HEADERS.leader.toLowerCase()], body);
-  if (status === expected.status && body !== undefined) {
+  if (expected.statuses.includes(status) && body !== undefined) {
     return { answer: { kind: 'ok', body, bytes: exchange.body.length }, leader };
   }
-  if (status === 404 && body?.['code'] === 'key-not-found') return { answer: { kind: 'missing' }, leader };
+  const answer = answerOfProblem(status, body);
+  if (answer !== undefined) return { answer, leader };
   if (status === 307) return redirection(origin, exchange, body, leader);
   return { failure: refusal(origin, doubt, exchange, body), leader };
+}
+
+/** Reads one of the results of a pipeline. */
+export function interpretResult(
+  origin: string,
+  isWrite: boolean,
+  item: unknown,
+): { readonly answer: Answer } | { readonly failure: Failure } {
+  const { status, result, error }: Record<string, unknown> = isRecord(item) ? item : {};
+  if (status === 200 && isRecord(result)) return { answer: { kind: 'ok', body: result, bytes: 0 } };
+  if (typeof status !== 'number' || !isRecord(error)) {
+    return { failure: badResponse(isWrite, `${origin} left out a result of a pipeline`) };
+  }
+  const answer = answerOfProblem(status, error);
+  if (answer !== undefined) return { answer };
+  return { failure: refusal(origin, isWrite ? 'unknown' : 'not-applied', { status, headers: {} }, error) };
+}
+
+/** A problem that is no error to the one who asks. */
+function answerOfProblem(status: number, body: Record<string, unknown> | undefined): Answer | undefined {
+  if (status === 404 && body?.['code'] === 'key-not-found') return { kind: 'missing' };
+  if (status !== 409 || body?.['code'] !== 'check-failed' || !Array.isArray(body['failed'])) return undefined;
+  return { kind: 'check-failed', failed: body['failed'].map(String) };
 }
 
 /** A failure of an answer that has the right status and the wrong content. */
 export function badResponse(isWrite: boolean, message: string, cause?: unknown): Failure {
   const outcome = isWrite ? 'unknown' : 'not-applied';
   return { code: 'bad-response', message, retryable: false, outcome, nodeFailed: false, cause };
+}
+
+/** The time of a call is up, or it was stopped; `origin`: where it was sent in the company of others. */
+export function overdue(isWrite: boolean, origin: string | undefined, ms: number): Failure {
+  const what = origin === undefined ? 'it could not be sent' : `no answer from ${origin}`;
+  return {
+    code: 'timeout',
+    message: `${what} within ${Math.round(ms)} ms`,
+    retryable: true,
+    outcome: isWrite && origin !== undefined ? 'unknown' : 'not-applied',
+    // The company it was in decides whether the node is at fault.
+    nodeFailed: false,
+  };
 }
 
 function connectionFailure(origin: string, doubt: Outcome, exchange: Failed): Failure {
@@ -105,7 +145,7 @@ function redirection(
 function refusal(
   origin: string,
   doubt: Outcome,
-  { status, headers }: Answered,
+  { status, headers }: Pick<Answered, 'status' | 'headers'>,
   body: Record<string, unknown> | undefined,
 ): Failure {
   const said = body?.['code'];
@@ -122,6 +162,7 @@ function refusal(
     requestId: text(body?.['requestId']) ?? text(headers[HEADERS.requestId.toLowerCase()]),
     field: text(body?.['field']),
     currentRevision: currentRevision === null ? null : text(currentRevision),
+    oldestRevision: text(body?.['oldestRevision']),
     retryAfterMs: retryAfterOf(headers['retry-after']),
     nodeFailed: code === 'shutting-down' || code === 'unavailable',
   };

@@ -2,7 +2,7 @@
 
 export type { ErrorCode, LeaderHint, Outcome } from '../api/errors.js';
 export type { ClusterStatusResponse, Consistency, MemberStatus, Role } from '../api/types.js';
-export { KVClient, type Cluster } from './client.js';
+export { KVClient } from './client.js';
 export { codecs, type Codec } from './codec.js';
 export type { KVEntry } from './entry.js';
 export {
@@ -31,7 +31,21 @@ export type {
   DeleteOptions,
   KVClientOptions,
   ListOptions,
+  LockOptions,
   ReadOptions,
   RetryOptions,
   SetOptions,
+  WatchOptions,
 } from './options.js';
+export type {
+  Atomic,
+  ChangeResult,
+  Cluster,
+  CommitResult,
+  Deletion,
+  Lock,
+  LogEntry,
+  NewMember,
+  Put,
+  WatchEvent,
+} from './surface.js';

@@ -46,6 +46,25 @@ export interface DeleteOptions extends CallOptions {
   ifRevision?: string | undefined;
 }
 
+/** Options of `watch`. */
+export interface WatchOptions {
+  /** Begin with this revision. Default: with whatever changes after the watch began. */
+  fromRevision?: string | undefined;
+  /** Ends the watch: it rejects with an `AbortedError`. */
+  signal?: AbortSignalLike | undefined;
+}
+
+/** Options of `lock`. */
+export interface LockOptions extends CallOptions {
+  /**
+   * Milliseconds after which the lock is free again, should its holder vanish; it is kept alive by itself at a third of
+   * that. 100 to 2,147,483,647. Default: 10,000.
+   */
+  ttlMs?: number | undefined;
+  /** Milliseconds to wait for a lock that somebody else holds; 0: not at all. Default: the client's `timeoutMs`. */
+  waitMs?: number | undefined;
+}
+
 /** Options of `list`. Bounds are keys, compared by their bytes in UTF-8. */
 export interface ListOptions extends ReadOptions {
   /** Only keys that begin with this. */
@@ -86,6 +105,11 @@ export interface KVClientOptions<V = string> {
   codec?: Codec<V> | undefined;
   /** The consistency of reads that name none. Default: `linearizable`. */
   consistency?: Consistency | undefined;
+  /**
+   * Calls that are made while a request is out travel together in the next one, each with its own result. Calls on one
+   * key are then carried out in the order in which they were made. Default: true.
+   */
+  autoPipeline?: boolean | undefined;
 }
 
 export interface RetryPolicy {
@@ -101,6 +125,7 @@ export interface Settings<V> {
   readonly retry: RetryPolicy;
   readonly codec: Codec<V>;
   readonly consistency: Consistency;
+  readonly autoPipeline: boolean;
 }
 
 export const DEFAULTS = Object.freeze({
@@ -117,7 +142,7 @@ export const DEFAULTS = Object.freeze({
 /** The longest delay that a timer of Node.js takes. */
 const TIMER_MS_MAX = 2_147_483_647;
 
-const OPTION_NAMES = ['endpoints', 'timeoutMs', 'retry', 'codec', 'consistency'];
+const OPTION_NAMES = ['endpoints', 'timeoutMs', 'retry', 'codec', 'consistency', 'autoPipeline'];
 const RETRY_NAMES = Object.keys(DEFAULTS.retry);
 
 /** Checks the argument of the constructor and fills in the defaults. Throws an `InvalidArgumentError`. */
@@ -132,6 +157,7 @@ export function settingsOf<V>(argument: string | readonly string[] | KVClientOpt
     endpoints: endpointsOf(options.endpoints),
     timeoutMs: duration('timeoutMs', options.timeoutMs, DEFAULTS.timeoutMs),
     consistency: consistencyOf(options.consistency, 'linearizable'),
+    autoPipeline: flag('autoPipeline', options.autoPipeline, true),
     // Without a codec, `V` is its default, string: the type of the option can't say so.
     codec: options.codec ?? (codecs.string as unknown as Codec<V>),
     retry: {
@@ -151,17 +177,20 @@ const CALL_NAMES = ['signal', 'timeoutMs'];
 
 /** The names of the options of each kind of call. */
 export const CALL_OPTIONS = Object.freeze({
-  status: CALL_NAMES,
+  plain: CALL_NAMES,
   read: [...CALL_NAMES, 'consistency'],
   set: [...CALL_NAMES, 'ttlMs', 'ifAbsent', 'ifRevision'],
   delete: [...CALL_NAMES, 'ifRevision'],
+  atomicSet: ['ttlMs'],
+  watch: ['signal', 'fromRevision'],
+  lock: [...CALL_NAMES, 'ttlMs', 'waitMs'],
   list: [...CALL_NAMES, 'consistency', 'prefix', 'start', 'end', 'limit', 'reverse', 'cursor'],
 });
 
 /** Throws an `InvalidArgumentError` for options that this kind of call does not have, or a signal that is none. */
-export function checkOptions(kind: keyof typeof CALL_OPTIONS, options: CallOptions): void {
+export function checkOptions(kind: keyof typeof CALL_OPTIONS, options: object): void {
   refuseUnknown(options, CALL_OPTIONS[kind], '');
-  const signal: unknown = options.signal;
+  const signal: unknown = 'signal' in options ? options.signal : undefined;
   if (signal === undefined) return;
   if (typeof signal !== 'object' || signal === null || !('addEventListener' in signal)) {
     throw invalidArgument('signal', 'signal must be an AbortSignal');
@@ -173,6 +202,13 @@ export function duration(name: string, value: unknown, fallback: number): number
   if (value === undefined) return fallback;
   if (typeof value === 'number' && value >= 1 && value <= TIMER_MS_MAX) return value;
   throw invalidArgument(name, `${name} must be a number of milliseconds from 1 to ${TIMER_MS_MAX}`);
+}
+
+/** A flag, or what it is when none is given. */
+function flag(name: string, value: unknown, fallback: boolean): boolean {
+  if (value === undefined) return fallback;
+  if (typeof value === 'boolean') return value;
+  throw invalidArgument(name, `${name} must be true or false`);
 }
 
 /** A positive integer, when one is given. */
@@ -228,7 +264,7 @@ function checkCodec(codec: { readonly encode: unknown; readonly decode: unknown 
 }
 
 // Plain JavaScript has no compiler to catch a mistyped option, which would else be ignored in silence.
-function refuseUnknown(options: unknown, known: readonly string[], path: string): void {
+export function refuseUnknown(options: unknown, known: readonly string[], path: string): void {
   if (typeof options !== 'object' || options === null) {
     throw invalidArgument('options', `the options must be an object of ${known.join(', ')}`);
   }

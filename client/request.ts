@@ -9,23 +9,30 @@ import type { Answer } from './failure.js';
 import { isRecord } from './json.js';
 import { count, type ListOptions, type SetOptions } from './options.js';
 
-/** Throws an `InvalidArgumentError` unless it is a key. */
-export function checkKey(key: unknown): void {
-  const fault = typeof key === 'string' ? keyFault(key) : 'must be a string';
-  if (fault !== undefined) throw invalidArgument('key', `key ${fault}`);
+/** The key as it is stored. Throws an `InvalidArgumentError` unless it is a key. */
+export function fullKey(prefix: string, key: unknown, field = 'key'): string {
+  if (typeof key !== 'string') throw invalidArgument(field, `${field} must be a string`);
+  const fault = keyFault(key) ?? keyFault(prefix + key);
+  if (fault === undefined) return prefix + key;
+  const where = prefix === '' ? '' : `, the namespace ${JSON.stringify(prefix)} included`;
+  throw invalidArgument(field, `${field} ${fault}${where}`);
 }
 
-/** A 64-bit integer in decimal. Throws an `InvalidArgumentError` for anything else but undefined. */
-export function checkRevision(revision: unknown): void {
-  if (revision === undefined) return;
+/** Throws an `InvalidArgumentError` for anything but an array. */
+export function checkKeys(keys: unknown): void {
+  if (!Array.isArray(keys)) throw invalidArgument('keys', 'keys must be an array of strings');
+}
+
+/** A 64-bit integer in decimal, or nothing where it may be left out. Throws an `InvalidArgumentError` for anything else. */
+export function checkRevision(revision: unknown, field = 'ifRevision', isRequired = false): void {
+  if (revision === undefined && !isRequired) return;
   if (typeof revision === 'string' && /^\d{1,19}$/.test(revision)) return;
-  throw invalidArgument('ifRevision', 'ifRevision must be a revision: a string of decimal digits');
+  throw invalidArgument(field, `${field} must be a revision: a string of decimal digits`);
 }
 
 /** The body of `POST /set`. Throws an `InvalidArgumentError`. */
 export function setRequest<V>(codec: Codec<V>, key: string, value: V, options: SetOptions): SetRequest {
   const { ttlMs, ifAbsent, ifRevision } = options;
-  checkKey(key);
   checkRevision(ifRevision);
   count('ttlMs', ttlMs);
   if (ifAbsent === true && ifRevision !== undefined) {
@@ -41,15 +48,13 @@ export function setRequest<V>(codec: Codec<V>, key: string, value: V, options: S
 }
 
 /** The query of `GET /kv`, but for its `limit` and `cursor`. Throws an `InvalidArgumentError`. */
-export function listQuery(options: ListOptions): URLSearchParams {
+export function listQuery(namespace: string, options: ListOptions): URLSearchParams {
   const { prefix, start, end, reverse, limit } = options;
   count('limit', limit);
   const query = new URLSearchParams();
   for (const [name, bound] of Object.entries({ prefix, start, end })) {
-    if (bound === undefined || bound === '') continue;
-    const fault = typeof bound === 'string' ? keyFault(bound) : 'must be a string';
-    if (fault !== undefined) throw invalidArgument(name, `${name} ${fault}`);
-    query.set(name, bound);
+    if (bound !== undefined && bound !== '') query.set(name, fullKey(namespace, bound, name));
+    else if (name === 'prefix' && namespace !== '') query.set(name, namespace);
   }
   if (reverse === true) query.set('reverse', 'true');
   return query;
@@ -67,14 +72,19 @@ export function nextPageLimit(entries: number, bytes: number): number {
   return Math.min(Math.max(fitting, 1), LIST_LIMIT_MAX);
 }
 
+/** The key within its namespace; throws when it is in none or in another one. */
+export function innerKey(namespace: string, key: unknown): string {
+  if (typeof key === 'string' && key.startsWith(namespace)) return key.slice(namespace.length);
+  throw new Error('a key is missing, or it is not of this namespace');
+}
+
 /** The entry in the answer to a read; throws when it is none. */
-export function entryOf<V>(codec: Codec<V>, body: unknown): KVEntry<V> {
+export function entryOf<V>(codec: Codec<V>, namespace: string, body: unknown): KVEntry<V> {
   if (!isRecord(body)) throw new Error('an entry is missing');
   const { key, revision, ttlMs } = body;
-  if (typeof key !== 'string' || typeof revision !== 'string')
-    throw new Error('an entry lacks its key or revision');
+  if (typeof revision !== 'string') throw new Error('an entry lacks its revision');
   return {
-    key,
+    key: innerKey(namespace, key),
     value: codec.decode(bytesOf(body)),
     revision,
     ...(typeof ttlMs === 'number' ? { ttlMs } : {}),
@@ -88,7 +98,15 @@ export function textOf(answer: Answer, field: string): string {
   return value;
 }
 
-function encode<V>(codec: Codec<V>, value: V): string | Uint8Array {
+/** The named field, a number, of the answer to a write; throws when it is none. */
+export function numberOf(answer: Answer, field: string): number {
+  const value = answer.kind === 'ok' ? answer.body[field] : undefined;
+  if (typeof value !== 'number') throw new Error(`the field ${field} is missing`);
+  return value;
+}
+
+/** What the codec makes of a value. Throws an `InvalidArgumentError`. */
+export function encode<V>(codec: Codec<V>, value: V): string | Uint8Array {
   try {
     return codec.encode(value);
   } catch (error) {
@@ -98,13 +116,15 @@ function encode<V>(codec: Codec<V>, value: V): string | Uint8Array {
   }
 }
 
-function wireValue(encoded: string | Uint8Array): { value: string } | { valueBase64: string } {
+/** The fields that carry a value on the wire. */
+export function wireValue(encoded: string | Uint8Array): { value: string } | { valueBase64: string } {
   if (typeof encoded === 'string') return { value: encoded };
   const { buffer, byteOffset, byteLength } = encoded;
   return { valueBase64: Buffer.from(buffer, byteOffset, byteLength).toString('base64') };
 }
 
-function bytesOf(body: Record<string, unknown>): Uint8Array {
+/** The bytes of a value on the wire; throws when there is none. */
+export function bytesOf(body: Record<string, unknown>): Uint8Array {
   const { value, valueBase64 } = body;
   // A plain Uint8Array: a Buffer has other semantics (`slice` shares memory) than the type promises.
   if (typeof value === 'string') return new TextEncoder().encode(value);

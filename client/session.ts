@@ -5,16 +5,10 @@
 
 import { SESSION_WINDOW } from '../api/limits.js';
 import { PATHS } from '../api/paths.js';
-import {
-  attempt,
-  type Attempted,
-  type Bounds,
-  type Channel,
-  type Failed,
-  type Operation,
-} from './attempt.js';
+import { attempt, type Channel } from './attempt.js';
 import type { Failure } from './failure.js';
 import type { Wish } from './nodes.js';
+import type { Attempted, Bounds, Failed, Operation } from './operation.js';
 import { textOf } from './request.js';
 import { within } from './wait.js';
 
@@ -61,7 +55,7 @@ const OPEN: Operation<string> = {
   route: 'leader',
   method: 'POST',
   path: PATHS.sessions,
-  status: 201,
+  statuses: [201],
   read: (answer) => {
     const clientId = textOf(answer, 'clientId');
     if (/^\d{1,15}$/.test(clientId)) return clientId;

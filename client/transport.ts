@@ -3,10 +3,14 @@
 import type { ClientRequest, IncomingHttpHeaders } from 'node:http';
 import { Agent } from 'node:http';
 import type { Socket } from 'node:net';
-import { got } from 'got';
+import { once } from 'node:events';
+import { got, type PlainResponse } from 'got';
 
 /** Connections to one node at most; further requests of this client wait for one of them. */
 const CONNECTIONS_MAX = 128;
+
+/** Watches of this client at most on one node; further ones wait. */
+const STREAMS_MAX = 1024;
 
 /**
  * An idle connection is dropped after this: sooner than servers drop theirs (5 s in Node.js), since a request that
@@ -45,14 +49,31 @@ export type Exchange =
       readonly cause: unknown;
     };
 
+/** A request whose answer has no end. */
+export interface StreamRequest {
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Connecting takes at most so long, and so does the head of the answer from the moment a connection is there. */
+  readonly phaseMs: number;
+  /** Stops it at any time. */
+  readonly signal: AbortSignal;
+}
+
+/** A stream of bytes, with 200; any other answer as a whole. */
+export type StreamExchange =
+  Exchange | { readonly kind: 'streaming'; readonly chunks: AsyncIterable<Uint8Array> };
+
 export interface Transport {
   exchange(request: Request): Promise<Exchange>;
+  stream(request: StreamRequest): Promise<StreamExchange>;
   /** Drops every connection. */
   destroy(): void;
 }
 
 export function createTransport(): Transport {
   const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS_MAX, timeout: IDLE_MS_MAX });
+  // Apart from the others: they hold a connection each for as long as they last.
+  const streaming = new Agent({ maxSockets: STREAMS_MAX });
   const http = got.extend({
     agent: { http: agent },
     // Both would act without knowing whether a write may be repeated.
@@ -63,7 +84,11 @@ export function createTransport(): Transport {
     headers: { 'user-agent': 'quorumkv-client' },
   });
   return {
-    destroy: () => agent.destroy(),
+    destroy: () => {
+      agent.destroy();
+      streaming.destroy();
+    },
+    stream: (request) => openStream(http, streaming, request),
     async exchange(request) {
       const bounds = watch(request);
       try {
@@ -90,8 +115,44 @@ export function createTransport(): Transport {
   };
 }
 
+async function openStream(
+  http: typeof got,
+  agent: Agent,
+  { url, headers, phaseMs, signal }: StreamRequest,
+): Promise<StreamExchange> {
+  const bounds = watch({ remainingMs: 2 * phaseMs, phaseMs, signal });
+  const source = http.stream(url, { headers, signal: bounds.signal, agent: { http: agent } });
+  // Whoever reads finds the error; one that comes when nobody reads any more would end the process.
+  source.on('error', () => undefined);
+  void source.on('request', (sending: ClientRequest) => sending.once('socket', bounds.onSocket));
+  try {
+    const [response] = (await once(source, 'response')) as [PlainResponse];
+    if (response.statusCode === 200) {
+      bounds.relax();
+      return { kind: 'streaming', chunks: source };
+    }
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of source as AsyncIterable<Uint8Array>) chunks.push(chunk);
+    bounds.end();
+    return {
+      kind: 'answered',
+      status: response.statusCode,
+      headers: response.headers,
+      body: Buffer.concat(chunks),
+    };
+  } catch (error) {
+    bounds.end();
+    return {
+      kind: 'failed',
+      sent: bounds.sent(),
+      timedOutMs: bounds.timedOutMs(),
+      cause: causeOf(error),
+    };
+  }
+}
+
 /** The time bounds of one exchange, and whether it came so far that bytes of it may have left. */
-function watch(request: Request) {
+function watch(request: Pick<Request, 'remainingMs' | 'phaseMs' | 'signal'>) {
   const controller = new AbortController();
   const stop = () => controller.abort();
   let sent = false;
@@ -123,6 +184,11 @@ function watch(request: Request) {
       }
       phase = after(request.phaseMs);
       socket.once('connect', connected);
+    },
+    /** There is no bound on what follows but the signal. */
+    relax() {
+      clearTimeout(total);
+      clearTimeout(phase);
     },
     end() {
       clearTimeout(total);

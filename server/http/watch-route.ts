@@ -3,6 +3,7 @@
 import { Readable } from 'node:stream';
 
 import type { WatchEvent } from '../../api/types.js';
+import { progressComment } from '../../api/watch-progress.js';
 import type { Service, WatchItem, WatchQuery } from '../service.js';
 import type { Handler } from './context.js';
 import { checkedKey, parseRevision } from './params.js';
@@ -71,7 +72,7 @@ async function* textOf(items: AsyncGenerator<WatchItem, void>): AsyncGenerator<s
       }
       case 'progress':
         // An id without data is an event for nobody, but where a client resumes.
-        yield `: all before revision ${item.seen + 1} was told\nid: ${behind(item.seen)}\n\n`;
+        yield `: ${progressComment(item.seen + 1)}\nid: ${behind(item.seen)}\n\n`;
         break;
       case 'cut-off': {
         const { why, seen, oldest } = item;

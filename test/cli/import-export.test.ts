@@ -130,13 +130,18 @@ test.serial('an import sets again when the session has expired over an uncertain
   t.regex(failed.stderr, /standard input:1: .*session-expired/);
 });
 
+interface Written {
+  readonly key: string;
+  readonly value: string;
+}
+
 test.serial('an import goes on when the node it writes to dies', async (t) => {
   const store = createStore();
   const first = await scripted(t, store.step);
   const second = await scripted(t, store.step);
   const { child, done } = startKv(t, `${first.address},${second.address}`, 'import', '-');
   child.stdin!.write(`${numbered(60).join('\n')}\n`);
-  await first.arrived(20);
+  await first.arrived(2);
   await first.stop();
   child.stdin!.end(numbered(300).slice(60).join('\n'));
   t.is((await done).code, 0);
@@ -150,18 +155,18 @@ test.serial(
     let most = 0;
     const last = new Map<string, string>();
     const step: Step = (response, seen, socket) => {
-      open += 1;
+      const ops = seen.path === '/pipeline' ? (seen.body as { ops: Written[] }).ops : [seen.body as Written];
+      open += ops.length;
       most = Math.max(most, open);
-      const { key, value } = seen.body as { key: string; value: string };
+      const done = () => {
+        open -= ops.length;
+        for (const { key, value } of ops) last.set(key, value);
+        const result = { revision: '1' };
+        const results = ops.map(() => ({ status: 200, result }));
+        ok(seen.path === '/pipeline' ? { results } : result)(response, seen, socket);
+      };
       // Later requests are answered sooner, so order can't come about by chance.
-      setTimeout(
-        () => {
-          open -= 1;
-          last.set(key, value);
-          ok({ revision: '1' })(response, seen, socket);
-        },
-        20 - (Number(value) % 20),
-      );
+      setTimeout(done, 20 - (Number(ops[0]?.value) % 20));
     };
     const { address } = await scripted(t, step);
     const lines = Array.from({ length: 120 }, (_, i) =>
@@ -176,11 +181,8 @@ test.serial(
 
 test.serial('an entry that is refused: its line, and nothing goes on for long', async (t) => {
   const store = createStore();
-  const step: Step = (response, seen, socket) => {
-    const { key } = seen.body as { key: string };
-    (key === 'k000005' ? problem('too-large') : store.step)(response, seen, socket);
-  };
-  const { address } = await scripted(t, step);
+  store.refusals.set('k000005', 'too-large');
+  const { address } = await scripted(t, store.step);
   const { code, stderr } = await kv(t, address, ['import', '-'], numbered(2_000).join('\n'));
   t.is(code, 1);
   t.regex(stderr, /kv: standard input:6: .*too-large/);

@@ -44,6 +44,7 @@ test('entries', (t) => {
     key: 'a',
     value: Buffer.from([0xff, 0]),
   });
+  t.deepEqual(parseEntry(bytes('{"key":"a","value":"v","ttlMs":5}')), { key: 'a', value: 'v', ttlMs: 5 });
   t.is(parseEntry(bytes(' \r')), undefined);
 });
 
@@ -60,7 +61,8 @@ test('what is wrong with a line', (t) => {
     ['{"key":"a","value":5}', /"value" must be a string/],
     ['{"key":"a","value":"\\udc00"}', /"value" must not contain a lone surrogate/],
     ['{"key":"a","valueBase64":"a-_"}', /padded base64/],
-    ['{"key":"a","value":"v","ttlMs":5}', /unknown field "ttlMs"/],
+    ['{"key":"a","value":"v","ttlMs":0}', /"ttlMs" must be a positive integer/],
+    ['{"key":"a","value":"v","ttl":5}', /unknown field "ttl"/],
     [Buffer.from([0x7b, 0xff, 0x7d]), /not UTF-8/],
   ];
   for (const [line, message] of cases) t.throws(() => parseEntry(Buffer.from(line as string)), { message });

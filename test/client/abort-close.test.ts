@@ -98,7 +98,7 @@ test('after close(): ClosedError, and nothing is sent', async (t) => {
 
 test('close() during calls: they reject at once, with what is known', async (t) => {
   const node = await scripted(t, hung);
-  const kv = new KVClient({ endpoints: node.address });
+  const kv = new KVClient({ endpoints: node.address, autoPipeline: false });
   const refused = new KVClient({
     endpoints: await refusing(),
     retry: { ...QUICK, backoffBaseMs: 5_000, backoffMaxMs: 5_000 },

@@ -11,13 +11,19 @@ export const IMPATIENT: RetryOptions = { ...QUICK, attemptTimeoutMs: 800 };
 /** For tests that make a node wait on purpose. */
 export const PATIENT = { retry: { attemptTimeoutMs: 60_000 }, timeoutMs: 60_000 };
 
-/** A client that is closed when the test ends. */
+/** A client that is closed when the test ends; every call of it is a request of its own, unless a test says otherwise. */
 export function clientOf(
   t: ExecutionContext,
   endpoints: string | string[],
   options: Omit<KVClientOptions, 'endpoints'> = {},
 ): KVClient {
-  const client = new KVClient({ endpoints, retry: QUICK, timeoutMs: 20_000, ...options });
+  const client = new KVClient({
+    endpoints,
+    retry: QUICK,
+    timeoutMs: 20_000,
+    autoPipeline: false,
+    ...options,
+  });
   t.teardown(() => client.close());
   return client;
 }

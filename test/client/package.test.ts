@@ -56,6 +56,26 @@ test('its types compile under lib ES2022 without any others, library checks incl
       const options: KVClientOptions<Uint8Array> = { endpoints: 'h:1', codec: codecs.bytes, timeoutMs: undefined };
       await using other = new KVClient(options);
       const bytes: Uint8Array | undefined = await other.get('k');
+      const many: (string | undefined)[] = await text.getMany(['a', 'b'] as const);
+      const removed: number = await text.deletePrefix('a/');
+      const done = await users.namespace('u/').atomic().check('a', null).set('a', { name: 'x' }).delete('b').commit();
+      const result: string | readonly string[] = done.ok ? done.revision : done.failed;
+      // @ts-expect-error there is a revision only when it was committed
+      void done.revision;
+      // @ts-expect-error a check needs a revision, or null
+      users.atomic().check('a');
+      for await (const event of users.watch({ prefix: 'u/' }, { fromRevision: '1' })) {
+        if (event.type === 'put') void event.value.name;
+        // @ts-expect-error what was deleted has no value
+        else void event.value;
+      }
+      // @ts-expect-error a watch is of something
+      void text.watch({});
+      await using lock = await text.lock('l', { ttlMs: 500, waitMs: 0 });
+      const isLost: boolean = lock.signal.aborted;
+      const change = await text.cluster.addMember({ id: 'n', raft: 'h:1', rpc: 'h:2', http: 'h:3' });
+      const waitingFor: string | undefined = change.done ? undefined : change.waitingFor;
+      void [many, removed, result, isLost, lock.token, waitingFor];
       const conflict = (error: unknown) => error instanceof ConflictError ? error.currentRevision : undefined;
       return [value, entry?.value.name, revision, members, bytes?.length, conflict(undefined)].join();
     }`;
@@ -77,6 +97,25 @@ test('its types compile under lib ES2022 without any others, library checks incl
     (error: unknown) => (error as { stdout: string }).stdout,
   );
   t.is(output, '');
+});
+
+const output = async (tool: string, ...args: string[]) =>
+  run(process.execPath, [resolve('node_modules', tool), ...args]).then(
+    () => '',
+    (error: unknown) => {
+      const { stdout, stderr } = error as { stdout: string; stderr: string };
+      return stdout + stderr;
+    },
+  );
+
+// `npm run check:packages` does more, and takes longer: it installs the packages and uses them.
+test('publint finds nothing', async (t) => {
+  t.is(await output('publint/src/cli.js', 'client', '--strict'), '');
+});
+
+test('arethetypeswrong finds nothing, but that require gets an ES module, which Node.js loads', async (t) => {
+  const args = ['--pack', 'client', '--profile', 'node16', '--ignore-rules', 'cjs-resolves-to-esm'];
+  t.is(await output('@arethetypeswrong/cli/dist/index.js', ...args), '');
 });
 
 test('an AbortSignal of Node.js fits the option', (t) => {

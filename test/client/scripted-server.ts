@@ -12,6 +12,8 @@ export interface Seen {
   readonly query: URLSearchParams;
   /** `KV-Session`. */
   readonly session: string | undefined;
+  /** `Last-Event-ID`. */
+  readonly lastEventId: string | undefined;
   readonly body: unknown;
   readonly at: number;
 }
@@ -51,6 +53,7 @@ export async function scripted(t: ExecutionContext, ...steps: Step[]): Promise<S
         path: url.pathname,
         query: url.searchParams,
         session: request.headers['kv-session'] as string | undefined,
+        lastEventId: request.headers['last-event-id'] as string | undefined,
         body,
         at: Date.now(),
       };

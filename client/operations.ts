@@ -1,0 +1,86 @@
+/** The requests for single keys, alone or as one of many. */
+
+import { PATHS } from '../api/paths.js';
+import type { Answer } from './failure.js';
+import type { Operation, Piped } from './operation.js';
+import { checkOptions, type DeleteOptions, type ReadOptions, type SetOptions } from './options.js';
+import { checkRevision, fullKey, setRequest, textOf } from './request.js';
+import type { View } from './view.js';
+
+/** What an operation adds to a batch beside its key and value: names, punctuation, its session. */
+const OVERHEAD_BYTES = 100;
+
+/** A read of one key. `isPiped`: it may share a round trip. */
+export function getOperation<V, T>(
+  view: View<V>,
+  key: string,
+  options: ReadOptions,
+  isPiped: boolean,
+  read: (answer: Answer) => T,
+): Operation<T> {
+  checkOptions('read', options);
+  const full = fullKey(view.prefix, key);
+  const { route, level, named } = view.freshness(options);
+  const query = new URLSearchParams({ key: full, ...named });
+  return {
+    isWrite: false,
+    route,
+    method: 'GET',
+    path: `${PATHS.get}?${query.toString()}`,
+    ...piped(isPiped, { key: full, op: { op: 'get', key: full }, consistency: level }, 0),
+    read,
+  };
+}
+
+/** A write of one key. `isPiped`: it may share a round trip. */
+export function setOperation<V>(
+  view: View<V>,
+  key: string,
+  value: V,
+  options: SetOptions,
+  isPiped: boolean,
+): Operation<{ revision: string }> {
+  checkOptions('set', options);
+  const full = fullKey(view.prefix, key);
+  const body = setRequest(view.codec, full, value, options);
+  const valueBytes = body.value?.length ?? body.valueBase64?.length ?? 0;
+  return {
+    isWrite: true,
+    route: 'leader',
+    method: 'POST',
+    path: PATHS.set,
+    body,
+    ...piped(isPiped, { key: full, op: { op: 'set', ...body } }, valueBytes),
+    read: (answer) => ({ revision: textOf(answer, 'revision') }),
+  };
+}
+
+/** The end of one key. */
+export function deleteOperation<V>(
+  view: View<V>,
+  key: string,
+  options: DeleteOptions,
+  isPiped: boolean,
+): Operation<boolean> {
+  checkOptions('delete', options);
+  const { ifRevision } = options;
+  const full = fullKey(view.prefix, key);
+  checkRevision(ifRevision);
+  const fields = { key: full, ...(ifRevision === undefined ? {} : { ifRevision }) };
+  return {
+    isWrite: true,
+    route: 'leader',
+    method: 'DELETE',
+    path: `${PATHS.delete}?${new URLSearchParams(fields).toString()}`,
+    ...piped(isPiped, { key: full, op: { op: 'delete', ...fields } }, 0),
+    read: (answer) => textOf(answer, 'status') === 'deleted',
+  };
+}
+
+function piped(
+  isPiped: boolean,
+  request: Omit<Piped, 'bytes'>,
+  valueBytes: number,
+): { readonly piped?: Piped } {
+  return isPiped ? { piped: { ...request, bytes: request.key.length + valueBytes + OVERHEAD_BYTES } } : {};
+}

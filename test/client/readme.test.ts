@@ -1,0 +1,52 @@
+/** Every example of the client's README is compiled and run, in order, as one program; `console.log` prints what is shown. */
+
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import test from 'ava';
+import { createStore } from '../cli/store-server.js';
+import { blocksOf } from '../readme-blocks.js';
+import { scripted } from './scripted-server.js';
+
+const run = promisify(execFile);
+
+test('the examples do what they show', async (t) => {
+  const { address } = await scripted(t, createStore().step);
+  const blocks = blocksOf(readFileSync('client/README.md', 'utf8')).filter(
+    ({ language }) => language === 'ts',
+  );
+  const source = blocks.map(({ text }) => text).join('\n');
+  const lines = source.split('\n');
+  const imports = lines.filter((line) => line.startsWith('import '));
+  const rest = lines.filter((line) => !line.startsWith('import '));
+  const program = [...imports, ...rest, 'await kv.close();'].join('\n').replace(/localhost:\d{4}/g, address);
+
+  const folder = mkdtempSync(join(tmpdir(), 'kv-readme-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  symlinkSync(resolve('node_modules'), join(folder, 'node_modules'));
+  writeFileSync(join(folder, 'package.json'), '{"type": "module"}');
+  writeFileSync(join(folder, 'main.ts'), program);
+  const compilerOptions = {
+    target: 'ES2022',
+    lib: ['ES2022', 'ESNext.Disposable'],
+    module: 'NodeNext',
+    strict: true,
+    types: ['node'],
+  };
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['main.ts'] }));
+  const compiled = await run(process.execPath, [
+    resolve('node_modules/typescript/bin/tsc'),
+    '-p',
+    folder,
+  ]).then(
+    () => '',
+    (error: unknown) => (error as { stdout: string }).stdout,
+  );
+  t.is(compiled, '');
+  const { stdout } = await run(process.execPath, [join(folder, 'main.js')], { timeout: 20_000 });
+  const shown = [...source.matchAll(/console\.log\(.*\); \/\/ (.*)$/gm)].map(([, text]) => text);
+  t.true(shown.length > 5);
+  t.deepEqual(stdout.trim().split('\n'), shown);
+});
