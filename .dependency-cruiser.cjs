@@ -67,7 +67,7 @@ module.exports = {
     {
       name: 'only-main-wires',
       severity: 'error',
-      from: { path: '^server/', pathNot: '^server/(main|start)\\.ts$' },
+      from: { path: '^server/', pathNot: '^server/(main|start|open-snapshots)\\.ts$' },
       to: { path: '^(persistence/(rocksdb|classic-level|memory)|snapshot/(files|memory))/' },
     },
     { name: 'not-to-test', severity: 'error', from: { pathNot: '^test/' }, to: { path: '^test/' } },

@@ -11,6 +11,7 @@ import type { Outcome } from '../snapshot/outcome.js';
 import type { SnapshotStore } from '../snapshot/store.js';
 import { openSnapshotStore } from '../snapshot/store.js';
 import { tokenBucket } from '../snapshot/throttle.js';
+import type { RestoreParts } from './restore.js';
 import type { LogExtent } from './snapshot-making.js';
 import type { SnapshotHand } from './snapshotting.js';
 import type { Snapshots } from './snapshots.js';
@@ -35,6 +36,14 @@ export async function openSnapshots(dataDir: string): Promise<SnapshotStore> {
     const why = error instanceof Error ? error.message : String(error);
     throw new StorageError('unusable', `${directory} can't be used for snapshots: ${why}`, error);
   }
+}
+
+/** What a start says in the log of the snapshots that it restores from. */
+export function restoreEvents(logger: Logger): RestoreParts['events'] {
+  return {
+    restored: ({ id }) => logger.info({ id }, 'restored the state from a snapshot'),
+    damaged: ({ id }, error) => logger.error({ id, err: error }, 'a damaged snapshot was removed'),
+  };
 }
 
 /** Binds them to the loop of a node. */

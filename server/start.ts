@@ -23,10 +23,9 @@ import type { Inbox } from './ports.js';
 import { TICK_MS, raftOptions } from './raft-settings.js';
 import { ReadIndexes } from './read-indexes.js';
 import { Reader } from './reader.js';
-import { SNAPSHOT_CODEC, openSnapshots, snapshotsOf } from './open-snapshots.js';
+import { SNAPSHOT_CODEC, openSnapshots, restoreEvents, snapshotsOf } from './open-snapshots.js';
 import type { Recovered } from './recovery.js';
 import { checkForgetful, isFresh, recoverSeed } from './recovery.js';
-import type { RestoreParts } from './restore.js';
 import { restoreNewest } from './restore.js';
 import { findPeers, greetPeer } from './find-peers.js';
 import type { ControlClient } from './rpc/control.js';
@@ -265,13 +264,6 @@ async function recover(base: Base): Promise<Recovered> {
     },
     applied: NOTHING_APPLIED,
     log: { base: start.index, last: 1, bytes: 0 },
-  };
-}
-
-function restoreEvents(logger: Logger): RestoreParts['events'] {
-  return {
-    restored: ({ id }) => logger.info({ id }, 'restored the state from a snapshot'),
-    damaged: ({ id }, error) => logger.error({ id, err: error }, 'a damaged snapshot was removed'),
   };
 }
 

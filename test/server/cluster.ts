@@ -23,7 +23,13 @@ import { isFresh } from '../../server/recovery.js';
 import type { MemorySnapshotDisk } from '../../snapshot/memory/directory.js';
 import { memorySnapshotDisk } from '../../snapshot/memory/directory.js';
 import type { SnapshotSettings } from './memory-snapshots.js';
-import { RARE_SNAPSHOTS, bindSnapshots, openMemorySnapshots, recoverFrom } from './memory-snapshots.js';
+import {
+  RARE_SNAPSHOTS,
+  bindSnapshots,
+  diskOf,
+  openMemorySnapshots,
+  recoverFrom,
+} from './memory-snapshots.js';
 import type { ControlClient } from '../../server/rpc/control.js';
 import { controlMethods } from '../../server/rpc/control-methods.js';
 import type { Methods } from '../../server/rpc/dispatch.js';
@@ -155,7 +161,10 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   const restarted = new Set<NodeId>();
   const invariants = new ClusterInvariants();
   const clock = virtualClock(() => {
-    const observed = running().map(({ id, node }) => ({ state: node.state, disk: diskOf(machine(id)) }));
+    const observed = running().map(({ id, node }) => ({
+      state: node.state,
+      disk: diskOf(machine(id).logDisk),
+    }));
     // Only with all of them up is it known what a majority holds.
     if (observed.length === ids.length) invariants.observe(observed, new Set(restarted));
     if (observed.length === ids.length) restarted.clear();
@@ -221,22 +230,6 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
 
   for (const id of ids) await boot(machine(id));
   return cluster;
-}
-
-function diskOf({ logDisk }: Machine): {
-  readonly term: number;
-  readonly vote: NodeId | undefined;
-  readonly base: number;
-  readonly lostEnd: number;
-  termAt(index: number): number | undefined;
-} {
-  return {
-    term: logDisk.hardState?.term ?? 0,
-    vote: logDisk.hardState?.vote,
-    base: logDisk.base.index,
-    lostEnd: 0,
-    termAt: (index) => (index === 0 ? 0 : logDisk.entries[index - 1 - logDisk.base.index]?.term),
-  };
 }
 
 function firstOf(ids: readonly NodeId[]): Promise<Configuration> {

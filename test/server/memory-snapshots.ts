@@ -1,6 +1,8 @@
 /** Snapshots of a node whose disk is in memory: the real thing, but for files and compression. */
 
+import type { MemoryLogDisk } from '../../persistence/memory/log-store.js';
 import type { StateStore } from '../../persistence/state-store.js';
+import type { Observed } from '../../raft/invariants.js';
 import type { Recovered, Remains } from '../../server/recovery.js';
 import { recoverSeed } from '../../server/recovery.js';
 import { restoreNewest } from '../../server/restore.js';
@@ -77,4 +79,15 @@ export function bindSnapshots(
   const throttle = tokenBucket(bytesPerSecond, bytesPerSecond / 10, 0);
   const parts = { stateStore, store, codec, throttle, making, sending, wallMs: () => 0, log, events };
   return (hand) => createSnapshots(parts, hand);
+}
+
+/** What the log on a disk in memory would give back after a crash now. */
+export function diskOf({ base, entries, hardState }: MemoryLogDisk): Observed['disk'] {
+  return {
+    term: hardState?.term ?? 0,
+    vote: hardState?.vote,
+    base: base.index,
+    lostEnd: 0,
+    termAt: (index) => (index === base.index ? base.term : entries[index - 1 - base.index]?.term),
+  };
 }
