@@ -192,7 +192,7 @@ export class SimulatedCluster {
       const entry = disk.entryAt(index);
       if (entry === undefined) throw new Error(`${id} applied entry ${index}, which its log does not hold`);
       this.#invariants.applied(id, entry, node.state.term);
-      this.oracle.applied(entry);
+      this.oracle.applied(entry, this.world.nowMs);
     }
     this.#appliedSeen.set(id, appliedIndex);
   }

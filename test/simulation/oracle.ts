@@ -3,9 +3,7 @@
  * they leave, reads are fresh, leases are exclusive, nothing is applied twice, and a disk's state is what its log says.
  */
 
-import { applyAll, rowsRead } from '../../kv/apply.js';
-import { decodeCommand, readStamp } from '../../kv/codec.js';
-import { WorkingSet } from '../../kv/working-set.js';
+import { decodeCommand } from '../../kv/codec.js';
 import { invariant } from '../../raft/assert.js';
 import type { MemoryStateDisk } from '../../persistence/memory/state-store.js';
 import type { Entry, Index } from '../../raft/entry.js';
@@ -15,10 +13,14 @@ import type { RaftState } from '../../raft/state.js';
 import type { Node } from '../../server/node.js';
 import type { Disk } from './disk.js';
 import type { Host } from './host.js';
+import type { Rows } from './replay.js';
+import { Replay, applyEntry } from './replay.js';
 
 export class Oracle {
   /** The highest index that was ever committed anywhere. */
   committed: Index = 0;
+  /** What answers are held against. */
+  readonly replay = new Replay();
   /** Where each value was set without a session: clients never use one twice. */
   readonly #setAt = new Map<string, Index>();
 
@@ -105,8 +107,10 @@ export class Oracle {
   }
 
   /** An entry was applied for the first time: what was said to be lost, and tried again, is not there twice (§5.4.2). */
-  applied(entry: Entry): void {
+  applied(entry: Entry, nowMs: number): void {
     this.#history.set(entry.index, entry);
+    for (let next = this.#nextToReplay(); next !== undefined; next = this.#nextToReplay())
+      this.replay.apply(next, nowMs);
     if (entry.type !== 'command') return;
     const command = decodeCommand(entry.data);
     if (command.op !== 'set' || command.session !== undefined) return;
@@ -114,6 +118,10 @@ export class Oracle {
     const before = this.#setAt.get(value) ?? entry.index;
     invariant(before === entry.index, `${value} is set by entry ${before}, and by ${entry.index} again`);
     this.#setAt.set(value, entry.index);
+  }
+
+  #nextToReplay(): Entry | undefined {
+    return this.#history.get(this.replay.index + 1);
   }
 }
 
@@ -146,21 +154,8 @@ export function watchProposals(node: Node, fail: (error: unknown) => void): void
 
 /** The state is that of the entries up to its applied index, whether they were applied or came in a snapshot. */
 function checkReplay(id: string, { rows, applied }: MemoryStateDisk, entryAt: (index: Index) => Entry): void {
-  const replayed = new Map<string, Buffer>();
-  for (let index = 1; index <= applied.index; index += 1) {
-    const { type, data } = entryAt(index);
-    if (type !== 'command') continue;
-    const command = decodeCommand(data);
-    const read = rowsRead([command]);
-    const set = new WorkingSet(
-      read,
-      read.map((row) => replayed.get(row.toString('latin1'))),
-    );
-    applyAll(set, [{ command, index, stampMs: readStamp(data) }]);
-    const { puts, deletes } = set.changes();
-    for (const [row, value] of puts) replayed.set(row.toString('latin1'), value);
-    for (const row of deletes) replayed.delete(row.toString('latin1'));
-  }
+  const replayed: Rows = new Map();
+  for (let index = 1; index <= applied.index; index += 1) applyEntry(replayed, entryAt(index));
   const same =
     rows.length === replayed.size &&
     rows.every(([row, value]) => replayed.get(row.toString('latin1'))?.equals(value) === true);
