@@ -174,7 +174,7 @@ export class SimulatedCluster {
       if (isTouched) changed.push(host.observed);
     }
     if (!touched) return;
-    this.oracle.observe(this.hostList);
+    this.oracle.observe(this.hostList, this.world.nowMs);
     // A disk counts for what is committed even while nothing runs on it; before its first start there is no state to see.
     if (observed.length === this.hostList.length)
       this.#invariants.observe(observed, this.#restarted, changed);
@@ -192,7 +192,7 @@ export class SimulatedCluster {
       const entry = disk.entryAt(index);
       if (entry === undefined) throw new Error(`${id} applied entry ${index}, which its log does not hold`);
       this.#invariants.applied(id, entry, node.state.term);
-      this.oracle.applied(entry, this.world.nowMs);
+      this.oracle.applied(entry);
     }
     this.#appliedSeen.set(id, appliedIndex);
   }

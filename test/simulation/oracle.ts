@@ -31,11 +31,15 @@ export class Oracle {
   readonly #rounds = new Map<string, number>();
 
   /** To be called after every event. */
-  observe(hosts: readonly Host[]): void {
+  observe(hosts: readonly Host[], nowMs: number): void {
     for (const { lastNode } of hosts) {
       if (lastNode !== undefined) this.committed = Math.max(this.committed, lastNode.state.log.commit);
     }
-    for (const host of hosts) this.#checkLease(host);
+    this.#replayCommitted(hosts, nowMs);
+    for (const host of hosts) {
+      this.#checkLease(host);
+      checkBase(host);
+    }
   }
 
   /** Whoever could answer a read from its lease now would answer with everything that is committed (thesis §6.4.1). */
@@ -91,6 +95,12 @@ export class Oracle {
         invariant(same, `${what}: entry ${index} on disk is not the leader's`);
         return;
       }
+      case 'installSnapshotResponse': {
+        const { index } = message;
+        const isDurable = index <= disk.log.base.index || disk.termAt(index) !== undefined;
+        invariant(index === 0 || (termIsDurable && isDurable), `${what}: it is not at ${index} on disk`);
+        return;
+      }
       default:
         return;
     }
@@ -107,10 +117,8 @@ export class Oracle {
   }
 
   /** An entry was applied for the first time: what was said to be lost, and tried again, is not there twice (§5.4.2). */
-  applied(entry: Entry, nowMs: number): void {
+  applied(entry: Entry): void {
     this.#history.set(entry.index, entry);
-    for (let next = this.#nextToReplay(); next !== undefined; next = this.#nextToReplay())
-      this.replay.apply(next, nowMs);
     if (entry.type !== 'command') return;
     const command = decodeCommand(entry.data);
     if (command.op !== 'set' || command.session !== undefined) return;
@@ -120,9 +128,40 @@ export class Oracle {
     this.#setAt.set(value, entry.index);
   }
 
-  #nextToReplay(): Entry | undefined {
-    return this.#history.get(this.replay.index + 1);
+  /** What is committed is durable somewhere, and no log was cut off behind it yet when it is seen to be committed. */
+  #replayCommitted(hosts: readonly Host[], nowMs: number): void {
+    while (this.replay.index < this.committed) {
+      const index = this.replay.index + 1;
+      const entry = this.#history.get(index) ?? committedEntry(hosts, index);
+      // A log that holds it nowhere is for other checks to find.
+      if (entry === undefined) return;
+      this.#history.set(index, entry);
+      this.replay.apply(entry, nowMs);
+    }
   }
+}
+
+function committedEntry(hosts: readonly Host[], index: Index): Entry | undefined {
+  const knowing = hosts.find(({ lastNode }) => {
+    const log = lastNode?.state.log;
+    return log !== undefined && log.commit >= index && log.termAt(index) !== undefined;
+  });
+  const term = knowing?.lastNode?.state.log.termAt(index);
+  for (const { disk } of hosts) {
+    const entry = disk.entryAt(index);
+    if (entry !== undefined && entry.term === term) return entry;
+  }
+  return undefined;
+}
+
+/** The log begins no later than behind what a crash leaves of the state: the rest could not be applied again. */
+function checkBase({ id, disk }: Host): void {
+  if (disk.hasLost) return;
+  const { base } = disk.log;
+  invariant(
+    base.index <= disk.stateFlushed,
+    `the log of ${id} begins behind ${base.index}, and a crash may leave its state at ${disk.stateFlushed}`,
+  );
 }
 
 /** A vote goes to a log that is at least as up to date as the voter's (§5.4.1). */

@@ -6,7 +6,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { applyAll, rowsRead } from '../../kv/apply.js';
 import { decodeCommand, encodeCommand, readStamp } from '../../kv/codec.js';
-import type { Command, CommandResult } from '../../kv/command.js';
+import type { Command, CommandResult, TxnCommand } from '../../kv/command.js';
 import { decodeChanges, historyRow } from '../../kv/history.js';
 import { prefixRows } from '../../kv/rows.js';
 import type { Change } from '../../kv/working-set.js';
@@ -124,6 +124,19 @@ export class Replay {
       isRight,
       `${command.op} was answered ${describe(result)}; by the log: ${expected.map(describe).join(' or ') || 'nothing'}`,
     );
+    if (command.op === 'txn' && result.status === 'txn') this.#checkConditions(command, result);
+  }
+
+  /** A transaction is carried out only where all its checks hold, right before it. */
+  #checkConditions({ checks }: TxnCommand, { revision }: { readonly revision: Index }): void {
+    for (const { key, revision: expected } of checks) {
+      const version = this.#at(key, revision - 1);
+      const held = version?.value === undefined ? 0 : version.index;
+      invariant(
+        held === expected,
+        `the transaction at ${revision} found ${key} at ${held}, and asked for ${expected}`,
+      );
+    }
   }
 
   /** "Not applied" is for good. Only of a command that no other one is equal to. */
