@@ -4,17 +4,13 @@ import type { NodeId } from '../membership/configuration.js';
 import type { Term } from '../raft/entry.js';
 import type { InstallSnapshotResponse, SnapshotChunk } from '../raft/messages.js';
 import type { Transfer } from '../raft/snapshots.js';
-import type { Codec } from '../snapshot/codec.js';
 import type { SnapshotFile } from '../snapshot/identity.js';
-import type { SnapshotError } from '../snapshot/outcome.js';
 import type { SendResult, SnapshotSender } from '../snapshot/sender.js';
 import { snapshotSender } from '../snapshot/sender.js';
 import type { SnapshotStore } from '../snapshot/store.js';
 import type { Throttle } from '../snapshot/throttle.js';
 import type { TransferAnswer, TransferRequest } from '../snapshot/transfer.js';
-import { verifySnapshot } from '../snapshot/verify.js';
 import type { SnapshotMaking } from './snapshot-making.js';
-import { sourceOf } from './snapshot-receiving.js';
 import type { SnapshotHand } from './snapshotting.js';
 
 export interface SendingOptions {
@@ -29,13 +25,11 @@ export interface SendingOptions {
 
 export interface SendingParts {
   readonly store: SnapshotStore;
-  readonly codec: Codec;
   readonly throttle: Throttle;
   readonly options: SendingOptions;
   readonly events: {
     sending(to: NodeId, file: SnapshotFile): void;
     sent(to: NodeId, result: SendResult): void;
-    failed(what: string, error: SnapshotError): void;
   };
 }
 
@@ -123,44 +117,14 @@ export class SnapshotSending {
         events.sent(to, result);
         const over = (): void => {
           if (this.#leads(term)) this.#hand.transferEnded(to);
-          this.#making.cleanUp();
+          if (!this.#stopped) this.#making.cleanUp();
         };
-        if (isSuspect(result)) this.#removeIfDamaged(file, over);
+        if (result.type === 'refused' || result.type === 'unreadable') this.#making.removeDamaged(file, over);
         else over();
       },
     });
     this.#running.set(to, { term, sender });
   }
-
-  /** One that rotted here would be refused for ever: the next transfer sends another one, or makes it. */
-  #removeIfDamaged(file: SnapshotFile, done: () => void): void {
-    const { store, codec, events } = this.#parts;
-    const unpin = this.#stopped ? undefined : store.pin(file.id);
-    if (unpin === undefined) {
-      done();
-      return;
-    }
-    verifySnapshot(
-      sourceOf(store, file),
-      codec,
-      file,
-      (verified) => {
-        unpin();
-        if (this.#stopped || verified.ok || store.isPinned(file.id)) {
-          done();
-          return;
-        }
-        events.failed('a snapshot that was to be sent is damaged', verified.error);
-        store.remove(file.id, done);
-      },
-      { cancelled: () => this.#stopped },
-    );
-  }
-}
-
-/** Whether it may be the file that is to blame. */
-function isSuspect(result: SendResult): boolean {
-  return result.type === 'unreadable' || (result.type === 'refused' && result.reason === 'damaged');
 }
 
 function chunkOf(

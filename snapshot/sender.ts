@@ -9,7 +9,7 @@ import type { SnapshotFile } from './identity.js';
 import type { SnapshotError } from './outcome.js';
 import type { SnapshotStore } from './store.js';
 import type { Throttle } from './throttle.js';
-import type { RefusalReason, TransferAnswer, TransferRequest } from './transfer.js';
+import type { TransferAnswer, TransferRequest } from './transfer.js';
 
 export interface SenderOptions {
   readonly file: SnapshotFile;
@@ -36,7 +36,7 @@ export interface SenderOptions {
 export type SendResult =
   | { readonly type: 'received' }
   | { readonly type: 'stalled' }
-  | { readonly type: 'refused'; readonly reason: RefusalReason; readonly message: string }
+  | { readonly type: 'refused'; readonly message: string }
   | { readonly type: 'unreadable'; readonly error: SnapshotError }
   | { readonly type: 'cancelled' };
 
@@ -106,10 +106,7 @@ class Sender implements SnapshotSender {
       case 'refused':
         // It restarted, or dropped what was damaged on its disk. Other reasons are for its next leader or the next snapshot.
         if (answer.reason === 'unknown') this.#wanted = undefined;
-        else {
-          const { reason, message } = answer;
-          this.#end({ type: 'refused', reason, message: `${reason}: ${message}` });
-        }
+        else this.#end({ type: 'refused', message: `${answer.reason}: ${answer.message}` });
         break;
     }
   }

@@ -138,8 +138,8 @@ const SNAPSHOT_MUTANTS: readonly Mutant[] = [
     name: 'damaged-snapshot-sent-for-ever',
     file: 'server/snapshot-sending.js',
     breaks: 'a snapshot that is damaged where it is sent from is not sent again',
-    original: "result.reason === 'damaged'",
-    replacement: "result.reason === 'unknown'",
+    original: "if (result.type === 'refused' || result.type === 'unreadable')",
+    replacement: "if (result.type === 'unreadable')",
     seedsMax: 1000,
   },
   {
