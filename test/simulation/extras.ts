@@ -9,7 +9,6 @@ import type { PipelineOp, PipelineResult, WatchItem } from '../../server/service
 import type { StoreService } from '../../server/store-service.js';
 import type { Operation } from '../linearizability/history.js';
 import type { Answer, UpdateAnswer, WorkloadParts } from './workload.js';
-import { checkRead } from './workload.js';
 
 /** Registers, that the checker of linearizability looks at as well. */
 const REGISTERS = ['a', 'b', 'c'];
@@ -143,7 +142,7 @@ export class Extras {
         if (answer.type === 'done')
           checked(() => {
             const { entries, revision } = answer.value;
-            checkRead(oracle, [], { entries, revision }, { committed, what: 'a listing' });
+            oracle.replay.checkReads([], { entries, revision }, { committed, what: 'a listing' });
             oracle.replay.checkList(PREFIX, entries, revision);
           });
         then();
@@ -161,7 +160,7 @@ export class Extras {
       (answer) => {
         if (answer.type === 'done') {
           const { value } = answer;
-          checked(() => checkRead(oracle, keys, value, { committed, what: `a ${consistency} read` }));
+          checked(() => oracle.replay.checkReads(keys, value, { committed, what: `a ${consistency} read` }));
           for (const [at, key] of keys.entries()) {
             const { revision } = value.entries[at] ?? {};
             if (revision !== undefined) this.#revisions.set(key, revision);

@@ -13,7 +13,7 @@ import type { Change } from '../../kv/working-set.js';
 import { WorkingSet } from '../../kv/working-set.js';
 import { invariant } from '../../raft/assert.js';
 import type { Entry, Index } from '../../raft/entry.js';
-import type { StoredEntry, WatchItem } from '../../server/service.js';
+import type { ReadResult, StoredEntry, WatchItem } from '../../server/service.js';
 
 /** By row, as latin1 text. */
 export type Rows = Map<string, Buffer>;
@@ -106,6 +106,8 @@ export class Replay {
 
   /** Never early, as everybody's clock has it: log time goes on no faster than the fastest of them. */
   #checkExpired({ key }: Change, nowMs: number): void {
+    // Nobody says what was asked for.
+    if (this.#mortal.size === 0) return;
     const value = this.#at(key, this.index)?.value;
     const mortal = this.#mortal.get(value ?? '');
     invariant(mortal !== undefined, `${key} expires, and was to live for ever`);
@@ -145,6 +147,19 @@ export class Replay {
     const isDone = this.#answers.get(id)?.some((answer) => !isNothing(answer)) === true;
     invariant(!isDone, `${command.op} was said to be not applied, and is`);
     this.#denied.add(id);
+  }
+
+  /** No older than what was committed before it was asked for, whatever the key (§8), and what the log says. */
+  checkReads(
+    keys: readonly string[],
+    { entries, revision }: ReadResult,
+    { committed, what }: { readonly committed: Index; readonly what: string },
+  ): void {
+    invariant(
+      revision >= committed,
+      `${what} reflects ${revision}, but ${committed} was committed before it`,
+    );
+    keys.forEach((key, at) => this.checkRead(key, entries[at], revision));
   }
 
   /** A read that reflects `revision` shows just what the log had made by then. */

@@ -274,24 +274,12 @@ export class Client {
       (answer) => {
         if (answer.type === 'done') {
           const what = `a ${consistency} read through ${host.id}`;
-          this.#checked(() => checkRead(oracle, [key], answer.value, { committed, what }));
+          this.#checked(() => oracle.replay.checkReads([key], answer.value, { committed, what }));
           settle(outcomeOfRead(answer.value));
         } else settle({ type: answer.type === 'failed' ? answer.outcome : 'unknown' });
       },
     );
   }
-}
-
-/** No older than what was committed before it was asked for, whatever the key (§8), and what the log says. */
-export function checkRead(
-  { replay }: Pick<Oracle, 'replay'>,
-  keys: readonly string[],
-  { entries, revision }: ReadResult,
-  { committed, what }: { readonly committed: number; readonly what: string },
-): void {
-  if (revision < committed)
-    throw new Error(`${what} reflects ${revision}, but ${committed} was committed before it`);
-  keys.forEach((key, at) => replay.checkRead(key, entries[at], revision));
 }
 
 function outcomeOfRead({ entries: [entry] }: ReadResult): Outcome {
