@@ -5,7 +5,7 @@
  */
 
 import type { NodeId } from '../membership/configuration.js';
-import { voters } from '../membership/configuration.js';
+import { electorate } from '../membership/configuration.js';
 import { majority } from '../membership/quorum.js';
 import { invariant } from './assert.js';
 import type { Entry, Index, Position, Term } from './entry.js';
@@ -184,13 +184,16 @@ export class ClusterInvariants {
     const { commit } = state.log;
     const term = state.log.termAt(commit);
     if (commit === 0 || term === undefined) return;
-    const ids = voters(state.configuration);
-    let holders = 0;
-    for (const { state: other, disk } of nodes) {
-      const covers = Math.max(disk.base, disk.lostEnd) >= commit || disk.termAt(commit) === term;
-      if (covers && ids.includes(other.id)) holders += 1;
-    }
-    invariant(holders >= majority(ids.length), `entry ${commit} is committed on ${holders} disks only`);
+    const covering = nodes
+      .filter(({ disk }) => Math.max(disk.base, disk.lostEnd) >= commit || disk.termAt(commit) === term)
+      .map(({ state: other }) => other.id);
+    // It was committed under one of the configurations that its log knows: which one, only the leader of the moment could tell.
+    const holds = state.configurations.some(({ configuration }) =>
+      electorate(configuration).every(
+        (ids) => ids.filter((id) => covering.includes(id)).length >= majority(ids.length),
+      ),
+    );
+    invariant(holds, `entry ${commit} is committed on the disks of ${covering.join(', ')} only`);
   }
 
   /** Log Matching (§5.3): logs that agree on one entry agree on all before it. */

@@ -1,7 +1,7 @@
 /** Replication (§5.3), the commit rule (§5.4.2), and heartbeats. */
 
-import { voters } from '../membership/configuration.js';
-import { agreed } from '../membership/quorum.js';
+import { electorate } from '../membership/configuration.js';
+import { agreedByAll } from '../membership/quorum.js';
 import { echo } from './election.js';
 import type { Entry, Index } from './entry.js';
 import { entryBytes } from './entry.js';
@@ -139,7 +139,7 @@ export function onHeartbeatResponse(state: RaftState, lead: Leadership, message:
 export function advanceCommit(state: RaftState): void {
   const { current, log } = state;
   if (current.role !== 'leader') return;
-  const index = agreed(voters(state.configuration), (id): Index =>
+  const index = agreedByAll(electorate(state.configuration), (id): Index =>
     id === state.id ? log.durable : (current.progress.get(id)?.match ?? 0),
   );
   if (log.termAt(index) === state.term) log.commitTo(index);

@@ -4,7 +4,7 @@
  */
 
 import type { Configuration, NodeId } from '../membership/configuration.js';
-import { decodeConfiguration, voters } from '../membership/configuration.js';
+import { decodeConfiguration, electors } from '../membership/configuration.js';
 import { invariant } from './assert.js';
 import type { ConfigurationAt, Entry, HardState, Index, Position, Snapshot, Term } from './entry.js';
 import type { LogSeed } from './log.js';
@@ -178,7 +178,7 @@ export function newState(options: RaftOptions, seed: RaftSeed): RaftState {
   const log = new RaftLog({ ...seed.log, commit: seed.hardState.commit }, options.entryCacheBytes);
   invariant(seed.hardState.term >= log.lastTerm, 'the term is at least that of the last entry');
   const { configuration } = latestOf(seed.configurations);
-  const alone = voters(configuration).every((id) => id === options.id);
+  const alone = electors(configuration).every((id) => id === options.id);
   const state: RaftState = {
     options,
     id: options.id,
