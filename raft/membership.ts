@@ -7,7 +7,7 @@ import { electorate, encodeConfiguration, isElector, memberOf, voters } from '..
 import { majority } from '../membership/quorum.js';
 import type { Position } from './entry.js';
 import { hasCaughtUp } from './progress.js';
-import { silent } from './reads.js';
+import { isSilent } from './reads.js';
 import { sendHeartbeats } from './replication.js';
 import type { Leadership, RaftState } from './state.js';
 import { appendToLog, becomeFollower } from './state.js';
@@ -60,7 +60,7 @@ function jointRefusal(
   return missing.length === 0 ? undefined : { why: 'no-quorum', missing };
 }
 
-/** Who is silent in a group of `configuration` that has no majority without them. */
+/** Who is silent, or has lost its state and so can't lead, in a group of `configuration` that has no majority without them. */
 export function missingIn(
   state: RaftState,
   lead: Leadership,
@@ -68,7 +68,9 @@ export function missingIn(
 ): readonly NodeId[] {
   const [, maxTicks] = state.options.electionTicks;
   const missing = electorate(configuration).flatMap((ids) => {
-    const quiet = silent(state, lead, ids, maxTicks);
+    const quiet = ids.filter(
+      (id) => isSilent(state, lead, id, maxTicks) || (lead.progress.get(id)?.wantsSnapshot ?? 0) > 0,
+    );
     return ids.length - quiet.length >= majority(ids.length) ? [] : quiet;
   });
   return [...new Set(missing)];
