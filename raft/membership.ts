@@ -93,15 +93,18 @@ export function settleMembership(state: RaftState, lead: Leadership): void {
   else if (!isElector(configuration, state.id)) resign(state, lead);
 }
 
-/** A leader that is no voter any more has finished its change: it tells so, asks the most advanced voter to take over, and goes (§6). */
+/**
+ * A leader that is no voter any more has finished its change: it asks the most advanced voter to take over, tells that the change is committed,
+ * and goes (§6). In this order: who knows that this node has left hears it no more.
+ */
 function resign(state: RaftState, lead: Leadership): void {
-  sendHeartbeats(state, lead, true);
   const [first, ...rest] = voters(state.configuration);
   const matchOf = (id: NodeId): number => lead.progress.get(id)?.match ?? 0;
   if (first !== undefined) {
     const to = rest.reduce((best, id) => (matchOf(id) > matchOf(best) ? id : best), first);
     state.outbox.push({ type: 'timeoutNow', from: state.id, to, term: state.term });
   }
+  sendHeartbeats(state, lead, true);
   becomeFollower(state, state.term, undefined);
 }
 

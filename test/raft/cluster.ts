@@ -158,9 +158,9 @@ export class Cluster {
   /** What transports check (API, section 5): both ends are the disks that the other one knows, and neither has left. */
   #mayPass({ from, to }: Message): boolean {
     const knows = (one: NodeId, other: NodeId): boolean => {
-      const { configuration: known } = this.state(one);
+      const { configuration: known, committedConfiguration } = this.node(one).raft;
       const { incarnation } = this.node(other);
-      if (isDeparted(known, other, incarnation)) return false;
+      if (isDeparted(committedConfiguration, other, incarnation)) return false;
       return (memberOf(known, other)?.incarnation ?? incarnation) === incarnation;
     };
     return knows(from, to) && knows(to, from);
