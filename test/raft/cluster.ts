@@ -6,10 +6,8 @@
 
 import type { NodeId } from '../../membership/configuration.js';
 import type { Change } from '../../membership/change.js';
-import { configuration, isDeparted, memberOf } from '../../membership/configuration.js';
 import { invariant } from '../../raft/assert.js';
 import type { Entry, Index, Snapshot, Term } from '../../raft/entry.js';
-import { ORIGIN } from '../../raft/entry.js';
 import { ClusterInvariants } from '../../raft/invariants.js';
 import type { Message } from '../../raft/messages.js';
 import type { Proposed } from '../../raft/raft.js';
@@ -23,8 +21,10 @@ import {
   configurationsOf,
   emptyDisk,
   entryOf,
+  firstOf,
   lastOf,
   loseEntries,
+  mayPass,
   observed,
   recover,
   toDisk,
@@ -150,20 +150,9 @@ export class Cluster {
   /** Hands a message to its addressee, whether it came through the network or was made up by a test. */
   step(message: Message): void {
     const node = this.nodes.get(message.to);
-    if (node?.up !== true || !this.#mayPass(message)) return;
+    if (node?.up !== true || !mayPass(this.node(message.from), node)) return;
     node.raft.step(message);
     this.pump(node);
-  }
-
-  /** What transports check (API, section 5): both ends are the disks that the other one knows, and neither has left. */
-  #mayPass({ from, to }: Message): boolean {
-    const knows = (one: NodeId, other: NodeId): boolean => {
-      const { configuration: known, committedConfiguration } = this.node(one).raft;
-      const { incarnation } = this.node(other);
-      if (isDeparted(committedConfiguration, other, incarnation)) return false;
-      return (memberOf(known, other)?.incarnation ?? incarnation) === incarnation;
-    };
-    return knows(from, to) && knows(to, from);
   }
 
   /** Asks the leader for a change; what it said when it did not take it. */
@@ -420,12 +409,4 @@ export class Cluster {
       if (due) read.state = 'answered';
     }
   }
-}
-
-function firstOf(ids: readonly NodeId[], learners: readonly NodeId[]): Snapshot {
-  const members = ids.map((id) => {
-    const addresses = { raft: `${id}:1`, rpc: `${id}:2`, http: `${id}:3` };
-    return { id, incarnation: `${id}-1`, ...addresses, voter: !learners.includes(id) };
-  });
-  return { ...ORIGIN, configuration: configuration('test', members), configurationIndex: 0 };
 }
