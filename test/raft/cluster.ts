@@ -27,10 +27,11 @@ import {
   mayPass,
   observed,
   recover,
+  replaceDisk,
   toDisk,
 } from './toy-node.js';
 import type { SentSnapshots } from './toy-snapshots.js';
-import { carryOut, chunkOf, takeSnapshot } from './toy-snapshots.js';
+import { carryOut, chunkOf, compactTo, takeSnapshot } from './toy-snapshots.js';
 
 export class Cluster {
   readonly nodes = new Map<NodeId, Node>();
@@ -97,10 +98,6 @@ export class Cluster {
     return this.node(id).raft.state;
   }
 
-  get hasSpares(): boolean {
-    return (this.#setup.spares?.length ?? 0) > 0;
-  }
-
   /** The leader of the highest term among the nodes that are up. */
   get leader(): Node | undefined {
     return [...this.nodes.values()]
@@ -150,7 +147,7 @@ export class Cluster {
   /** Hands a message to its addressee, whether it came through the network or was made up by a test. */
   step(message: Message): void {
     const node = this.nodes.get(message.to);
-    if (node?.up !== true || !mayPass(this.node(message.from), node)) return;
+    if (node?.up !== true || !mayPass(this.nodes.get(message.from), node)) return;
     node.raft.step(message);
     this.pump(node);
   }
@@ -176,10 +173,7 @@ export class Cluster {
   wipe(id: NodeId): void {
     const node = this.node(id);
     this.crash(id);
-    const [name, count] = node.incarnation.split('-');
-    node.incarnation = `${name ?? ''}-${Number(count) + 1}`;
-    node.disk = emptyDisk(this.#first);
-    node.applied = [];
+    replaceDisk(node);
     node.raft = this.#boot(node, Infinity);
     this.#invariants.forget(id);
   }
@@ -255,12 +249,9 @@ export class Cluster {
   /** A snapshot of what is applied; the log begins behind `index`, or goes on as it is. */
   snapshot(id: NodeId, index?: Index): void {
     const node = this.node(id);
-    const { disk, raft } = node;
     takeSnapshot(node);
-    const base = index === undefined ? undefined : raft.compact(index);
-    if (base === undefined) return;
-    disk.entries = disk.entries.slice(base.index - disk.base.index);
-    disk.base = base;
+    if (index === undefined) return;
+    compactTo(node, index);
     this.pump(node);
   }
 

@@ -193,11 +193,19 @@ export function firstOf(ids: readonly NodeId[], learners: readonly NodeId[]): Sn
 }
 
 /** What transports check (API, section 5): both ends are the disks that the other one knows, and neither has left. */
-export function mayPass(a: Node, b: Node): boolean {
-  return knows(a, b) && knows(b, a);
+export function mayPass(from: Node | undefined, to: Node): boolean {
+  return from === undefined || (knows(from, to) && knows(to, from));
 }
 
 function knows({ raft }: Node, { id, incarnation }: Node): boolean {
   if (isDeparted(raft.committedConfiguration, id, incarnation)) return false;
   return (memberOf(raft.configuration, id)?.incarnation ?? incarnation) === incarnation;
+}
+
+/** A wiped disk: another one, and empty. */
+export function replaceDisk(node: Node): void {
+  const [name, count] = node.incarnation.split('-');
+  node.incarnation = `${name ?? ''}-${Number(count) + 1}`;
+  node.disk = emptyDisk(node.disk.first);
+  node.applied = [];
 }
