@@ -1,23 +1,23 @@
 /** Puts a node together from its configuration, and takes it apart again. With `main.ts`, the only place that wires. */
 
 import { statfs } from 'node:fs/promises';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Config } from '../configs/config.js';
 import type { Configuration } from '../membership/configuration.js';
 import { memberOf } from '../membership/configuration.js';
 import type { Fatal } from '../persistence/errors.js';
 import { recordClusterId } from '../persistence/identity.js';
+import { removeSetAside } from '../persistence/sound-state.js';
 import type { Storage } from '../persistence/storage.js';
 import { openStorage } from '../persistence/storage.js';
 import { NOTHING_APPLIED } from '../persistence/state-store.js';
 import type { SnapshotStore } from '../snapshot/store.js';
 import { firstBatch, firstConfiguration, firstVotersDigest } from './bootstrap.js';
+import { catchUp, standingText } from './catch-up.js';
 import { systemClock } from './clock.js';
 import { Leadership } from './leadership.js';
 import type { Listeners } from './listeners.js';
 import { listen } from './listeners.js';
-import type { Standing } from './standing.js';
 import { Node } from './node.js';
 import type { Inbox } from './ports.js';
 import { TICK_MS, raftOptions } from './raft-settings.js';
@@ -37,6 +37,7 @@ import type { PeerTransport } from './rpc/peers.js';
 import { createPeerTransport } from './rpc/peers.js';
 import type { Starting } from './starting.js';
 import { addressesOf, startingService } from './starting.js';
+import type { Snapshots } from './snapshots.js';
 import { SpaceGuard } from './space-guard.js';
 import { sweep } from './sweeper.js';
 import { StatusReport } from './status.js';
@@ -46,10 +47,6 @@ import { fileTrace } from './trace.js';
 
 /** A request waits for an election for so many of the longest election timeouts before it is told `no-leader`. */
 const LEADER_WAIT_TIMEOUTS = 4;
-
-/** A node that catches up for longer asks anew how far it has to come. */
-const CATCH_UP_MS = 10_000;
-const CATCH_UP_RETRY_MS = 100;
 
 export interface StartOptions {
   readonly config: Config;
@@ -81,6 +78,7 @@ interface Base {
   readonly inbox: { current: Inbox | undefined };
   readonly node: { current: Node | undefined };
   readonly space: { current: SpaceGuard | undefined };
+  readonly taking: { current: Snapshots | undefined };
   readonly transport: PeerTransport;
   readonly control: ControlClient;
 }
@@ -200,6 +198,7 @@ function assemble(
     inbox,
     node,
     space: { current: undefined },
+    taking: { current: undefined },
     transport,
     control,
   };
@@ -210,6 +209,8 @@ async function recover(base: Base): Promise<Recovered> {
   const { options, storage, snapshots, roster, control, starting } = base;
   const { log, state, identity, assessment } = storage;
   const { config, logger, signal } = options;
+  if (storage.stateRemoved !== undefined)
+    logger.error({ why: storage.stateRemoved }, 'the state was damaged and is set aside; it is made anew');
   if (!isFresh(log.recovered, state.recovered)) {
     const restoring = {
       stateStore: state,
@@ -280,7 +281,7 @@ async function run(base: Base, recovered: Recovered, listeners: Listeners): Prom
       transport,
       logStore: log.store,
       stateStore: state,
-      snapshots: (hand) => snapshotsOf(snapshotting, hand),
+      snapshots: (hand) => (base.taking.current = snapshotsOf(snapshotting, hand)),
     },
     {
       raft: { ...raftOptions(config), ...(trace === undefined ? {} : { trace }) },
@@ -308,7 +309,7 @@ async function run(base: Base, recovered: Recovered, listeners: Listeners): Prom
   base.space.current.start();
   sweep(node, state, systemClock, { historyBytes: config.watch.historyBytes });
   starting.handOver(service);
-  void catchUp(node, readIndexes, report, logger);
+  void catchUp(node, readIndexes, report, logger).then(() => removeSetAside(config.raft.dataDir));
   const stores = [log.store, state, base.snapshots];
   return {
     stop: () => stopServer({ node, service, listeners, transport, control, stores, maxElectionMs, logger }),
@@ -317,7 +318,7 @@ async function run(base: Base, recovered: Recovered, listeners: Listeners): Prom
 
 /** What answers requests on top of a node. */
 function serviceOf(
-  { options, storage, control, space }: Base,
+  { options, storage, snapshots, control, space, taking }: Base,
   node: Node,
   maxElectionMs: number,
 ): { service: StoreService; readIndexes: ReadIndexes; report: StatusReport } {
@@ -338,6 +339,7 @@ function serviceOf(
     version,
     tickMs: TICK_MS,
     unreachableAfterMs: maxElectionMs,
+    ...(taking.current !== undefined && { snapshots: taking.current }),
   });
   const service = new StoreService({
     node,
@@ -350,6 +352,7 @@ function serviceOf(
     leaseIndexes: indexes(true),
     reader: new Reader(storage.state, clock, node),
     report,
+    ...(taking.current !== undefined && { snapshots: { taking: taking.current, store: snapshots } }),
     requestTimeoutMs,
     sessions: config.sessions,
   });
@@ -370,31 +373,4 @@ function spaceGuard({ options, storage }: Base, node: Node): SpaceGuard {
     unknown: (error) =>
       logger.warn({ err: error }, 'the free space of the disk is not known; limits.freeBytes has no effect'),
   });
-}
-
-function standingText({ role, leader, term }: Standing): string {
-  if (role === 'leader') return `leads term ${term}`;
-  return leader === undefined ? `knows no leader in term ${term}` : `follows ${leader} in term ${term}`;
-}
-
-/** Ready once everything is applied that was committed before this moment. */
-async function catchUp(
-  node: Node,
-  readIndexes: ReadIndexes,
-  report: StatusReport,
-  logger: Logger,
-): Promise<void> {
-  while (!node.isStopped) {
-    try {
-      const index = await readIndexes.get();
-      if (!(await node.whenApplied(index, CATCH_UP_MS))) continue;
-      report.caughtUp();
-      logger.info({ index, keys: node.keyCount }, 'ready');
-      return;
-    } catch (error) {
-      logger.debug({ err: error }, 'not caught up yet');
-      // A refusal (`overloaded`) may come at once; asking again in the same turn would leave no turn to anybody else.
-      await delay(CATCH_UP_RETRY_MS);
-    }
-  }
 }
