@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { closest, distance } from 'fastest-levenshtein';
 import { CONSISTENCIES } from '../api/types.js';
+import { backup, restore } from './backup.js';
 import * as commands from './commands.js';
 import { completionScript, SHELLS, type Shell } from './completion.js';
 import { EXIT, withContext, type Context, type GlobalOptions } from './context.js';
@@ -81,6 +82,7 @@ Exit codes: 0 done, 1 error, 2 key not found.`,
   addTxn(program, run);
   addImport(program, run);
   addExport(program, run);
+  addBackup(program, run);
   addStatus(program, run);
   addMembers(program, run);
   addCompletion(program, finish);
@@ -154,6 +156,30 @@ Examples:
     )
     .action((key: string, flags: commands.DeleteFlags, command: Command) =>
       run(command, (context) => commands.remove(context, key, flags)),
+    );
+}
+
+function addBackup(program: Command, run: Run): void {
+  program
+    .command('backup')
+    .description('Write the whole store, as of now, to a file. It goes on meanwhile.')
+    .argument('<file>')
+    .addHelpText('after', '\nExamples:\n  kv backup monday.snap')
+    .action((file: string, _flags: object, command: Command) =>
+      run(command, (context) => backup(context, file)),
+    );
+  program
+    .command('restore')
+    .description(
+      'Make a new cluster begin with a backup: puts it, checked, into the empty data directory of every node,\n' +
+        'before their first start. Where a node runs elsewhere, run this there. Revisions go on far above\n' +
+        'those of the backup; sessions and the history of changes are not restored.',
+    )
+    .argument('<file>')
+    .requiredOption('--data-dir <directories...>', 'raft.dataDir of one node or of several')
+    .addHelpText('after', '\nExamples:\n  kv restore monday.snap --data-dir data/node1 data/node2 data/node3')
+    .action((file: string, flags: { readonly dataDir: readonly string[] }, command: Command) =>
+      run(command, (context) => restore(context, file, flags.dataDir)),
     );
 }
 

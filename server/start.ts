@@ -10,9 +10,7 @@ import { recordClusterId } from '../persistence/identity.js';
 import { removeSetAside } from '../persistence/sound-state.js';
 import type { Storage } from '../persistence/storage.js';
 import { openStorage } from '../persistence/storage.js';
-import { NOTHING_APPLIED } from '../persistence/state-store.js';
 import type { SnapshotStore } from '../snapshot/store.js';
-import { firstBatch, firstConfiguration, firstVotersDigest } from './bootstrap.js';
 import { catchUp, standingText } from './catch-up.js';
 import { systemClock } from './clock.js';
 import { Leadership } from './leadership.js';
@@ -25,9 +23,10 @@ import { ReadIndexes } from './read-indexes.js';
 import { Reader } from './reader.js';
 import { SNAPSHOT_CODEC, openSnapshots, restoreEvents, snapshotsOf } from './open-snapshots.js';
 import type { Recovered } from './recovery.js';
-import { checkForgetful, isFresh, recoverSeed } from './recovery.js';
+import { recoverSeed } from './recovery.js';
+import { RESTORE_FILE, openBackup, removeBackup } from './restore-backup.js';
 import { restoreNewest } from './restore.js';
-import { findPeers, greetPeer } from './find-peers.js';
+import { firstStart, isFirstStart } from './first-start.js';
 import type { ControlClient } from './rpc/control.js';
 import { createControlClient } from './rpc/control.js';
 import { controlMethods } from './rpc/control-methods.js';
@@ -211,61 +210,42 @@ async function recover(base: Base): Promise<Recovered> {
   const { config, logger, signal } = options;
   if (storage.stateRemoved !== undefined)
     logger.error({ why: storage.stateRemoved }, 'the state was damaged and is set aside; it is made anew');
-  if (!isFresh(log.recovered, state.recovered)) {
-    const restoring = {
-      stateStore: state,
-      store: snapshots,
-      codec: SNAPSHOT_CODEC,
-      events: restoreEvents(logger),
-    };
-    return recoverSeed({
-      dataDir: config.raft.dataDir,
-      logStore: log.store,
-      log: log.recovered,
-      stateStore: state,
-      applied: state.recovered,
-      assessment,
-      restoreNewest: (atLeast) => restoreNewest(restoring, atLeast),
-    });
+  const { dataDir } = config.raft;
+  const backup = await openBackup(dataDir, SNAPSHOT_CODEC);
+  try {
+    if (!isFirstStart(storage, identity, backup)) {
+      if (backup !== undefined)
+        logger.warn({ file: RESTORE_FILE }, 'the backup is not restored: this node has data already');
+      const restoring = {
+        stateStore: state,
+        store: snapshots,
+        codec: SNAPSHOT_CODEC,
+        events: restoreEvents(logger),
+      };
+      return await recoverSeed({
+        dataDir,
+        logStore: log.store,
+        log: log.recovered,
+        stateStore: state,
+        applied: state.recovered,
+        assessment,
+        restoreNewest: (atLeast) => restoreNewest(restoring, atLeast),
+      });
+    }
+    const waitFor = (what: string): void => starting.waitFor(what);
+    const finding = { config, roster, control, logger, signal, waitFor };
+    const { firstVoters } = base;
+    const first = { dataDir, identity, storage, finding, backup, firstVoters, logger };
+    const recovered = await firstStart(first);
+    const { configuration } = recovered.applied;
+    if (configuration !== undefined) {
+      await recordClusterId(dataDir, identity, configuration.clusterId);
+      await removeBackup(dataDir);
+    }
+    return recovered;
+  } finally {
+    await backup?.close();
   }
-  checkForgetful(config.raft.dataDir, identity);
-  const finding = {
-    config,
-    roster,
-    control,
-    logger,
-    signal,
-    waitFor: (what: string) => starting.waitFor(what),
-  };
-  const peers = await findPeers(finding);
-  base.firstVoters.current = firstVotersDigest(peers);
-  const first = await firstConfiguration({
-    self: { id: identity.nodeId, incarnation: identity.incarnation },
-    peers,
-    greet: (peer) => greetPeer(finding, peer, peers),
-  });
-  const batch = firstBatch(first);
-  await new Promise<void>((resolve) => log.store.append(batch, resolve));
-  logger.info(
-    { clusterId: first.clusterId, members: first.members.map(({ id }) => id) },
-    'a new cluster begins',
-  );
-  const { base: start } = log.recovered;
-  return {
-    seed: {
-      hardState: { term: 1, vote: undefined, commit: 1 },
-      log: {
-        base: start,
-        termRuns: [{ index: 1, term: 1 }],
-        lastIndex: 1,
-        tail: batch.entries,
-        applied: 0,
-      },
-      configurations: [{ index: 1, configuration: first }],
-    },
-    applied: NOTHING_APPLIED,
-    log: { base: start.index, last: 1, bytes: 0 },
-  };
 }
 
 async function run(base: Base, recovered: Recovered, listeners: Listeners): Promise<RunningServer> {
