@@ -91,6 +91,8 @@ export function sessionRowsRead(command: Command): Buffer[] {
       return [SESSION_COUNT_ROW, ...command.clientIds.map(sessionRow)];
     case 'expire-keys':
     case 'trim-history':
+    case 'mark':
+    case 'attest':
       return [];
   }
 }

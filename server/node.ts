@@ -56,6 +56,8 @@ export interface NodeEvents {
   refused(what: string): void;
   /** What makes this node unfit to lead, and what is done about it; undefined: it is fit again. */
   unfit(why: string | undefined): void;
+  /** Entries were applied, in order. */
+  applied?(applied: readonly AppliedEntry[]): void;
   /** An invariant of the core is broken: the process must end, whoever the caller was. */
   broken(error: unknown): void;
 }
@@ -371,6 +373,7 @@ export class Node implements Inbox {
     );
     for (const { entry, result } of applied) this.#proposals.applied(entry.index, entry.term, result);
     this.#appliedWaiters.applied(this.appliedIndex);
+    this.#events.applied?.(applied);
     this.#wake();
   }
 

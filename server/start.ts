@@ -10,6 +10,7 @@ import { recordClusterId } from '../persistence/identity.js';
 import { removeSetAside } from '../persistence/sound-state.js';
 import type { Storage } from '../persistence/storage.js';
 import { openStorage } from '../persistence/storage.js';
+import { markState } from '../persistence/state-mark.js';
 import type { SnapshotStore } from '../snapshot/store.js';
 import { catchUp, standingText } from './catch-up.js';
 import { systemClock } from './clock.js';
@@ -43,6 +44,7 @@ import { StatusReport } from './status.js';
 import { stopServer } from './stop.js';
 import { StoreService } from './store-service.js';
 import { fileTrace } from './trace.js';
+import { Verification, unusableState } from './verification.js';
 
 /** A request waits for an election for so many of the longest election timeouts before it is told `no-leader`. */
 const LEADER_WAIT_TIMEOUTS = 4;
@@ -78,6 +80,7 @@ interface Base {
   readonly node: { current: Node | undefined };
   readonly space: { current: SpaceGuard | undefined };
   readonly taking: { current: Snapshots | undefined };
+  readonly verification: { current: Verification | undefined };
   readonly transport: PeerTransport;
   readonly control: ControlClient;
 }
@@ -198,6 +201,7 @@ function assemble(
     node,
     space: { current: undefined },
     taking: { current: undefined },
+    verification: { current: undefined },
     transport,
     control,
   };
@@ -277,17 +281,20 @@ async function run(base: Base, recovered: Recovered, listeners: Listeners): Prom
         why === undefined
           ? logger.info('the disk answers again')
           : logger.warn({ why }, 'this node is unfit to lead'),
+      applied: (applied) => base.verification.current?.applied(applied),
       broken: options.broken,
     },
   );
   const maxElectionMs = config.raft.electionTimeoutMs[1];
   base.space.current = spaceGuard(base, node);
   const { service, readIndexes, report } = serviceOf(base, node, maxElectionMs);
+  base.verification.current = verificationOf(base, node, service);
   await new Promise<void>((resolve) => node.start(resolve));
   base.node.current = node;
   base.inbox.current = node;
   base.space.current.start();
   sweep(node, state, systemClock, { historyBytes: config.watch.historyBytes });
+  base.verification.current.start();
   starting.handOver(service);
   void catchUp(node, readIndexes, report, logger).then(() => removeSetAside(config.raft.dataDir));
   const stores = [log.store, state, base.snapshots];
@@ -337,6 +344,23 @@ function serviceOf(
     sessions: config.sessions,
   });
   return { service, readIndexes, report };
+}
+
+function verificationOf({ options, storage }: Base, node: Node, service: StoreService): Verification {
+  const { config, logger, fatal } = options;
+  return new Verification({
+    node,
+    clock: systemClock,
+    store: storage.state,
+    attest: (command) => service.attest(command),
+    events: {
+      differ: (nodes, index) => logger.error({ nodes, index }, 'the states of these nodes are wrong'),
+      unusable: (mark) => {
+        markState(config.raft.dataDir, mark);
+        fatal(unusableState(mark));
+      },
+    },
+  });
 }
 
 function spaceGuard({ options, storage }: Base, node: Node): SpaceGuard {

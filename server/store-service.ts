@@ -9,6 +9,7 @@ import type {
 } from '../api/types.js';
 import type { LeaderHint } from '../api/errors.js';
 import type {
+  AttestCommand,
   Command,
   DeletePrefixCommand,
   DeletePrefixResult,
@@ -235,6 +236,11 @@ export class StoreService implements Service {
   #demand(): SnapshotsOnDemand {
     if (this.#onDemand === undefined || this.#parts.node.isStopped) throw shuttingDown();
     return this.#onDemand;
+  }
+
+  /** See `Verification`. What does not get through is of no interest: there will be another mark. */
+  attest(command: AttestCommand): void {
+    if (this.#state === 'serving') this.#decide(command).catch(() => undefined);
   }
 
   status(): StatusResponse {
