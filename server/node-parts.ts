@@ -3,6 +3,7 @@
 import type { LogStore } from '../persistence/log-store.js';
 import type { StateStore } from '../persistence/state-store.js';
 import type { RaftOptions } from '../raft/state.js';
+import type { AppliedEntry } from './applier.js';
 import type { Clock, Transport } from './ports.js';
 import type { SnapshotHand, Snapshotting } from './snapshotting.js';
 import type { Standing } from './standing.js';
@@ -34,6 +35,8 @@ export interface NodeEvents {
   refused(what: string): void;
   /** What makes this node unfit to lead, and what is done about it; undefined: it is fit again. */
   unfit(why: string | undefined): void;
+  /** Entries were applied, in order. */
+  applied?(applied: readonly AppliedEntry[]): void;
   /** An invariant of the core is broken: the process must end, whoever the caller was. */
   broken(error: unknown): void;
 }

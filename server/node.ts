@@ -355,6 +355,7 @@ export class Node implements Inbox {
     );
     for (const { entry, result } of applied) this.#proposals.applied(entry.index, entry.term, result);
     this.#appliedWaiters.applied(this.appliedIndex);
+    this.#events.applied?.(applied);
     this.#wake();
   }
 
