@@ -22,6 +22,8 @@ export interface ClusterOptions {
   readonly nodes?: number;
   /** Further keys at the top of every configuration file. */
   readonly settings?: Readonly<Record<string, unknown>>;
+  /** Further keys under `raft`. */
+  readonly raft?: Readonly<Record<string, unknown>>;
 }
 
 interface Member {
@@ -81,7 +83,13 @@ export class Cluster {
     }));
     const members = peers.map(({ id, raft, rpc, http }): Member => {
       const configFile = path.join(folder, `${id}.yaml`);
-      const raftSettings = { nodeID: id, bindAddr: raft, dataDir: path.join(folder, id), logLevel: 'info' };
+      const raftSettings = {
+        nodeID: id,
+        bindAddr: raft,
+        dataDir: path.join(folder, id),
+        logLevel: 'info',
+        ...options.raft,
+      };
       const cluster = { name: 'test', peers };
       const config = { rpcAddr: rpc, httpAddr: http, raft: raftSettings, cluster, ...options.settings };
       writeFileSync(configFile, stringify(config));
