@@ -55,7 +55,11 @@ export async function recoverSeed(remains: Remains): Promise<Recovered> {
   const { dataDir, log } = remains;
   if (log.hardState === undefined) throw contradiction(dataDir, 'the log has lost its term and vote');
   // The watermark may know term and vote, and the state may be whole; but what was acknowledged last, only the log knew.
-  if (log.lastIndex === 0) throw contradiction(dataDir, whatIsLost(remains.assessment, 'the log is empty'));
+  if (log.lastIndex === 0)
+    throw contradiction(
+      dataDir,
+      whatIsLost(remains.assessment, 'the log is empty, and nothing in it tells who the members are'),
+    );
   const lostEnd = lostEndOf(remains);
   const applied = await appliedOf(remains);
   const kept = await logFor(remains, applied);
