@@ -4,17 +4,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Node } from './node.js';
 import type { ReadIndexes } from './read-indexes.js';
-import type { Standing } from './standing.js';
 import type { StatusReport } from './status.js';
 
 /** A node that catches up for longer asks anew how far it has to come. */
 const CATCH_UP_MS = 10_000;
 const CATCH_UP_RETRY_MS = 100;
-
-export function standingText({ role, leader, term }: Standing): string {
-  if (role === 'leader') return `leads term ${term}`;
-  return leader === undefined ? `knows no leader in term ${term}` : `follows ${leader} in term ${term}`;
-}
 
 /** Ready once everything is applied that was committed before this moment. */
 export async function catchUp(

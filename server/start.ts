@@ -12,11 +12,12 @@ import type { Storage } from '../persistence/storage.js';
 import { openStorage } from '../persistence/storage.js';
 import { markState } from '../persistence/state-mark.js';
 import type { SnapshotStore } from '../snapshot/store.js';
-import { catchUp, standingText } from './catch-up.js';
+import { catchUp } from './catch-up.js';
 import { systemClock } from './clock.js';
 import { Leadership } from './leadership.js';
 import type { Listeners } from './listeners.js';
 import { listen } from './listeners.js';
+import { tellStanding } from './standing-log.js';
 import { Node } from './node.js';
 import type { Inbox } from './ports.js';
 import { TICK_MS, raftOptions } from './raft-settings.js';
@@ -275,7 +276,7 @@ async function run(base: Base, recovered: Recovered, listeners: Listeners): Prom
     },
     recovered,
     {
-      changed: (now, before) => logger.info({ ...now, before: before.role }, standingText(now)),
+      changed: (now, before) => tellStanding(logger, now, before),
       refused: (what) => logger.error({ what }, 'a message that no correct node sends was refused'),
       unfit: (why) =>
         why === undefined
