@@ -22,6 +22,7 @@ import type { Entry, Index, Position, Snapshot, Term } from './entry.js';
 import type { InstallSnapshot, Message, SnapshotChunk } from './messages.js';
 import type { ChangeRefusal } from './membership.js';
 import { propose } from './membership.js';
+import { sendHeartbeats } from './heartbeats.js';
 import { NO_ROUND, isResponse } from './messages.js';
 import { hearsQuorum, holdsLease, pendingReads } from './reads.js';
 import type { Fetch, Ready } from './ready.js';
@@ -35,7 +36,6 @@ import {
   onFetched,
   onHeartbeat,
   onHeartbeatResponse,
-  sendHeartbeats,
 } from './replication.js';
 import type { ChunkAnswer } from './snapshots.js';
 import {

@@ -3,7 +3,8 @@
 import { invariant } from './assert.js';
 import type { HardState, Position, Snapshot } from './entry.js';
 import type { Append, Committed, Fetch, Ready } from './ready.js';
-import { sendAppends, sendHeartbeats } from './replication.js';
+import { sendHeartbeats } from './heartbeats.js';
+import { sendAppends } from './replication.js';
 import { nextTransfers } from './snapshots.js';
 import type { RaftState } from './state.js';
 import { isTraced, ownAnswer, traceAnswers, traceReady, traceSent } from './trace.js';

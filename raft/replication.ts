@@ -9,7 +9,7 @@ import type { AppendEntries, AppendEntriesResponse, Heartbeat, HeartbeatResponse
 import { settleMembership } from './membership.js';
 import type { Progress } from './progress.js';
 import type { Fetch } from './ready.js';
-import { heartbeatAnswered, startRound } from './reads.js';
+import { heartbeatAnswered } from './reads.js';
 import type { Leadership, RaftState } from './state.js';
 import { appendToLog, refuse, resetElectionTimer, truncateLog } from './state.js';
 import { traceSent, traceStep } from './trace.js';
@@ -75,20 +75,6 @@ export function onFetched(state: RaftState, fetch: Fetch, entries: readonly Entr
   if (progress === undefined || progress.fetching !== fetch.from) return;
   progress.fetching = undefined;
   if (progress.next === fetch.from && !progress.paused) sendAppend(state, fetch.to, progress, entries);
-}
-
-/** Heartbeats go to everyone, in every mode; a fresh round that the waiting reads join (see `reads.ts`). */
-export function sendHeartbeats(state: RaftState, lead: Leadership, again: boolean): void {
-  const round = startRound(state, lead, again);
-  if (round === undefined) return;
-  lead.announcedCommit = state.log.commit;
-  for (const [to, progress] of lead.progress) {
-    // Not beyond what it acknowledged: the rest of its log may be another one.
-    const commit = Math.min(progress.match, state.log.commit);
-    const request: Heartbeat = { type: 'heartbeat', from: state.id, to, term: state.term, commit, round };
-    state.outbox.push(request);
-    traceSent(state, request);
-  }
 }
 
 /**

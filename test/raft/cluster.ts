@@ -152,7 +152,7 @@ export class Cluster {
     this.pump(node);
   }
 
-  /** Asks the leader for a change; what it said when it did not take it. */
+  /** What the leader says to it: `taken`, or why not. */
   change(id: NodeId, change: Change): string {
     const node = this.node(id);
     const taken = node.raft.change(change);
@@ -160,7 +160,6 @@ export class Cluster {
     return 'why' in taken ? taken.why : 'taken';
   }
 
-  /** Adds a node as it is now. */
   add(leader: NodeId, id: NodeId): string {
     const addresses = { raft: `${id}:1`, rpc: `${id}:2`, http: `${id}:3` };
     return this.change(leader, {
@@ -169,7 +168,6 @@ export class Cluster {
     });
   }
 
-  /** Its disk is another one, and empty. */
   wipe(id: NodeId): void {
     const node = this.node(id);
     this.crash(id);
@@ -250,8 +248,7 @@ export class Cluster {
   snapshot(id: NodeId, index?: Index): void {
     const node = this.node(id);
     takeSnapshot(node);
-    if (index === undefined) return;
-    compactTo(node, index);
+    if (index !== undefined) compactTo(node, index);
     this.pump(node);
   }
 

@@ -103,6 +103,8 @@ class Model {
     const node = this.#node(nid);
     const { follows } = node;
     must(follows === undefined || name === 'BecomeFollower', 'it should become a follower first');
+    // The members of these runs stay; what is applied is the configuration that they began with.
+    if (name === 'ApplyConfChange') return;
     if (name === 'Replicate') {
       must(node.role === 'StateLeader', 'only a leader replicates');
       node.log.push(node.term);

@@ -135,8 +135,8 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     name: 'commit-of-an-earlier-term',
     file: 'raft/replication.js',
     breaks: 'only an entry of the current term is committed by counting (§5.4.2, Figure 8)',
-    original: 'if (log.termAt(index) === state.term)',
-    replacement: 'if (index > 0)',
+    original: 'log.termAt(index) === state.term && log.commitTo(index)',
+    replacement: 'index > 0 && log.commitTo(index)',
     seedsMax: 100,
   },
   {
