@@ -125,7 +125,7 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'heartbeat-commits-beyond-match',
-    file: 'raft/replication.js',
+    file: 'raft/heartbeats.js',
     breaks: 'a heartbeat carries no commit index beyond what its receiver acknowledged (§5.3)',
     original: 'const commit = Math.min(progress.match, state.log.commit);',
     replacement: 'const commit = state.log.commit;',
