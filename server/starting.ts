@@ -36,7 +36,7 @@ export function startingService(config: Config, version: string, uptimeMs: () =>
     version,
     uptimeMs: Math.round(uptimeMs()),
   });
-  const clusterStatus = (): ClusterStatusResponse => ({ ...status(), members: [] });
+  const clusterStatus = (): ClusterStatusResponse => ({ ...status(), members: [], waitingFor: null });
   const refuse = (): Promise<never> => Promise.reject(noLeader(reason));
 
   return {
@@ -53,6 +53,7 @@ export function startingService(config: Config, version: string, uptimeMs: () =>
       pipeline: (ops, consistency) => current?.pipeline(ops, consistency) ?? refuse(),
       watch: (query, from) => current?.watch(query, from) ?? refuse(),
       log: (limit) => current?.log(limit) ?? refuse(),
+      changeCluster: (request) => current?.changeCluster(request) ?? refuse(),
       openSession: () => current?.openSession() ?? refuse(),
       read: (keys, consistency) => current?.read(keys, consistency) ?? refuse(),
       list: (query, consistency) => current?.list(query, consistency) ?? refuse(),

@@ -4,7 +4,7 @@ import type {
   ClusterStatusResponse,
   Consistency,
   HealthResponse,
-  MemberStatus,
+  MembersReport,
   StatusResponse,
 } from '../api/types.js';
 import type { LeaderHint } from '../api/errors.js';
@@ -29,6 +29,9 @@ import type { Deadline } from './deadline.js';
 import { deadlineAfter } from './deadline.js';
 import { shuttingDown } from './leadership.js';
 import { newestLines } from './log-lines.js';
+import { changeCluster } from './members/cluster-changes.js';
+import type { Members } from './members/members.js';
+import type { ClusterAnswer, ClusterRequest } from './members/request.js';
 import { runPipeline } from './pipeline.js';
 import type { Clock } from './ports.js';
 import type { Decision, ProposerParts } from './proposer.js';
@@ -57,6 +60,7 @@ export interface ServiceParts extends ProposerParts {
   readonly leaseIndexes: ReadIndexes;
   readonly reader: Reader;
   readonly report: StatusReport;
+  readonly members: Members;
   readonly requestTimeoutMs: number;
   /** What a session that is opened here may do. */
   readonly sessions: { readonly ttlMs: number; readonly max: number };
@@ -211,7 +215,12 @@ export class StoreService implements Service {
     return this.#parts.report.cluster();
   }
 
-  async leaderMembers(): Promise<readonly MemberStatus[] | undefined> {
+  async changeCluster(request: ClusterRequest): Promise<ClusterAnswer> {
+    if (this.#state === 'stopped') throw shuttingDown();
+    return changeCluster(this.#parts, request);
+  }
+
+  async leaderMembers(): Promise<MembersReport | undefined> {
     const { node, clock, link, requestTimeoutMs } = this.#parts;
     const { leader } = node.standing;
     if (leader === undefined || leader === node.state.id) return undefined;

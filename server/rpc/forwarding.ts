@@ -8,6 +8,7 @@ import { ServiceError } from '../service.js';
 import type { ProposalOutcome } from '../waiters.js';
 import type { ControlClient } from './control.js';
 import { outcomeOf } from './errors.js';
+import { CLUSTER_METHODS, readClusterOutcome } from './membership-wire.js';
 import {
   CLUSTER_STATUS_METHOD,
   COMMANDS_MAX,
@@ -82,6 +83,19 @@ export function createLeaderLink(control: Pick<ControlClient, 'call'>, clock: Cl
         return elsewhere(readReadIndexOutcome(answer) ?? { status: 'lost' });
       } catch (error) {
         return refusalOf(error) ?? { status: 'lost' };
+      }
+    },
+    async change(leader, request, timeoutMs) {
+      try {
+        const answer = await control.call(
+          leader,
+          CLUSTER_METHODS.change,
+          { request, timeoutMs: Math.max(1, timeoutMs) },
+          timeoutMs,
+        );
+        return readClusterOutcome(answer) ?? { status: 'unresolved' };
+      } catch (error) {
+        return { status: outcomeOf(error) === 'unknown' ? 'unresolved' : 'elsewhere' };
       }
     },
     async members(leader, timeoutMs) {
