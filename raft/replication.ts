@@ -6,6 +6,7 @@ import { echo } from './election.js';
 import type { Entry, Index } from './entry.js';
 import { entryBytes } from './entry.js';
 import type { AppendEntries, AppendEntriesResponse, Heartbeat, HeartbeatResponse } from './messages.js';
+import { settleMembership } from './membership.js';
 import type { Progress } from './progress.js';
 import type { Fetch } from './ready.js';
 import { heartbeatAnswered, startRound } from './reads.js';
@@ -117,7 +118,9 @@ export function onAppendResponse(state: RaftState, lead: Leadership, message: Ap
     else progress.refused(message.index, hint);
     return;
   }
-  if (progress.acknowledged(message.index, state.log.base.index)) advanceCommit(state);
+  const advanced = progress.acknowledged(message.index, state.log.base.index);
+  progress.endRound(state.now, state.log.lastIndex, state.options.electionTicks[0]);
+  if (advanced) advanceCommit(state);
   maybeHandOver(state, lead);
 }
 
@@ -142,8 +145,9 @@ export function advanceCommit(state: RaftState): void {
   const index = agreedByAll(electorate(state.configuration), (id): Index =>
     id === state.id ? log.durable : (current.progress.get(id)?.match ?? 0),
   );
-  if (log.termAt(index) === state.term) log.commitTo(index);
+  const advanced = log.termAt(index) === state.term && log.commitTo(index);
   traceStep(state, 'Commit');
+  if (advanced) settleMembership(state, current);
 }
 
 /** The transfer's target has the whole log: it may campaign now (thesis §3.10). */

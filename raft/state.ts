@@ -4,7 +4,7 @@
  */
 
 import type { Configuration, NodeId } from '../membership/configuration.js';
-import { decodeConfiguration, electors } from '../membership/configuration.js';
+import { decodeConfiguration, electors, memberOf } from '../membership/configuration.js';
 import { invariant } from './assert.js';
 import type { ConfigurationAt, Entry, HardState, Index, Position, Snapshot, Term } from './entry.js';
 import type { LogSeed } from './log.js';
@@ -313,8 +313,28 @@ export function appendToLog(state: RaftState, entries: readonly Entry[]): void {
   for (const { type, index, data } of entries) {
     if (type !== 'configuration') continue;
     state.configurations.push({ index, configuration: decodeConfiguration(data) });
-    state.configuration = latestOf(state.configurations).configuration;
+    useLatestConfiguration(state);
   }
+}
+
+/**
+ * The members are others from now on. A leader's lease was given by a majority of those before: it has to be earned anew, since from
+ * now on another majority may elect.
+ */
+function useLatestConfiguration(state: RaftState): void {
+  const { configuration } = latestOf(state.configurations);
+  if (configuration === state.configuration) return;
+  state.configuration = configuration;
+  const { current, id, log, now, options } = state;
+  if (current.role !== 'leader') return;
+  for (const peer of current.progress.keys())
+    if (memberOf(configuration, peer) === undefined) current.progress.delete(peer);
+  for (const member of configuration.members) {
+    if (member.id === id || current.progress.has(member.id)) continue;
+    current.progress.set(member.id, new Progress(log.lastIndex + 1, now, options.window));
+  }
+  current.reads.leaseUntilMs = -Infinity;
+  current.reads.sent.length = 0;
 }
 
 /** Entries from `index` on are removed (§5.3), and with them the configurations that they brought. */
@@ -322,7 +342,7 @@ export function truncateLog(state: RaftState, index: Index): void {
   state.log.truncateFrom(index);
   state.handedOut = Math.min(state.handedOut, state.log.lastIndex);
   while (latestOf(state.configurations).index >= index) state.configurations.pop();
-  state.configuration = latestOf(state.configurations).configuration;
+  useLatestConfiguration(state);
 }
 
 /** The position of the log at `index` as a snapshot has it; what is at or before it is committed. */
@@ -342,7 +362,7 @@ export function forgetConfigurations({ configurations }: RaftState, base: Index)
 export function adoptConfiguration(state: RaftState, snapshot: Snapshot): void {
   const { configuration, configurationIndex: index } = snapshot;
   state.configurations.splice(0, Infinity, { index, configuration });
-  state.configuration = configuration;
+  useLatestConfiguration(state);
 }
 
 export function leaderOf(state: RaftState): NodeId | undefined {

@@ -17,7 +17,7 @@ import { systemClock } from './clock.js';
 import { Leadership } from './leadership.js';
 import type { Listeners } from './listeners.js';
 import { listen } from './listeners.js';
-import type { Standing } from './standing.js';
+import { tellStanding } from './standing-log.js';
 import { Node } from './node.js';
 import type { Inbox } from './ports.js';
 import { TICK_MS, raftOptions } from './raft-settings.js';
@@ -290,7 +290,7 @@ async function run(base: Base, recovered: Recovered, listeners: Listeners): Prom
     },
     recovered,
     {
-      changed: (now, before) => logger.info({ ...now, before: before.role }, standingText(now)),
+      changed: (now, before) => tellStanding(logger, now, before),
       refused: (what) => logger.error({ what }, 'a message that no correct node sends was refused'),
       unfit: (why) =>
         why === undefined
@@ -370,11 +370,6 @@ function spaceGuard({ options, storage }: Base, node: Node): SpaceGuard {
     unknown: (error) =>
       logger.warn({ err: error }, 'the free space of the disk is not known; limits.freeBytes has no effect'),
   });
-}
-
-function standingText({ role, leader, term }: Standing): string {
-  if (role === 'leader') return `leads term ${term}`;
-  return leader === undefined ? `knows no leader in term ${term}` : `follows ${leader} in term ${term}`;
 }
 
 /** Ready once everything is applied that was committed before this moment. */
