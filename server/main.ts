@@ -12,6 +12,7 @@ import { loadConfig } from '../configs/load.js';
 import { ConfigError } from '../configs/problem.js';
 import { EngineUnavailableError, StorageError } from '../persistence/errors.js';
 import { ListenError } from './listeners.js';
+import { DepartedError } from './members/departed.js';
 import type { RunningServer } from './start.js';
 import { startServer } from './start.js';
 
@@ -85,14 +86,6 @@ function exitCodeOf(error: unknown): number {
   return EXIT.bug;
 }
 
-function checkSupported(config: Config): void {
-  if (config.cluster.join.length > 0) {
-    throw new ConfigError([
-      `${config.source}: cluster.join: joining a running cluster is not supported by this version; list all voters in cluster.peers`,
-    ]);
-  }
-}
-
 async function serve(config: Config, version: string): Promise<void> {
   const logger = pino({ level: config.raft.logLevel, base: { node: config.raft.nodeID } });
   const abort = new AbortController();
@@ -102,6 +95,13 @@ async function serve(config: Config, version: string): Promise<void> {
     // The second one does not wait.
     if (abort.signal.aborted) process.exit(128 + (signal === 'SIGINT' ? 2 : 15));
     logger.info({ signal }, 'stopping');
+    abort.abort();
+    if (running !== undefined) void stop(running, logger);
+  };
+  /** The others go on without this node: it ends like one that was told to. */
+  const leave = (why: DepartedError): void => {
+    if (abort.signal.aborted) return;
+    logger.warn(why.message);
     abort.abort();
     if (running !== undefined) void stop(running, logger);
   };
@@ -119,6 +119,7 @@ async function serve(config: Config, version: string): Promise<void> {
       signal,
       fatal: (error) => end(error, logger),
       broken: (error) => end(error, logger),
+      departed: () => leave(new DepartedError(config.raft.nodeID, config.raft.dataDir)),
     });
     const { httpAddr, rpcAddr, raft } = config;
     logger.info(
@@ -126,6 +127,7 @@ async function serve(config: Config, version: string): Promise<void> {
       `${raft.nodeID} listens`,
     );
   } catch (error) {
+    if (error instanceof DepartedError) leave(error);
     if (!signal.aborted) throw error;
     process.exit(EXIT.clean);
   }
@@ -153,7 +155,6 @@ async function main(): Promise<void> {
     const version = packageVersion();
     const { config: file, check, ...flags } = parseArguments(version);
     const config = loadConfig(file, process.env, flags);
-    checkSupported(config);
     if (check === true) process.stdout.write(describeConfig(config));
     else await serve(config, version);
   } catch (error) {

@@ -1,88 +1,38 @@
 /** Puts a node together from its configuration, and takes it apart again. With `main.ts`, the only place that wires. */
 
-import { statfs } from 'node:fs/promises';
-import { setTimeout as delay } from 'node:timers/promises';
-import type { Logger } from 'pino';
-import type { Config } from '../configs/config.js';
-import type { Configuration } from '../membership/configuration.js';
-import { memberOf } from '../membership/configuration.js';
-import type { Fatal } from '../persistence/errors.js';
 import { recordClusterId } from '../persistence/identity.js';
 import type { Storage } from '../persistence/storage.js';
 import { openStorage } from '../persistence/storage.js';
-import { NOTHING_APPLIED } from '../persistence/state-store.js';
 import type { SnapshotStore } from '../snapshot/store.js';
-import { firstBatch, firstConfiguration, firstVotersDigest } from './bootstrap.js';
+import type { Base, StartOptions } from './base.js';
+import { assemble } from './base.js';
+import type { BeginOptions } from './begin.js';
+import { begin, resumeJoining } from './begin.js';
 import { systemClock } from './clock.js';
-import { Leadership } from './leadership.js';
+import { greetMember } from './find-peers.js';
 import type { Listeners } from './listeners.js';
 import { listen } from './listeners.js';
-import { tellStanding } from './standing-log.js';
+import { countLog } from './members/lag.js';
+import { keepPlace } from './members/place.js';
+import { promoteLearners } from './members/promoter.js';
 import { Node } from './node.js';
-import type { Inbox } from './ports.js';
-import { TICK_MS, raftOptions } from './raft-settings.js';
-import { ReadIndexes } from './read-indexes.js';
-import { Reader } from './reader.js';
 import { SNAPSHOT_CODEC, openSnapshots, restoreEvents, snapshotsOf } from './open-snapshots.js';
+import { TICK_MS, raftOptions } from './raft-settings.js';
 import type { Recovered } from './recovery.js';
-import { checkForgetful, isFresh, recoverSeed } from './recovery.js';
+import { checkForgetful, isFresh, isNew, recoverSeed } from './recovery.js';
 import { restoreNewest } from './restore.js';
-import { findPeers, greetPeer } from './find-peers.js';
-import type { ControlClient } from './rpc/control.js';
-import { createControlClient } from './rpc/control.js';
 import { controlMethods } from './rpc/control-methods.js';
-import { createLeaderLink } from './rpc/forwarding.js';
-import type { Roster } from './rpc/identity.js';
-import type { PeerTransport } from './rpc/peers.js';
-import { createPeerTransport } from './rpc/peers.js';
-import type { Starting } from './starting.js';
+import { membershipMethods } from './rpc/membership-methods.js';
+import { catchUp, serviceOf, spaceGuard } from './serving.js';
 import { addressesOf, startingService } from './starting.js';
-import { SpaceGuard } from './space-guard.js';
-import { sweep } from './sweeper.js';
-import { StatusReport } from './status.js';
+import { tellStanding } from './standing-log.js';
 import { stopServer } from './stop.js';
-import { StoreService } from './store-service.js';
+import { sweep } from './sweeper.js';
 import { fileTrace } from './trace.js';
-
-/** A request waits for an election for so many of the longest election timeouts before it is told `no-leader`. */
-const LEADER_WAIT_TIMEOUTS = 4;
-
-/** A node that catches up for longer asks anew how far it has to come. */
-const CATCH_UP_MS = 10_000;
-const CATCH_UP_RETRY_MS = 100;
-
-export interface StartOptions {
-  readonly config: Config;
-  readonly version: string;
-  readonly logger: Logger;
-  /** The disk failed, or gave back what was not written: the process must end. */
-  readonly fatal: Fatal;
-  /** An invariant is broken: likewise. */
-  readonly broken: (error: unknown) => void;
-  /** Ends the waiting for peers at a first start. */
-  readonly signal: AbortSignal;
-}
 
 export interface RunningServer {
   /** Hands leadership over, finishes what is in flight, closes. */
   stop(): Promise<void>;
-}
-
-/** What a node is made of before it takes part. */
-interface Base {
-  readonly options: StartOptions;
-  readonly starting: Starting;
-  readonly storage: Storage;
-  readonly snapshots: SnapshotStore;
-  readonly roster: Roster;
-  readonly membership: { current: Configuration | undefined };
-  /** See `Roster.firstVoters`. */
-  readonly firstVoters: { current: string | undefined };
-  readonly inbox: { current: Inbox | undefined };
-  readonly node: { current: Node | undefined };
-  readonly space: { current: SpaceGuard | undefined };
-  readonly transport: PeerTransport;
-  readonly control: ControlClient;
 }
 
 /**
@@ -110,15 +60,24 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     config,
     service: starting.service,
     raftMethods: base.transport.methods,
-    controlMethods: controlMethods({
-      roster: base.roster,
-      clock: systemClock,
-      node: () => base.node.current,
-      space: () => base.space.current,
-      status: () => starting.service.clusterStatus(),
-      valueBytesMax: config.limits.valueBytes,
-      requestTimeoutMs: config.http.requestTimeoutMs,
-    }),
+    controlMethods: {
+      ...controlMethods({
+        roster: base.roster,
+        clock: systemClock,
+        node: () => base.node.current,
+        space: () => base.space.current,
+        status: () => starting.service.clusterStatus(),
+        valueBytesMax: config.limits.valueBytes,
+        requestTimeoutMs: config.http.requestTimeoutMs,
+      }),
+      ...membershipMethods({
+        roster: base.roster,
+        clock: systemClock,
+        node: () => base.node.current,
+        members: () => base.members.current,
+        requestTimeoutMs: config.http.requestTimeoutMs,
+      }),
+    },
     logger,
   });
   try {
@@ -149,122 +108,44 @@ async function snapshotsIn(dataDir: string, { log, state }: Storage): Promise<Sn
   }
 }
 
-function assemble(
-  options: StartOptions,
-  starting: Starting,
-  storage: Storage,
-  snapshots: SnapshotStore,
-): Base {
-  const { config, logger } = options;
-  const { identity } = storage;
-  const node: Base['node'] = { current: undefined };
-  const membership: Base['membership'] = { current: undefined };
-  const inbox: Base['inbox'] = { current: undefined };
-  const firstVoters: Base['firstVoters'] = { current: undefined };
-  const known = (): Configuration | undefined => node.current?.configuration ?? membership.current;
-  const member = (id: string): ReturnType<typeof memberOf> => {
-    const configuration = known();
-    return configuration && memberOf(configuration, id);
-  };
-  const roster: Roster = {
-    clusterName: config.cluster.name,
-    self: () => ({ id: identity.nodeId, incarnation: identity.incarnation }),
-    clusterId: () => known()?.clusterId ?? identity.clusterId ?? undefined,
-    firstVoters: () => (known() === undefined ? firstVoters.current : undefined),
-    peerIncarnation: (id) => member(id)?.incarnation,
-    // Another incarnation under a member's id is a disk that was wiped or replaced: it has forgotten its promises.
-    isReplaced: (id, incarnation) => (member(id)?.incarnation ?? incarnation) !== incarnation,
-  };
-  const transport = createPeerTransport({
-    roster,
-    inbox: {
-      receive: (message) => inbox.current?.receive(message),
-      unreachable: (peer) => inbox.current?.unreachable(peer),
-    },
-    resolve: (id) => {
-      const found = member(id);
-      return found === undefined ? undefined : { address: found.raft, incarnation: found.incarnation };
-    },
-    electionTimeoutMs: config.raft.electionTimeoutMs,
-    logger,
-  });
-  const control = createControlClient({ roster, resolve: (id) => member(id)?.rpc, logger });
-  return {
-    options,
-    starting,
-    storage,
-    snapshots,
-    roster,
-    membership,
-    firstVoters,
-    inbox,
-    node,
-    space: { current: undefined },
-    transport,
-    control,
-  };
-}
-
-/** What the core starts from: what the disk holds, or, on a first start, what the peers agree on. */
+/** What the core starts from: what the disk holds, or, where it holds nothing, what a cluster makes of this node. */
 async function recover(base: Base): Promise<Recovered> {
   const { options, storage, snapshots, roster, control, starting } = base;
   const { log, state, identity, assessment } = storage;
   const { config, logger, signal } = options;
-  if (!isFresh(log.recovered, state.recovered)) {
-    const restoring = {
-      stateStore: state,
-      store: snapshots,
-      codec: SNAPSHOT_CODEC,
-      events: restoreEvents(logger),
-    };
-    return recoverSeed({
-      dataDir: config.raft.dataDir,
-      logStore: log.store,
-      log: log.recovered,
-      stateStore: state,
-      applied: state.recovered,
-      assessment,
-      restoreNewest: (atLeast) => restoreNewest(restoring, atLeast),
-    });
-  }
-  checkForgetful(config.raft.dataDir, identity);
-  const finding = {
+  const beginning: BeginOptions = {
     config,
     roster,
     control,
     logger,
     signal,
+    log,
+    self: roster.self(),
+    firstVoters: base.firstVoters,
     waitFor: (what: string) => starting.waitFor(what),
   };
-  const peers = await findPeers(finding);
-  base.firstVoters.current = firstVotersDigest(peers);
-  const first = await firstConfiguration({
-    self: { id: identity.nodeId, incarnation: identity.incarnation },
-    peers,
-    greet: (peer) => greetPeer(finding, peer, peers),
-  });
-  const batch = firstBatch(first);
-  await new Promise<void>((resolve) => log.store.append(batch, resolve));
-  logger.info(
-    { clusterId: first.clusterId, members: first.members.map(({ id }) => id) },
-    'a new cluster begins',
-  );
-  const { base: start } = log.recovered;
-  return {
-    seed: {
-      hardState: { term: 1, vote: undefined, commit: 1 },
-      log: {
-        base: start,
-        termRuns: [{ index: 1, term: 1 }],
-        lastIndex: 1,
-        tail: batch.entries,
-        applied: 0,
-      },
-      configurations: [{ index: 1, configuration: first }],
-    },
-    applied: NOTHING_APPLIED,
-    log: { base: start.index, last: 1, bytes: 0 },
+  const { hardState } = log.recovered;
+  if (isFresh(log.recovered, state.recovered)) {
+    checkForgetful(config.raft.dataDir, identity);
+    return begin(beginning);
+  }
+  if (hardState !== undefined && isNew(log.recovered, state.recovered, assessment))
+    return resumeJoining(beginning, hardState);
+  const restoring = {
+    stateStore: state,
+    store: snapshots,
+    codec: SNAPSHOT_CODEC,
+    events: restoreEvents(logger),
   };
+  return recoverSeed({
+    dataDir: config.raft.dataDir,
+    logStore: log.store,
+    log: log.recovered,
+    stateStore: state,
+    applied: state.recovered,
+    assessment,
+    restoreNewest: (atLeast) => restoreNewest(restoring, atLeast),
+  });
 }
 
 async function run(base: Base, recovered: Recovered, listeners: Listeners): Promise<RunningServer> {
@@ -274,13 +155,14 @@ async function run(base: Base, recovered: Recovered, listeners: Listeners): Prom
   const [first] = recovered.seed.configurations;
   const trace = fileTrace(config, first?.configuration.members.map(({ id }) => id) ?? []);
   const snapshotting = { config, logger, stateStore: state, store: base.snapshots, log: recovered.log };
+  const counted = countLog(recovered.log);
   const node = new Node(
     {
       clock: systemClock,
       transport,
       logStore: log.store,
       stateStore: state,
-      snapshots: (hand) => snapshotsOf(snapshotting, hand),
+      snapshots: (hand) => counted.count(snapshotsOf(snapshotting, hand)),
     },
     {
       raft: { ...raftOptions(config), ...(trace === undefined ? {} : { trace }) },
@@ -301,95 +183,27 @@ async function run(base: Base, recovered: Recovered, listeners: Listeners): Prom
   );
   const maxElectionMs = config.raft.electionTimeoutMs[1];
   base.space.current = spaceGuard(base, node);
-  const { service, readIndexes, report } = serviceOf(base, node, maxElectionMs);
+  const { service, readIndexes, report } = serviceOf(base, node, counted.sizes);
   await new Promise<void>((resolve) => node.start(resolve));
   base.node.current = node;
   base.inbox.current = node;
   base.space.current.start();
   sweep(node, state, systemClock, { historyBytes: config.watch.historyBytes });
+  promoteLearners(node, systemClock, config.raft.heartbeatIntervalMs);
+  keepPlace({
+    node,
+    clock: systemClock,
+    incarnation: base.storage.identity.incarnation,
+    addresses: addressesOf(config),
+    change: (request) => service.changeCluster(request),
+    greet: (member) => greetMember(base, member),
+    departed: options.departed,
+    failed: (error) => logger.debug({ err: error }, 'this node could not announce where it is found'),
+  });
   starting.handOver(service);
   void catchUp(node, readIndexes, report, logger);
   const stores = [log.store, state, base.snapshots];
   return {
     stop: () => stopServer({ node, service, listeners, transport, control, stores, maxElectionMs, logger }),
   };
-}
-
-/** What answers requests on top of a node. */
-function serviceOf(
-  { options, storage, control, space }: Base,
-  node: Node,
-  maxElectionMs: number,
-): { service: StoreService; readIndexes: ReadIndexes; report: StatusReport } {
-  const { config, version } = options;
-  const { requestTimeoutMs } = config.http;
-  const clock = systemClock;
-  const leadership = new Leadership(node, {
-    leaderWaitMs: Math.min(LEADER_WAIT_TIMEOUTS * maxElectionMs, requestTimeoutMs),
-    retryMs: config.raft.heartbeatIntervalMs,
-  });
-  const link = createLeaderLink(control, clock);
-  const indexes = (lease: boolean): ReadIndexes =>
-    new ReadIndexes(node, clock, leadership, link, { lease, timeoutMs: requestTimeoutMs });
-  const readIndexes = indexes(false);
-  const report = new StatusReport(node, clock, {
-    addresses: addressesOf(config),
-    cluster: config.cluster.name,
-    version,
-    tickMs: TICK_MS,
-    unreachableAfterMs: maxElectionMs,
-  });
-  const service = new StoreService({
-    node,
-    clock,
-    leadership,
-    link,
-    ...(space.current !== undefined && { space: space.current }),
-    logStore: storage.log.store,
-    readIndexes,
-    leaseIndexes: indexes(true),
-    reader: new Reader(storage.state, clock, node),
-    report,
-    requestTimeoutMs,
-    sessions: config.sessions,
-  });
-  return { service, readIndexes, report };
-}
-
-function spaceGuard({ options, storage }: Base, node: Node): SpaceGuard {
-  const { config, logger } = options;
-  return new SpaceGuard({
-    node,
-    store: storage.state,
-    clock: systemClock,
-    limits: config.limits,
-    async diskFreeBytes() {
-      const { bavail, bsize } = await statfs(config.raft.dataDir);
-      return bavail * bsize;
-    },
-    unknown: (error) =>
-      logger.warn({ err: error }, 'the free space of the disk is not known; limits.freeBytes has no effect'),
-  });
-}
-
-/** Ready once everything is applied that was committed before this moment. */
-async function catchUp(
-  node: Node,
-  readIndexes: ReadIndexes,
-  report: StatusReport,
-  logger: Logger,
-): Promise<void> {
-  while (!node.isStopped) {
-    try {
-      const index = await readIndexes.get();
-      if (!(await node.whenApplied(index, CATCH_UP_MS))) continue;
-      report.caughtUp();
-      logger.info({ index, keys: node.keyCount }, 'ready');
-      return;
-    } catch (error) {
-      logger.debug({ err: error }, 'not caught up yet');
-      // A refusal (`overloaded`) may come at once; asking again in the same turn would leave no turn to anybody else.
-      await delay(CATCH_UP_RETRY_MS);
-    }
-  }
 }

@@ -85,7 +85,8 @@ export function memberRoutes(options: KeyRouteOptions): MemberRoutes {
       const given = await body(ctx);
       checkNames(given, ADDRESSES);
       const named = ADDRESSES.filter((name) => given[name] !== undefined);
-      if (named.length === 0) throw badField('raft', 'is missing, and rpc and http as well; give one at least');
+      if (named.length === 0)
+        throw badField('raft', 'is missing, and rpc and http as well; give one at least');
       const addresses = Object.fromEntries(named.map((name) => [name, addressOf(given, name)]));
       await change(ctx, { type: 'readdress', id: idOfPath(ctx), addresses });
     },
@@ -108,7 +109,10 @@ function idOfPath(ctx: Context): string {
 function checkedId(id: unknown, field: string): string {
   if (id === undefined) throw badField(field, 'is missing');
   if (typeof id === 'string' && ID.test(id)) return id;
-  throw badField(field, 'must be the id of a node: 1 to 64 letters, digits, ".", "_" and "-", a letter or digit first');
+  throw badField(
+    field,
+    'must be the id of a node: 1 to 64 letters, digits, ".", "_" and "-", a letter or digit first',
+  );
 }
 
 function addressOf(given: JsonObject, name: string): string {

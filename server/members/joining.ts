@@ -52,10 +52,11 @@ export function takeIn(node: Node, newcomer: JoinRequest): JoinAnswer {
   }
   // Its disk was wiped or replaced. The old one may have promised its vote, and counts until its removal is committed.
   const progress = current.progress.get(id);
-  const isHeard = progress !== undefined && state.now - progress.contactTick <= state.options.electionTicks[1];
+  const isHeard =
+    progress !== undefined && state.now - progress.contactTick <= state.options.electionTicks[1];
   if (id === state.id || (isHeard && progress.match > 0)) {
     return {
-      status: 'refused',
+      status: 'waiting',
       why: `${id} runs already, with another data directory; give this node an id of its own, or stop the other one`,
     };
   }

@@ -12,14 +12,19 @@ export const CLUSTER_METHODS = Object.freeze({ change: 'cluster.change', join: '
 const TEXT_LENGTH_MAX = 300;
 const text = z.string().min(1).max(TEXT_LENGTH_MAX);
 
+const part = z.exactOptional(text);
 const addresses = { raft: text, rpc: text, http: text };
 
 const requestSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('add'), id: text, voter: z.boolean(), ...addresses }),
   z.strictObject({ type: z.literal('remove'), id: text }),
   z.strictObject({ type: z.literal('promote'), id: text }),
-  z.strictObject({ type: z.literal('readdress'), id: text, addresses: z.strictObject(addresses).partial() }),
-  z.strictObject({ type: z.literal('transfer'), to: text.optional() }),
+  z.strictObject({
+    type: z.literal('readdress'),
+    id: text,
+    addresses: z.strictObject({ raft: part, rpc: part, http: part }),
+  }),
+  z.strictObject({ type: z.literal('transfer'), to: part }),
 ]);
 
 /** The fields of `cluster.change`, beside the envelope's. */

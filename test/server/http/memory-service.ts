@@ -15,6 +15,7 @@ import type {
   WatchItem,
   WatchQuery,
 } from '../../../server/service.js';
+import type { ClusterAnswer, ClusterRequest } from '../../../server/members/request.js';
 import { ServiceError } from '../../../server/service.js';
 
 export interface MemoryService extends Service {
@@ -26,6 +27,8 @@ export interface MemoryService extends Service {
   readonly reads: Consistency[];
   readonly lists: ListQuery[];
   readonly store: Map<string, StoredEntry>;
+  readonly clusterRequests: ClusterRequest[];
+  clusterAnswer: ClusterAnswer;
   leading: boolean;
   leaderHint: LeaderHint | undefined;
   unreadyReason: string | undefined;
@@ -87,6 +90,8 @@ export function memoryService(): MemoryService {
     proposed: [],
     pipelines: [],
     lines: [],
+    clusterRequests: [],
+    clusterAnswer: { status: 'done' },
     watched: [],
     items: [],
     reads: [],
@@ -144,7 +149,12 @@ export function memoryService(): MemoryService {
       });
     },
     status: () => status(service, index),
-    clusterStatus: () => ({ ...status(service, index), members: [] }),
+    clusterStatus: () => ({ ...status(service, index), members: [], waitingFor: null }),
+    changeCluster: (request) =>
+      answer(() => {
+        service.clusterRequests.push(request);
+        return service.clusterAnswer;
+      }),
     leaderMembers: () => Promise.resolve(undefined),
     health: (): HealthResponse => ({
       status: service.unreadyReason === undefined ? 'healthy' : 'unhealthy',

@@ -1,0 +1,152 @@
+/** How a node with an empty disk comes to belong to a cluster: it begins one together with its peers, or joins a running one. */
+
+import type { Logger } from 'pino';
+import type { Config } from '../configs/config.js';
+import type { Configuration } from '../membership/configuration.js';
+import type { LogBatch, LogStore, RecoveredLog } from '../persistence/log-store.js';
+import { NOTHING_APPLIED } from '../persistence/state-store.js';
+import type { HardState } from '../raft/entry.js';
+import { firstBatch, firstConfiguration, firstVotersDigest } from './bootstrap.js';
+import { findPeers, greetPeer } from './find-peers.js';
+import { findCluster } from './members/find-cluster.js';
+import type { Recovered } from './recovery.js';
+import type { ControlClient } from './rpc/control.js';
+import type { Identity, Roster } from './rpc/identity.js';
+
+export interface BeginOptions {
+  readonly config: Config;
+  readonly roster: Roster;
+  readonly control: Pick<ControlClient, 'callAddress'>;
+  readonly logger: Logger;
+  /** Told what is waited for, in one line. */
+  readonly waitFor: (what: string) => void;
+  /** Ends the waiting. */
+  readonly signal: AbortSignal;
+  readonly self: Identity;
+  /** See `Roster.firstVoters`. */
+  readonly firstVoters: { current: string | undefined };
+  readonly log: { readonly store: Pick<LogStore, 'append'>; readonly recovered: RecoveredLog };
+}
+
+/**
+ * What the core of a node starts from that holds nothing yet.
+ *
+ * @throws DepartedError, StorageError: see `findCluster`
+ */
+export async function begin(options: BeginOptions): Promise<Recovered> {
+  const { config, logger } = options;
+  if (config.cluster.join.length > 0) return joined(options, await joinBy(options, false));
+  const first = await firstOrRunning(options);
+  if (first.running) return joined(options, first.configuration);
+  const { configuration } = first;
+  const batch = firstBatch(configuration);
+  await append(options, batch);
+  logger.info(
+    { clusterId: configuration.clusterId, members: configuration.members.map(({ id }) => id) },
+    'a new cluster begins',
+  );
+  const { base } = options.log.recovered;
+  return {
+    seed: {
+      hardState: { term: 1, vote: undefined, commit: 1 },
+      log: { base, termRuns: [{ index: 1, term: 1 }], lastIndex: 1, tail: batch.entries, applied: 0 },
+      configurations: [{ index: 1, configuration }],
+    },
+    applied: NOTHING_APPLIED,
+    log: { base: base.index, last: 1, bytes: 0 },
+  };
+}
+
+/** Goes on with joining where a node that was taken in ended before it had received anything. */
+export async function resumeJoining(options: BeginOptions, hardState: HardState): Promise<Recovered> {
+  const returning = options.config.cluster.join.length === 0;
+  return seedOf(options, await joinBy(options, returning), hardState);
+}
+
+interface Beginning {
+  /** The cluster runs already. */
+  readonly running: boolean;
+  readonly configuration: Configuration;
+}
+
+/**
+ * A first start takes all of the peers. A peer that has begun already may have done so together with this disk; if not, this disk was wiped, or
+ * came later, and whoever leads the cluster knows what to do.
+ */
+async function firstOrRunning(options: BeginOptions): Promise<Beginning> {
+  const { self, firstVoters } = options;
+  const peers = await findPeers(options);
+  firstVoters.current = firstVotersDigest(peers);
+  const over = new AbortController();
+  const signal = AbortSignal.any([options.signal, over.signal]);
+  const within = { ...options, signal };
+  let hasBegun: () => void = () => undefined;
+  const begun = new Promise<void>((resolve) => (hasBegun = resolve));
+
+  const first = firstConfiguration({
+    self,
+    peers,
+    greet: async (peer) => {
+      const greeting = await greetPeer(within, peer, peers);
+      if (greeting.clusterId !== null) hasBegun();
+      return greeting;
+    },
+  });
+  const places = peers.filter(({ id }) => id !== self.id).map(({ rpc }) => rpc);
+  const running = begun.then(() =>
+    findCluster({ ...within, places: () => Promise.resolve(places), returning: true }),
+  );
+  try {
+    return await Promise.race([
+      first.then(async (configuration): Promise<Beginning> =>
+        configuration === undefined
+          ? { running: true, configuration: await running }
+          : { running: false, configuration },
+      ),
+      running.then((configuration): Beginning => ({ running: true, configuration })),
+    ]);
+  } finally {
+    over.abort();
+    // Whichever came too late has nobody to tell.
+    void Promise.allSettled([first, running]);
+  }
+}
+
+function joinBy(options: BeginOptions, returning: boolean): Promise<Configuration> {
+  const { join, peers } = options.config.cluster;
+  const own = options.self.id;
+  const hints = peers.filter(({ id }) => id !== own).map(({ rpc }) => rpc);
+  return findCluster({ ...options, returning, places: () => Promise.resolve([...join, ...hints]) });
+}
+
+/** From now on the disk belongs to the cluster: it holds a term, if nothing else yet. */
+async function joined(options: BeginOptions, configuration: Configuration): Promise<Recovered> {
+  const hardState = { term: 0, vote: undefined, commit: 0 };
+  await append(options, { entries: [], hardState });
+  return seedOf(options, configuration, hardState);
+}
+
+function seedOf(
+  { log, logger }: BeginOptions,
+  configuration: Configuration,
+  hardState: HardState,
+): Recovered {
+  const { base } = log.recovered;
+  logger.info(
+    { clusterId: configuration.clusterId, members: configuration.members.map(({ id }) => id) },
+    'joined the cluster',
+  );
+  return {
+    seed: {
+      hardState,
+      log: { base, termRuns: [], lastIndex: 0, tail: [], applied: 0 },
+      configurations: [{ index: 0, configuration }],
+    },
+    applied: NOTHING_APPLIED,
+    log: { base: base.index, last: 0, bytes: 0 },
+  };
+}
+
+function append({ log }: BeginOptions, batch: LogBatch): Promise<void> {
+  return new Promise((resolve) => log.store.append(batch, resolve));
+}
