@@ -4,7 +4,7 @@
  */
 
 import type { Configuration, Member, NodeId } from './configuration.js';
-import { DEPARTED_MAX, configuration, memberOf, voters } from './configuration.js';
+import { DEPARTED_MAX, configuration, isDeparted, memberOf, voters } from './configuration.js';
 
 export type Addresses = Pick<Member, 'raft' | 'rpc' | 'http'>;
 
@@ -21,10 +21,10 @@ export type Change =
   | { readonly type: 'readdress'; readonly id: NodeId; readonly addresses: Addresses };
 
 /**
- * `under-way`: another change is not over. `exists`: the id is taken, by another disk. `unknown`: there is no such member. `last-voter`: nobody
- * would be left to vote. `nothing`: it is so already.
+ * `under-way`: another change is not over. `exists`: the id is taken, by another disk. `departed`: this disk was a member and left; it comes
+ * back as another one. `unknown`: there is no such member. `last-voter`: nobody would be left to vote. `nothing`: it is so already.
  */
-export type ChangeFault = 'under-way' | 'exists' | 'unknown' | 'last-voter' | 'nothing';
+export type ChangeFault = 'under-way' | 'exists' | 'departed' | 'unknown' | 'last-voter' | 'nothing';
 
 export type Changed = { readonly configuration: Configuration } | { readonly fault: ChangeFault };
 
@@ -59,6 +59,7 @@ export function changed(from: Configuration, change: Change): Changed {
 }
 
 function added(from: Configuration, member: Omit<Member, 'voter' | 'leaving'>): Changed {
+  if (isDeparted(from, member.id, member.incarnation)) return { fault: 'departed' };
   const known = memberOf(from, member.id);
   if (known === undefined) return { configuration: withMember(from, { ...member, voter: false }) };
   return { fault: known.incarnation === member.incarnation ? 'nothing' : 'exists' };

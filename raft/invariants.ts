@@ -101,6 +101,12 @@ export class ClusterInvariants {
     this.#checkLogMatching(nodes);
   }
 
+  /** The node's disk is another one, and empty: what it promised before was another member's. */
+  forget(id: NodeId): void {
+    this.#seen.delete(id);
+    for (const key of this.#votes.keys()) if (key.startsWith(`${id}/`)) this.#votes.delete(key);
+  }
+
   /**
    * State Machine Safety (§5.4.3): no two nodes apply different entries at one index, and none skips one. `term` is that of
    * the node: it was told by a leader of that term or of an earlier one that the entry is committed.
@@ -187,10 +193,12 @@ export class ClusterInvariants {
     const covering = nodes
       .filter(({ disk }) => Math.max(disk.base, disk.lostEnd) >= commit || disk.termAt(commit) === term)
       .map(({ state: other }) => other.id);
-    // It was committed under one of the configurations that its log knows: which one, only the leader of the moment could tell.
-    const holds = state.configurations.some(({ configuration }) =>
-      electorate(configuration).every(
-        (ids) => ids.filter((id) => covering.includes(id)).length >= majority(ids.length),
+    // It was committed under the configuration of some leader, which this node may not have heard of yet.
+    const holds = [state, ...nodes.map((node) => node.state)].some(({ configurations }) =>
+      configurations.some(({ configuration }) =>
+        electorate(configuration).every(
+          (ids) => ids.filter((id) => covering.includes(id)).length >= majority(ids.length),
+        ),
       ),
     );
     invariant(holds, `entry ${commit} is committed on the disks of ${covering.join(', ')} only`);

@@ -7,7 +7,7 @@ import { electorate, encodeConfiguration, isElector, memberOf, voters } from '..
 import { majority } from '../membership/quorum.js';
 import type { Position } from './entry.js';
 import { hasCaughtUp } from './progress.js';
-import { silent } from './reads.js';
+import { isSilent } from './reads.js';
 import { sendHeartbeats } from './replication.js';
 import type { Leadership, RaftState } from './state.js';
 import { appendToLog, becomeFollower } from './state.js';
@@ -60,7 +60,7 @@ function jointRefusal(
   return missing.length === 0 ? undefined : { why: 'no-quorum', missing };
 }
 
-/** Who is silent in a group of `configuration` that has no majority without them. */
+/** Who is silent, or has lost its state and so can't lead, in a group of `configuration` that has no majority without them. */
 export function missingIn(
   state: RaftState,
   lead: Leadership,
@@ -68,7 +68,9 @@ export function missingIn(
 ): readonly NodeId[] {
   const [, maxTicks] = state.options.electionTicks;
   const missing = electorate(configuration).flatMap((ids) => {
-    const quiet = silent(state, lead, ids, maxTicks);
+    const quiet = ids.filter(
+      (id) => isSilent(state, lead, id, maxTicks) || (lead.progress.get(id)?.wantsSnapshot ?? 0) > 0,
+    );
     return ids.length - quiet.length >= majority(ids.length) ? [] : quiet;
   });
   return [...new Set(missing)];
@@ -91,15 +93,18 @@ export function settleMembership(state: RaftState, lead: Leadership): void {
   else if (!isElector(configuration, state.id)) resign(state, lead);
 }
 
-/** A leader that is no voter any more has finished its change: it tells so, asks the most advanced voter to take over, and goes (§6). */
+/**
+ * A leader that is no voter any more has finished its change: it asks the most advanced voter to take over, tells that the change is committed,
+ * and goes (§6). In this order: who knows that this node has left hears it no more.
+ */
 function resign(state: RaftState, lead: Leadership): void {
-  sendHeartbeats(state, lead, true);
   const [first, ...rest] = voters(state.configuration);
   const matchOf = (id: NodeId): number => lead.progress.get(id)?.match ?? 0;
   if (first !== undefined) {
     const to = rest.reduce((best, id) => (matchOf(id) > matchOf(best) ? id : best), first);
     state.outbox.push({ type: 'timeoutNow', from: state.id, to, term: state.term });
   }
+  sendHeartbeats(state, lead, true);
   becomeFollower(state, state.term, undefined);
 }
 

@@ -4,7 +4,7 @@
  */
 
 import { agreedByAll, majority } from '../membership/quorum.js';
-import type { Configuration, NodeId } from '../membership/configuration.js';
+import type { NodeId } from '../membership/configuration.js';
 import { electorate } from '../membership/configuration.js';
 import type { Index } from './entry.js';
 import type { HeartbeatResponse } from './messages.js';
@@ -127,30 +127,13 @@ export function holdsLease(state: RaftState, lead: Leadership): boolean {
  */
 export function hearsQuorum(state: RaftState, lead: Leadership): boolean {
   const [, maxTicks] = state.options.electionTicks;
-  return hearsMajorities(state, lead, state.configuration, maxTicks);
-}
-
-/** Whether a majority of each group of `configuration` was heard of within so many ticks. */
-export function hearsMajorities(
-  state: RaftState,
-  lead: Leadership,
-  configuration: Configuration,
-  ticks: number,
-): boolean {
-  return electorate(configuration).every(
-    (ids) => ids.length - silent(state, lead, ids, ticks).length >= majority(ids.length),
+  return electorate(state.configuration).every(
+    (ids) => ids.filter((id) => !isSilent(state, lead, id, maxTicks)).length >= majority(ids.length),
   );
 }
 
-/** Those of `ids` that were not heard of within so many ticks. */
-export function silent(
-  state: RaftState,
-  lead: Leadership,
-  ids: readonly NodeId[],
-  ticks: number,
-): readonly NodeId[] {
-  return ids.filter((id) => {
-    const contact = id === state.id ? state.now : lead.progress.get(id)?.contactTick;
-    return contact === undefined || state.now - contact > ticks;
-  });
+/** Whether it was not heard of within so many ticks. */
+export function isSilent(state: RaftState, lead: Leadership, id: NodeId, ticks: number): boolean {
+  const contact = id === state.id ? state.now : lead.progress.get(id)?.contactTick;
+  return contact === undefined || state.now - contact > ticks;
 }

@@ -331,7 +331,8 @@ function useLatestConfiguration(state: RaftState): void {
     if (memberOf(configuration, peer) === undefined) current.progress.delete(peer);
   for (const member of configuration.members) {
     if (member.id === id || current.progress.has(member.id)) continue;
-    current.progress.set(member.id, new Progress(log.lastIndex + 1, now, options.window));
+    // With the entry that brings it in: where nothing else is written, nothing else would ask it where it stands.
+    current.progress.set(member.id, new Progress(log.lastIndex, now, options.window));
   }
   current.reads.leaseUntilMs = -Infinity;
   current.reads.sent.length = 0;
