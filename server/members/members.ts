@@ -112,6 +112,8 @@ export class Members {
         return refused(`${request.id} is the last voter; nobody would be left to decide anything`);
       case 'exists':
         return refused(`${request.id} is a member already, with another disk; remove it first`);
+      case 'departed':
+        return refused(`${request.id} was removed with the disk that it has; give it an empty raft.dataDir`);
       case 'unknown':
         return refused(`there is no member ${request.id}`);
       case 'nothing':

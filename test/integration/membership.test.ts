@@ -31,13 +31,11 @@ async function remove(cluster: Cluster, client: KVClient, id: string): Promise<v
 
 test('a cluster of one grows to three and shrinks back; who is removed ends with exit code 0', async (t) => {
   const cluster = await startCluster(t, { nodes: 1 });
+  for (const id of ['n2', 'n3']) await cluster.addNode(id, ['n1']);
   const client = new KVClient({ endpoints: cluster.urls });
   t.teardown(() => client.close());
   await client.set('k', 'before');
-  for (const id of ['n2', 'n3']) {
-    await cluster.addNode(id, ['n1']);
-    cluster.start(id);
-  }
+  for (const id of ['n2', 'n3']) cluster.start(id);
   await haveVotes(cluster, client, ['n1', 'n2', 'n3']);
   await cluster.ready();
   t.is((await cluster.http.get(cluster.url('n3'), 'k')).body['value'], 'before');
