@@ -11,6 +11,7 @@ import {
   becomeFollower,
   becomeLeader,
   becomePreCandidate,
+  committedConfiguration,
   giveVote,
   leaderOf,
   resetElectionTimer,
@@ -29,7 +30,9 @@ export function electionTimeout(state: RaftState): void {
 function mayCampaign(state: RaftState): boolean {
   // Neither a state that is lost, nor a log whose end is, nor one that is about to be replaced can lead.
   if (state.log.lacksState || state.lostEnd !== undefined || state.installing !== undefined) return false;
-  return !state.stalled && isElector(state.configuration, state.id);
+  if (state.stalled) return false;
+  // Who is left out by a configuration that is not committed yet may have the only log that can commit it (thesis §4.2.2).
+  return isElector(state.configuration, state.id) || isElector(committedConfiguration(state), state.id);
 }
 
 function campaign(state: RaftState, transfer: boolean): void {

@@ -51,6 +51,7 @@ import type { RaftOptions, RaftSeed, RaftState } from './state.js';
 import {
   appendToLog,
   becomeFollower,
+  committedConfiguration,
   forgetConfigurations,
   leaderOf,
   newState,
@@ -87,8 +88,7 @@ export class Raft {
 
   /** The latest one that is committed; the one that counts may be later (§6). */
   get committedConfiguration(): Configuration {
-    const { configurations, configuration, log } = this.#state;
-    return configurations.findLast(({ index }) => index <= log.commit)?.configuration ?? configuration;
+    return committedConfiguration(this.#state);
   }
 
   get leader(): NodeId | undefined {

@@ -307,6 +307,11 @@ function latestOf(configurations: readonly ConfigurationAt[]): ConfigurationAt {
   return latest;
 }
 
+/** The latest one that is committed. */
+export function committedConfiguration({ configurations, configuration, log }: RaftState): Configuration {
+  return configurations.findLast(({ index }) => index <= log.commit)?.configuration ?? configuration;
+}
+
 /** A new configuration counts from the moment it is in the log (§6). The only place where entries are appended. */
 export function appendToLog(state: RaftState, entries: readonly Entry[]): void {
   state.log.append(entries);

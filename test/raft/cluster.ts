@@ -6,10 +6,8 @@
 
 import type { NodeId } from '../../membership/configuration.js';
 import type { Change } from '../../membership/change.js';
-import { configuration, isDeparted, memberOf } from '../../membership/configuration.js';
 import { invariant } from '../../raft/assert.js';
 import type { Entry, Index, Snapshot, Term } from '../../raft/entry.js';
-import { ORIGIN } from '../../raft/entry.js';
 import { ClusterInvariants } from '../../raft/invariants.js';
 import type { Message } from '../../raft/messages.js';
 import type { Proposed } from '../../raft/raft.js';
@@ -23,14 +21,17 @@ import {
   configurationsOf,
   emptyDisk,
   entryOf,
+  firstOf,
   lastOf,
   loseEntries,
+  mayPass,
   observed,
   recover,
+  replaceDisk,
   toDisk,
 } from './toy-node.js';
 import type { SentSnapshots } from './toy-snapshots.js';
-import { carryOut, chunkOf, takeSnapshot } from './toy-snapshots.js';
+import { carryOut, chunkOf, compactTo, takeSnapshot } from './toy-snapshots.js';
 
 export class Cluster {
   readonly nodes = new Map<NodeId, Node>();
@@ -97,10 +98,6 @@ export class Cluster {
     return this.node(id).raft.state;
   }
 
-  get hasSpares(): boolean {
-    return (this.#setup.spares?.length ?? 0) > 0;
-  }
-
   /** The leader of the highest term among the nodes that are up. */
   get leader(): Node | undefined {
     return [...this.nodes.values()]
@@ -150,20 +147,9 @@ export class Cluster {
   /** Hands a message to its addressee, whether it came through the network or was made up by a test. */
   step(message: Message): void {
     const node = this.nodes.get(message.to);
-    if (node?.up !== true || !this.#mayPass(message)) return;
+    if (node?.up !== true || !mayPass(this.nodes.get(message.from), node)) return;
     node.raft.step(message);
     this.pump(node);
-  }
-
-  /** What transports check (API, section 5): both ends are the disks that the other one knows, and neither has left. */
-  #mayPass({ from, to }: Message): boolean {
-    const knows = (one: NodeId, other: NodeId): boolean => {
-      const { configuration: known, committedConfiguration } = this.node(one).raft;
-      const { incarnation } = this.node(other);
-      if (isDeparted(committedConfiguration, other, incarnation)) return false;
-      return (memberOf(known, other)?.incarnation ?? incarnation) === incarnation;
-    };
-    return knows(from, to) && knows(to, from);
   }
 
   /** Asks the leader for a change; what it said when it did not take it. */
@@ -187,10 +173,7 @@ export class Cluster {
   wipe(id: NodeId): void {
     const node = this.node(id);
     this.crash(id);
-    const [name, count] = node.incarnation.split('-');
-    node.incarnation = `${name ?? ''}-${Number(count) + 1}`;
-    node.disk = emptyDisk(this.#first);
-    node.applied = [];
+    replaceDisk(node);
     node.raft = this.#boot(node, Infinity);
     this.#invariants.forget(id);
   }
@@ -266,12 +249,9 @@ export class Cluster {
   /** A snapshot of what is applied; the log begins behind `index`, or goes on as it is. */
   snapshot(id: NodeId, index?: Index): void {
     const node = this.node(id);
-    const { disk, raft } = node;
     takeSnapshot(node);
-    const base = index === undefined ? undefined : raft.compact(index);
-    if (base === undefined) return;
-    disk.entries = disk.entries.slice(base.index - disk.base.index);
-    disk.base = base;
+    if (index === undefined) return;
+    compactTo(node, index);
     this.pump(node);
   }
 
@@ -420,12 +400,4 @@ export class Cluster {
       if (due) read.state = 'answered';
     }
   }
-}
-
-function firstOf(ids: readonly NodeId[], learners: readonly NodeId[]): Snapshot {
-  const members = ids.map((id) => {
-    const addresses = { raft: `${id}:1`, rpc: `${id}:2`, http: `${id}:3` };
-    return { id, incarnation: `${id}-1`, ...addresses, voter: !learners.includes(id) };
-  });
-  return { ...ORIGIN, configuration: configuration('test', members), configurationIndex: 0 };
 }

@@ -94,7 +94,7 @@ function deedsOf(
     [1, () => cluster.partition(ids.filter(() => random() < 0.5))],
     [1, () => cluster.cut(any(), any())],
     [1.5, () => cluster.heal()],
-    [cluster.hasSpares ? 3 : 0, () => changeSomething(cluster, random)],
+    [3, () => changeSomething(cluster, random)],
     [
       0.5,
       () => {

@@ -1,7 +1,7 @@
 /** A node of a toy cluster: a real core, a toy disk, and a state machine that only remembers. */
 
 import type { NodeId } from '../../membership/configuration.js';
-import { decodeConfiguration } from '../../membership/configuration.js';
+import { configuration, decodeConfiguration, isDeparted, memberOf } from '../../membership/configuration.js';
 import { invariant } from '../../raft/assert.js';
 import type { ConfigurationAt, Entry, HardState, Index, Position, Snapshot, Term } from '../../raft/entry.js';
 import { ORIGIN, entryBytes } from '../../raft/entry.js';
@@ -181,4 +181,31 @@ export function answerFetches(node: Node): void {
     }
     node.raft.fetched(fetch, entries);
   }
+}
+
+/** What a cluster begins with. */
+export function firstOf(ids: readonly NodeId[], learners: readonly NodeId[]): Snapshot {
+  const members = ids.map((id) => {
+    const addresses = { raft: `${id}:1`, rpc: `${id}:2`, http: `${id}:3` };
+    return { id, incarnation: `${id}-1`, ...addresses, voter: !learners.includes(id) };
+  });
+  return { ...ORIGIN, configuration: configuration('test', members), configurationIndex: 0 };
+}
+
+/** What transports check (API, section 5): both ends are the disks that the other one knows, and neither has left. */
+export function mayPass(from: Node | undefined, to: Node): boolean {
+  return from === undefined || (knows(from, to) && knows(to, from));
+}
+
+function knows({ raft }: Node, { id, incarnation }: Node): boolean {
+  if (isDeparted(raft.committedConfiguration, id, incarnation)) return false;
+  return (memberOf(raft.configuration, id)?.incarnation ?? incarnation) === incarnation;
+}
+
+/** A wiped disk: another one, and empty. */
+export function replaceDisk(node: Node): void {
+  const [name, count] = node.incarnation.split('-');
+  node.incarnation = `${name ?? ''}-${Number(count) + 1}`;
+  node.disk = emptyDisk(node.disk.first);
+  node.applied = [];
 }
