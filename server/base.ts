@@ -29,6 +29,8 @@ export interface StartOptions {
   readonly fatal: Fatal;
   /** An invariant is broken: likewise. */
   readonly broken: (error: unknown) => void;
+  /** What the data directory holds is not to be trusted: it is set aside, and the node rejoins. */
+  readonly rejoin: boolean;
   /** The cluster has removed this node: the process is to end. */
   readonly departed: () => void;
   /** Ends the waiting for peers at a first start. */

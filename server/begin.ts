@@ -25,6 +25,8 @@ export interface BeginOptions {
   readonly self: Identity;
   /** See `Roster.firstVoters`. */
   readonly firstVoters: { current: string | undefined };
+  /** RPC addresses of members, where this node has to rejoin its cluster: it never begins one. */
+  readonly rejoin: readonly string[] | undefined;
   readonly log: { readonly store: Pick<LogStore, 'append'>; readonly recovered: RecoveredLog };
 }
 
@@ -35,6 +37,7 @@ export interface BeginOptions {
  */
 export async function begin(options: BeginOptions): Promise<Recovered> {
   const { config, logger } = options;
+  if (options.rejoin !== undefined) return joined(options, await joinBy(options, true));
   if (config.cluster.join.length > 0) return joined(options, await joinBy(options, false));
   const first = await firstOrRunning(options);
   if (first.running) return joined(options, first.configuration);
@@ -116,7 +119,11 @@ function joinBy(options: BeginOptions, returning: boolean): Promise<Configuratio
   const { join, peers } = options.config.cluster;
   const own = options.self.id;
   const hints = peers.filter(({ id }) => id !== own).map(({ rpc }) => rpc);
-  return findCluster({ ...options, returning, places: () => Promise.resolve([...join, ...hints]) });
+  return findCluster({
+    ...options,
+    returning,
+    places: () => Promise.resolve([...join, ...hints, ...(options.rejoin ?? [])]),
+  });
 }
 
 /** From now on the disk belongs to the cluster: it holds a term, if nothing else yet. */

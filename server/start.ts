@@ -1,8 +1,8 @@
 /** Puts a node together from its configuration, and takes it apart again. With `main.ts`, the only place that wires. */
 
+import { endRejoin } from '../persistence/set-aside.js';
 import { recordClusterId } from '../persistence/identity.js';
 import type { Storage } from '../persistence/storage.js';
-import { openStorage } from '../persistence/storage.js';
 import type { SnapshotStore } from '../snapshot/store.js';
 import type { Base, StartOptions } from './base.js';
 import { assemble } from './base.js';
@@ -20,6 +20,7 @@ import { SNAPSHOT_CODEC, openSnapshots, restoreEvents, snapshotsOf } from './ope
 import { TICK_MS, raftOptions } from './raft-settings.js';
 import type { Recovered } from './recovery.js';
 import { checkForgetful, isFresh, isNew, recoverSeed } from './recovery.js';
+import { openTrusted } from './reclaim.js';
 import { restoreNewest } from './restore.js';
 import { controlMethods } from './rpc/control-methods.js';
 import { membershipMethods } from './rpc/membership-methods.js';
@@ -46,7 +47,7 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
   const { dataDir, nodeID, entryCacheBytes } = config.raft;
   const startMs = performance.now();
   const starting = startingService(config, version, () => performance.now() - startMs);
-  const storage = await openStorage({
+  const { storage, rejoin } = await openTrusted(options, {
     dataDir,
     engine: config.storage.engine,
     nodeId: nodeID,
@@ -81,10 +82,11 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     logger,
   });
   try {
-    const recovered = await recover(base);
+    const recovered = await recover(base, rejoin);
     const { configuration } = recovered.seed.configurations.at(-1) ?? {};
     base.membership.current = configuration;
     if (configuration !== undefined) await recordClusterId(dataDir, identity, configuration.clusterId);
+    if (rejoin !== undefined) await endRejoin(dataDir);
     return await run(base, recovered, listeners);
   } catch (error) {
     base.transport.close();
@@ -109,7 +111,7 @@ async function snapshotsIn(dataDir: string, { log, state }: Storage): Promise<Sn
 }
 
 /** What the core starts from: what the disk holds, or, where it holds nothing, what a cluster makes of this node. */
-async function recover(base: Base): Promise<Recovered> {
+async function recover(base: Base, rejoin: readonly string[] | undefined): Promise<Recovered> {
   const { options, storage, snapshots, roster, control, starting } = base;
   const { log, state, identity, assessment } = storage;
   const { config, logger, signal } = options;
@@ -122,6 +124,7 @@ async function recover(base: Base): Promise<Recovered> {
     log,
     self: roster.self(),
     firstVoters: base.firstVoters,
+    rejoin,
     waitFor: (what: string) => starting.waitFor(what),
   };
   const { hardState } = log.recovered;

@@ -44,7 +44,7 @@ export async function findCluster(options: FindClusterOptions): Promise<Configur
   let mentionedAtMs = -Infinity;
   for (;;) {
     signal.throwIfAborted();
-    const found = await askAll(options);
+    const found = await askAll(options, false);
     if ('clusterId' in found) return found;
     waitFor(`this node waits to be taken in: ${found.why}`);
     if (found.why !== mentioned || performance.now() - mentionedAtMs >= REMIND_MS) {
@@ -56,8 +56,25 @@ export async function findCluster(options: FindClusterOptions): Promise<Configur
   }
 }
 
+/** Resolves once there is a cluster with a leader. Nothing is changed by asking. */
+export async function untilLed(options: FindClusterOptions): Promise<void> {
+  const { logger, signal } = options;
+  let mentioned = '';
+  for (;;) {
+    signal.throwIfAborted();
+    const found = await askAll(options, true);
+    if (!('why' in found) || found.isLed) return;
+    if (found.why !== mentioned) logger.info({ why: found.why }, 'waiting for a cluster to rejoin');
+    mentioned = found.why;
+    await delay(RETRY_MS, undefined, { signal });
+  }
+}
+
 /** One time round; the first answer of a leader counts. */
-async function askAll(options: FindClusterOptions): Promise<Configuration | { readonly why: string }> {
+async function askAll(
+  options: FindClusterOptions,
+  probe: boolean,
+): Promise<Configuration | { readonly why: string; readonly isLed: boolean }> {
   const whys: string[] = [];
   const open = [...(await placesOf(options, whys))];
   const asked = new Set<string>();
@@ -65,9 +82,9 @@ async function askAll(options: FindClusterOptions): Promise<Configuration | { re
     if (asked.has(place) || place === options.config.advertisedRpcAddr) continue;
     asked.add(place);
     try {
-      const answer = await ask(options, place);
+      const answer = await ask(options, place, probe);
       if (answer.status === 'member') return answer.configuration;
-      if (answer.status === 'waiting') return { why: answer.why };
+      if (answer.status === 'waiting') return { why: answer.why, isLed: true };
       if (answer.status === 'elsewhere') {
         if (answer.rpc === undefined) whys.push(`${place} knows no leader`);
         else if (!asked.has(answer.rpc)) open.unshift(answer.rpc);
@@ -77,7 +94,8 @@ async function askAll(options: FindClusterOptions): Promise<Configuration | { re
       whys.push(error instanceof Error ? error.message : String(error));
     }
   }
-  return { why: whys.length === 0 ? 'no address of a member is known' : whys.join('; ') };
+  const why = whys.length === 0 ? 'no address of a member is known' : whys.join('; ');
+  return { why, isLed: false };
 }
 
 async function placesOf({ places }: FindClusterOptions, whys: string[]): Promise<readonly string[]> {
@@ -89,7 +107,7 @@ async function placesOf({ places }: FindClusterOptions, whys: string[]): Promise
   }
 }
 
-async function ask(options: FindClusterOptions, place: string): Promise<JoinAnswer> {
+async function ask(options: FindClusterOptions, place: string, probe: boolean): Promise<JoinAnswer> {
   const { config, roster, control, returning } = options;
   const { nodeID, dataDir } = config.raft;
   const params = {
@@ -97,6 +115,7 @@ async function ask(options: FindClusterOptions, place: string): Promise<JoinAnsw
     clusterId: roster.clusterId() ?? null,
     from: roster.self(),
     returning,
+    probe,
     ...addressesOf(config),
   };
   try {

@@ -10,6 +10,8 @@ export interface JoinRequest extends Addresses {
   readonly incarnation: string;
   /** Only if the cluster knows its id: its file names it among the first voters, so it should have been there from the start. */
   readonly returning: boolean;
+  /** Only whether there is a leader is asked; nothing is changed. */
+  readonly probe: boolean;
 }
 
 export type JoinAnswer =
@@ -30,7 +32,8 @@ export function takeIn(node: Node, newcomer: JoinRequest): JoinAnswer {
     const leader = standing.leader === undefined ? undefined : memberOf(configuration, standing.leader);
     return { status: 'elsewhere', rpc: leader?.id === newcomer.id ? undefined : leader?.rpc };
   }
-  const { id, incarnation, returning, raft, rpc, http } = newcomer;
+  const { id, incarnation, returning, probe, raft, rpc, http } = newcomer;
+  if (probe) return { status: 'waiting', why: 'there is a leader' };
   if (isDeparted(standing.configuration, id, incarnation)) return { status: 'departed' };
   const member = memberOf(configuration, id);
   if (member === undefined) {

@@ -47,11 +47,11 @@ export function membershipMethods(options: MembershipMethodsOptions): Methods {
         const { field, message } = firstFault(parsed.error);
         throw invalidParams(field, message);
       }
-      const { from, returning, raft, rpc, http } = parsed.data;
+      const { from, returning, probe, raft, rpc, http } = parsed.data;
       const node = options.node();
       if (node === undefined) throw new ServiceError('no-leader', 'the node is still starting');
       checkSender(parsed.data, roster);
-      return wireJoinAnswer(takeIn(node, { ...from, returning, raft, rpc, http }));
+      return wireJoinAnswer(takeIn(node, { ...from, returning, probe, raft, rpc, http }));
     },
   };
 }

@@ -36,6 +36,7 @@ export const joinSchema = z.strictObject({
   clusterId: text.nullable(),
   from: z.strictObject({ id: text, incarnation: text }),
   returning: z.boolean(),
+  probe: z.boolean(),
   ...addresses,
 });
 
