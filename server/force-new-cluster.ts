@@ -7,7 +7,7 @@ import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Config } from '../configs/config.js';
 import type { Configuration } from '../membership/configuration.js';
-import { configuration, encodeConfiguration } from '../membership/configuration.js';
+import { DEPARTED_MAX, configuration, encodeConfiguration } from '../membership/configuration.js';
 import { leaveMark } from '../persistence/birthmark.js';
 import { StorageError } from '../persistence/errors.js';
 import { replaceClusterId } from '../persistence/identity.js';
@@ -69,9 +69,13 @@ async function force(config: Config, storage: Storage, check: () => void): Promi
   const { id, incarnation } = { id: identity.nodeId, incarnation: identity.incarnation };
   const others = latest.members.filter((member) => member.id !== id);
   if (others.length === 0 && latest.members.length === 1) return latest;
-  const forced: Configuration = configuration(randomUUID().replaceAll('-', ''), [
-    { id, incarnation, ...addressesOf(config), voter: true },
-  ]);
+  const gone = others.map((other) => ({ id: other.id, incarnation: other.incarnation }));
+  const forced: Configuration = {
+    ...configuration(randomUUID().replaceAll('-', ''), [
+      { id, incarnation, ...addressesOf(config), voter: true },
+    ]),
+    departed: [...(latest.departed ?? []), ...gone].slice(-DEPARTED_MAX),
+  };
   const term = hardState.term + 1;
   const last = lastIndex + SKIPPED_REVISIONS;
   for (let from = lastIndex + 1; from <= last; from += BATCH) {

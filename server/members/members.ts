@@ -24,6 +24,9 @@ export interface MembersParts {
   readonly tickMs: number;
 }
 
+/** Another change that is under way is waited for so long. */
+const UNDER_WAY_MS = 1000;
+
 export class Members {
   readonly #parts: MembersParts;
 
@@ -38,7 +41,14 @@ export class Members {
     if (request.type === 'transfer') return this.#transfer(request.to, deadline);
     const prepared = await this.#prepare(request);
     if ('status' in prepared) return prepared;
-    const outcome = node.change(prepared);
+    let outcome = node.change(prepared);
+    if (outcome.status === 'refused' && outcome.why === 'under-way') {
+      // Most changes are over within a round trip; a promotion, say, that nobody asked for just now.
+      const patienceMs = Math.min(UNDER_WAY_MS, deadline.remainingMs());
+      const isOver = (): boolean => node.standing.configuration === node.configuration;
+      await node.whenStanding(() => isOver() && !isJoint(node.configuration), patienceMs);
+      outcome = node.change(prepared);
+    }
     if (outcome.status === 'refused' && outcome.why !== 'nothing') return this.#refused(request, outcome);
     return this.#effect(request, deadline);
   }

@@ -184,11 +184,11 @@ export class Cluster {
     for (const id of this.ids) this.start(id);
   }
 
-  start(id: string): void {
+  start(id: string, flags: readonly string[] = []): void {
     const member = this.#member(id);
     if (this.#closed) throw new Error('the cluster is closed');
     if (member.process?.running === true) throw new Error(`${id} runs already`);
-    const started = new ServerProcess(member.configFile);
+    const started = new ServerProcess(member.configFile, flags);
     member.process = started;
     this.#tellGuard(`pid ${started.pid ?? 0}`);
     void started.ended().then(() => this.#tellGuard(`gone ${started.pid ?? 0}`));

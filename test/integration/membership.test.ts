@@ -1,6 +1,6 @@
 /** Clusters that change while they run, as processes of their own. */
 
-import { rmSync } from 'node:fs';
+import { cpSync, readdirSync, rmSync } from 'node:fs';
 import test from 'ava';
 import { KVClient } from 'quorumkv-client';
 import type { Cluster } from './cluster.js';
@@ -66,6 +66,51 @@ test('a wiped disk rejoins by itself, under its old id', async (t) => {
   await cluster.kill9((await cluster.leader()) === 'n1' ? 'n1' : 'n3');
   await client.set('k', 'w');
   t.is(await client.get('k'), 'w');
+});
+
+test('a copy of a data directory is set aside, and its node rejoins with another disk', async (t) => {
+  const cluster = await startCluster(t);
+  const client = new KVClient({ endpoints: cluster.urls });
+  t.teardown(() => client.close());
+  await client.set('k', 'v');
+  await cluster.stop('n3');
+  const copy = `${cluster.dataDir('n3')}-copy`;
+  cpSync(cluster.dataDir('n3'), copy, { recursive: true });
+  await client.set('k', 'w');
+  rmSync(cluster.dataDir('n3'), { recursive: true });
+  cpSync(copy, cluster.dataDir('n3'), { recursive: true });
+  await cluster.restart('n3');
+  t.true(readdirSync(cluster.dataDir('n3')).includes('set-aside-1'));
+  await haveVotes(cluster, client, ['n1', 'n2', 'n3']);
+  t.is((await cluster.http.get(cluster.url('n3'), 'k')).body['value'], 'w');
+  // The same by the operator's word, where nothing tells that it is a copy.
+  await cluster.stop('n3');
+  cluster.start('n3', ['--rejoin']);
+  await cluster.ready(['n3']);
+  t.true(readdirSync(cluster.dataDir('n3')).includes('set-aside-2'));
+  await haveVotes(cluster, client, ['n1', 'n2', 'n3']);
+});
+
+test('one survivor becomes the whole cluster, at revisions above all that were handed out', async (t) => {
+  const cluster = await startCluster(t);
+  const before = new KVClient({ endpoints: cluster.urls });
+  const { revision } = await before.set('k', 'v');
+  await before.close();
+  await cluster.caughtUp();
+  for (const id of cluster.ids) await cluster.kill9(id);
+  cluster.start('n2', ['--force-new-cluster']);
+  t.is(await cluster.exitCode('n2', 60_000), 0);
+  cluster.start('n2');
+  await cluster.ready(['n2'], 60_000);
+  const client = new KVClient({ endpoints: cluster.url('n2') });
+  t.teardown(() => client.close());
+  t.is(await client.get('k'), 'v');
+  const after = await client.set('k', 'w');
+  t.true(BigInt(after.revision) > BigInt(revision) + 999_999n);
+  // The others are strangers to it, until they come back without what they had.
+  cluster.start('n1', ['--rejoin']);
+  await haveVotes(cluster, client, ['n1', 'n2']);
+  t.pass();
 });
 
 test('a cluster all of whose addresses changed forms again, and the configuration learns them', async (t) => {
