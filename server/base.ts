@@ -46,6 +46,8 @@ export interface Base {
   readonly roster: Roster;
   readonly acquaintances: Acquaintances;
   readonly members: { current: Members | undefined };
+  /** Of the cluster that this disk belongs to, once it does. */
+  readonly clusterId: { current: string | undefined };
   readonly membership: { current: Configuration | undefined };
   /** See `Roster.firstVoters`. */
   readonly firstVoters: { current: string | undefined };
@@ -66,6 +68,7 @@ export function assemble(
   const { config, logger, version } = options;
   const { identity } = storage;
   const node: Base['node'] = { current: undefined };
+  const clusterId: Base['clusterId'] = { current: identity.clusterId ?? undefined };
   const membership: Base['membership'] = { current: undefined };
   const inbox: Base['inbox'] = { current: undefined };
   const firstVoters: Base['firstVoters'] = { current: undefined };
@@ -78,8 +81,8 @@ export function assemble(
   const roster: Roster = {
     clusterName: config.cluster.name,
     self: () => ({ id: identity.nodeId, incarnation: identity.incarnation }),
-    clusterId: () => known()?.clusterId ?? identity.clusterId ?? undefined,
-    firstVoters: () => (known() === undefined ? firstVoters.current : undefined),
+    clusterId: () => clusterId.current,
+    firstVoters: () => (clusterId.current === undefined ? firstVoters.current : undefined),
     peerIncarnation: (id) => member(id)?.incarnation,
     // Only what is committed: an older configuration than the sender's may not know it yet.
     isReplaced: (id, incarnation) =>
@@ -116,6 +119,7 @@ export function assemble(
     roster,
     acquaintances: friends,
     members: { current: undefined },
+    clusterId,
     membership,
     firstVoters,
     inbox,

@@ -11,7 +11,6 @@ import { DEPARTED_MAX, configuration, encodeConfiguration } from '../membership/
 import { leaveMark } from '../persistence/birthmark.js';
 import { StorageError } from '../persistence/errors.js';
 import { replaceClusterId } from '../persistence/identity.js';
-import type { LogBatch, LogStore } from '../persistence/log-store.js';
 import type { Storage } from '../persistence/storage.js';
 import { openStorage } from '../persistence/storage.js';
 import type { Entry } from '../raft/entry.js';
@@ -41,10 +40,12 @@ export async function forceNewCluster(config: Config, logger: Logger): Promise<C
     fatal: (error) => (failed.error ??= error),
   });
   try {
-    const forced = await force(config, storage, () => {
+    const forced = forcedFrom(config, storage);
+    // First, so that whoever is cut off from here on is a stranger to the old cluster.
+    await replaceClusterId(dataDir, storage.identity, forced.clusterId);
+    await append(storage, forced, () => {
       if (failed.error !== undefined) throw failed.error;
     });
-    await replaceClusterId(dataDir, storage.identity, forced.clusterId);
     await leaveMark(dataDir);
     const { clusterId } = forced;
     logger.warn({ clusterId }, `${nodeID} is the whole cluster now; start it without --force-new-cluster`);
@@ -55,10 +56,9 @@ export async function forceNewCluster(config: Config, logger: Logger): Promise<C
   }
 }
 
-async function force(config: Config, storage: Storage, check: () => void): Promise<Configuration> {
-  const { log, identity, assessment } = storage;
-  const { recovered, store } = log;
-  const { hardState, configurations, lastIndex } = recovered;
+/** The configuration of one; that which there is where the node is the whole cluster already. */
+function forcedFrom(config: Config, { log, identity, assessment }: Storage): Configuration {
+  const { hardState, configurations } = log.recovered;
   const latest = configurations.at(-1)?.configuration;
   if (hardState === undefined || latest === undefined || assessment.kind !== 'whole') {
     throw new StorageError(
@@ -66,17 +66,22 @@ async function force(config: Config, storage: Storage, check: () => void): Promi
       `${config.raft.dataDir} holds no sound log to make a cluster of; choose another survivor`,
     );
   }
-  const { id, incarnation } = { id: identity.nodeId, incarnation: identity.incarnation };
+  const { nodeId: id, incarnation } = identity;
   const others = latest.members.filter((member) => member.id !== id);
   if (others.length === 0 && latest.members.length === 1) return latest;
   const gone = others.map((other) => ({ id: other.id, incarnation: other.incarnation }));
-  const forced: Configuration = {
+  return {
     ...configuration(randomUUID().replaceAll('-', ''), [
       { id, incarnation, ...addressesOf(config), voter: true },
     ]),
     departed: [...(latest.departed ?? []), ...gone].slice(-DEPARTED_MAX),
   };
-  const term = hardState.term + 1;
+}
+
+async function append({ log }: Storage, forced: Configuration, check: () => void): Promise<void> {
+  const { hardState, configurations, lastIndex } = log.recovered;
+  if (configurations.at(-1)?.configuration === forced) return;
+  const term = (hardState?.term ?? 0) + 1;
   const last = lastIndex + SKIPPED_REVISIONS;
   for (let from = lastIndex + 1; from <= last; from += BATCH) {
     const through = Math.min(last, from + BATCH - 1);
@@ -86,12 +91,8 @@ async function force(config: Config, storage: Storage, check: () => void): Promi
         ? { index, term, type: 'configuration', data: encodeConfiguration(forced) }
         : { index, term, type: 'noop', data: new Uint8Array(0) };
     });
-    await append(store, { entries, hardState: { term, vote: undefined, commit: through } });
+    const batch = { entries, hardState: { term, vote: undefined, commit: through } };
+    await new Promise<void>((resolve) => log.store.append(batch, resolve));
     check();
   }
-  return forced;
-}
-
-function append(store: Pick<LogStore, 'append'>, batch: LogBatch): Promise<void> {
-  return new Promise((resolve) => store.append(batch, resolve));
 }

@@ -12,6 +12,7 @@ import { systemClock } from './clock.js';
 import { greetMember } from './find-peers.js';
 import type { Listeners } from './listeners.js';
 import { listen } from './listeners.js';
+import { sayFarewell } from './members/farewell.js';
 import { countLog } from './members/lag.js';
 import { keepPlace } from './members/place.js';
 import { promoteLearners } from './members/promoter.js';
@@ -85,7 +86,10 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     const recovered = await recover(base, rejoin);
     const { configuration } = recovered.seed.configurations.at(-1) ?? {};
     base.membership.current = configuration;
-    if (configuration !== undefined) await recordClusterId(dataDir, identity, configuration.clusterId);
+    // A log that came from before a forced start of its cluster names another id until it is read to its end.
+    const clusterId = identity.clusterId ?? configuration?.clusterId;
+    if (clusterId !== undefined) await recordClusterId(dataDir, identity, clusterId);
+    base.clusterId.current = clusterId;
     if (rejoin !== undefined) await endRejoin(dataDir);
     return await run(base, recovered, listeners);
   } catch (error) {
@@ -200,7 +204,10 @@ async function run(base: Base, recovered: Recovered, listeners: Listeners): Prom
     addresses: addressesOf(config),
     change: (request) => service.changeCluster(request),
     greet: (member) => greetMember(base, member),
-    departed: options.departed,
+    departed: () => {
+      const others = node.configuration.members.filter(({ id }) => id !== config.raft.nodeID);
+      void sayFarewell({ others, refuse: (leader) => service.sendAway(leader) }).then(options.departed);
+    },
     failed: (error) => logger.debug({ err: error }, 'this node could not announce where it is found'),
   });
   starting.handOver(service);

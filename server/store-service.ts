@@ -72,6 +72,7 @@ const MEMBERS_TIMEOUT_MS = 1000;
 export class StoreService implements Service {
   readonly #parts: ServiceParts;
   readonly #watches: Watches;
+  #successor: LeaderHint | undefined;
   #state: 'serving' | 'leaving' | 'stopped' = 'serving';
 
   constructor(parts: ServiceParts) {
@@ -236,8 +237,14 @@ export class StoreService implements Service {
     return this.#state === 'serving' ? this.#parts.report.notReady() : 'the node is shutting down';
   }
 
+  /** This node is no member any more: requests are refused, and clients sent elsewhere. */
+  sendAway(leader: LeaderHint | undefined): void {
+    this.#successor = leader;
+    this.stop();
+  }
+
   leader(): LeaderHint | undefined {
-    return this.#parts.report.leader();
+    return this.#successor ?? this.#parts.report.leader();
   }
 
   isLeader(): boolean {
