@@ -8,6 +8,7 @@ import { NOTHING_APPLIED } from '../persistence/state-store.js';
 import type { HardState } from '../raft/entry.js';
 import { firstBatch, firstConfiguration, firstVotersDigest } from './bootstrap.js';
 import { findPeers, greetPeer } from './find-peers.js';
+import { discover } from './members/discovery.js';
 import { findCluster } from './members/find-cluster.js';
 import type { Recovered } from './recovery.js';
 import type { ControlClient } from './rpc/control.js';
@@ -38,7 +39,8 @@ export interface BeginOptions {
 export async function begin(options: BeginOptions): Promise<Recovered> {
   const { config, logger } = options;
   if (options.rejoin !== undefined) return joined(options, await joinBy(options, true));
-  if (config.cluster.join.length > 0) return joined(options, await joinBy(options, false));
+  if (config.cluster.join.length > 0 || config.cluster.discovery.dns !== '')
+    return joined(options, await joinBy(options, false));
   const first = await firstOrRunning(options);
   if (first.running) return joined(options, first.configuration);
   const { configuration } = first;
@@ -62,7 +64,8 @@ export async function begin(options: BeginOptions): Promise<Recovered> {
 
 /** Goes on with joining where a node that was taken in ended before it had received anything. */
 export async function resumeJoining(options: BeginOptions, hardState: HardState): Promise<Recovered> {
-  const returning = options.config.cluster.join.length === 0;
+  const { join, discovery } = options.config.cluster;
+  const returning = join.length === 0 && discovery.dns === '';
   return seedOf(options, await joinBy(options, returning), hardState);
 }
 
@@ -116,13 +119,18 @@ async function firstOrRunning(options: BeginOptions): Promise<Beginning> {
 }
 
 function joinBy(options: BeginOptions, returning: boolean): Promise<Configuration> {
-  const { join, peers } = options.config.cluster;
+  const { join, peers, discovery } = options.config.cluster;
   const own = options.self.id;
   const hints = peers.filter(({ id }) => id !== own).map(({ rpc }) => rpc);
   return findCluster({
     ...options,
     returning,
-    places: () => Promise.resolve([...join, ...hints, ...(options.rejoin ?? [])]),
+    places: async () => [
+      ...join,
+      ...hints,
+      ...(options.rejoin ?? []),
+      ...(discovery.dns === '' ? [] : await discover(discovery.dns)),
+    ],
   });
 }
 

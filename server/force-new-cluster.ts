@@ -20,7 +20,7 @@ import { addressesOf } from './starting.js';
  * Revisions are indexes of the log, and the lost nodes may have handed out some that the survivor has not seen. So many are passed over, more than a
  * survivor could reasonably be behind.
  */
-export const SKIPPED_REVISIONS = 1_000_000;
+export const SKIPPED_REVISIONS = 100_000;
 const BATCH = 10_000;
 
 /**
