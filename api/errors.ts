@@ -57,7 +57,7 @@ export const ERRORS = Object.freeze({
   'check-failed': refused(409, 'A check of the transaction failed'),
   'session-expired': doubtful(409, 'The session is unknown or has expired'),
   'session-conflict': doubtful(409, 'The sequence number was used for another write'),
-  'membership-conflict': refused(409, 'Another change of membership is under way'),
+  'membership-conflict': refused(409, 'The members cannot be changed like this now'),
   'revision-compacted': refused(410, 'That revision is no longer in the history'),
   'revision-mismatch': refused(412, 'The condition on the revision does not hold'),
   'too-large': refused(413, 'The request is too large'),

@@ -199,17 +199,34 @@ export interface MemberStatus {
   readonly http: string;
   readonly voter: boolean;
   readonly role: Role | 'unknown';
-  /** Only the leader knows these four; null where it could not be asked. */
+  /** Only the leader knows what follows; null where it could not be asked. */
   readonly matchIndex: number | null;
   readonly lagEntries: number | null;
   readonly lastContactMs: number | null;
   readonly reachable: boolean | null;
   /** What the leader sends to this member now; of the node that answers, what it makes, receives or restores. */
   readonly snapshot: SnapshotProgress | null;
+  /** What `lagEntries` take in the log, about. */
+  readonly lagBytes: number | null;
+  /** It needs a snapshot, which is sent to it. */
+  readonly receivesSnapshot: boolean | null;
+  /** Of the product, as the member last said; null where it has not said anything yet. */
+  readonly version: string | null;
 }
 
-export interface ClusterStatusResponse extends StatusResponse {
+/** What the leader tells of the members. */
+export interface MembersReport {
   readonly members: readonly MemberStatus[];
+  /** What a change of the members that is under way waits for, who is missing included; null when none is. */
+  readonly waitingFor: string | null;
+}
+
+export interface ClusterStatusResponse extends StatusResponse, MembersReport {}
+
+/** The answer to a change of the members: with 200 it is empty of this, with 202 it says what it waits for. */
+export interface ChangeResponse {
+  readonly success: true;
+  readonly waitingFor?: string;
 }
 
 export interface HealthResponse {

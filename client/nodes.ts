@@ -15,6 +15,9 @@ const STRANGER_SUSPENSION_MS_MAX = 60_000;
 /** Failed nodes remembered at most; a cluster has far fewer. */
 const SUSPENSIONS_MAX = 64;
 
+/** Nodes that are no endpoints and have led are remembered, so many of them: the members may all be others than the endpoints by now. */
+const STRANGERS_MAX = 16;
+
 /** What one attempt wants of its node. */
 export interface Wish {
   readonly route: Route;
@@ -45,11 +48,16 @@ export function createNodes(endpoints: readonly string[], now: () => number): No
   let nextForAny = Math.floor(Math.random() * endpoints.length);
 
   const usable = (origin: string) => (suspended.get(origin)?.until ?? 0) <= now();
-  const inTurn = (from: number) => endpoints.map((_, i) => endpoints[(from + i) % endpoints.length] ?? '');
+  const strangers: string[] = [];
+  const everyone = () => [...endpoints, ...strangers];
+  const inTurn = (from: number) => [
+    ...endpoints.map((_, i) => endpoints[(from + i) % endpoints.length] ?? ''),
+    ...strangers,
+  ];
   const known = (route: Route): string[] =>
-    route === 'any' || leader === undefined || endpoints.includes(leader)
-      ? [...endpoints]
-      : [leader, ...endpoints];
+    route === 'any' || leader === undefined || everyone().includes(leader)
+      ? everyone()
+      : [leader, ...everyone()];
 
   function candidates({ route, preferred, avoided }: Wish): string[] {
     const first = route === 'leader' ? leader : preferred;
@@ -75,6 +83,8 @@ export function createNodes(endpoints: readonly string[], now: () => number): No
     earliest: ({ route, readyAt }) => Math.min(...known(route).map(readyAt)),
     answered(origin, hint) {
       suspended.delete(origin);
+      if (!everyone().includes(origin)) strangers.push(origin);
+      if (strangers.length > STRANGERS_MAX) strangers.shift();
       const named = typeof hint === 'string' ? originOf(hint) : undefined;
       // Others may go on naming a dead leader until they elect the next one.
       if (named !== undefined && usable(named)) leader = named;

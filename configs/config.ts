@@ -52,6 +52,8 @@ export interface Config {
     readonly peers: readonly Peer[];
     /** RPC addresses of a running cluster to join; exclusive with `peers`. */
     readonly join: readonly string[];
+    /** `host:port` of a name in DNS behind which members of a running cluster are found; empty: none. Exclusive with `peers`. */
+    readonly discovery: { readonly dns: string };
     /** HTTP addresses (`http://host:port`) of peers whose ids are not known yet and are to be asked of them; from `PEER_URLS`. */
     readonly peerUrls: readonly string[];
   };

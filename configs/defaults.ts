@@ -45,7 +45,7 @@ export const DEFAULTS: Defaults = deepFreeze({
     uncommittedBytesMax: 64 * MIB,
     traceFile: '',
   },
-  cluster: { name: 'quorumkv', peers: [], join: [] },
+  cluster: { name: 'quorumkv', peers: [], join: [], discovery: { dns: '' } },
   http: {
     requestTimeoutMs: 5000,
     onFollower: 'forward',

@@ -72,7 +72,7 @@ function fileKeys({
     advertisedRpcAddr: top.advertisedRpcAddr,
     advertisedHttpAddr: top.advertisedHttpAddr,
     raft: raftKeys(raft),
-    cluster: { name: cluster.name, peers: cluster.peers, join: cluster.join },
+    cluster: { name: cluster.name, peers: cluster.peers, join: cluster.join, discovery: cluster.discovery },
     http: {
       requestTimeout: formatDurationMs(http.requestTimeoutMs),
       onFollower: http.onFollower,

@@ -62,6 +62,11 @@ export function peerAddress() {
   return field((value) => readReachableAddress(value, false));
 }
 
+/** The same, or empty: nowhere. */
+export function nothingOrAddress() {
+  return field((value) => (value === '' ? good('') : readReachableAddress(value, false)));
+}
+
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
 /** An id or a name: it stands in directory names, headers and metrics, so it is plain. */

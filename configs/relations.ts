@@ -51,6 +51,11 @@ function membership({ raft, cluster }: Config): BrokenRelation[] {
       'excludes cluster.peers; keep peers to form a new cluster, or join to enter a running one';
     broken.push({ path: JOIN, message, compared: [PEERS] });
   }
+  if (cluster.peers.length + cluster.peerUrls.length > 0 && cluster.discovery.dns !== '') {
+    const message =
+      'excludes cluster.peers; keep peers to form a new cluster, or discovery to find a running one';
+    broken.push({ path: ['cluster', 'discovery'], message, compared: [PEERS] });
+  }
   if (cluster.peers.length > 0 && raft.nodeID !== '' && !cluster.peers.some(({ id }) => id === raft.nodeID)) {
     const ids = cluster.peers.map(({ id }) => id).join(', ');
     const message = `${raft.nodeID} is not among cluster.peers (${ids}); add its entry there, or correct the id`;

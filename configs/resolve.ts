@@ -69,6 +69,7 @@ export function resolve(file: FileConfig, peerUrls: readonly string[], source: s
       name: file.cluster.name ?? DEFAULTS.cluster.name,
       peers,
       join: file.cluster.join ?? DEFAULTS.cluster.join,
+      discovery: { dns: file.cluster.discovery.dns ?? DEFAULTS.cluster.discovery.dns },
       peerUrls,
     },
     http: httpSection(file.http),

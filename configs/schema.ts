@@ -10,6 +10,7 @@ import {
   oneOf,
   origin,
   outputFile,
+  nothingOrAddress,
   peerAddress,
   plainName,
   sizeBytes,
@@ -54,12 +55,17 @@ const peerShape = {
   http: peerAddress(),
 };
 
+const discoveryShape = {
+  dns: nothingOrAddress().optional(),
+};
+
 const clusterShape = {
   name: plainName().optional(),
   peers: z
     .array(strict(peerShape), { error: 'takes a list; write one { id, raft, rpc, http } for each node' })
     .optional(),
   join: z.array(peerAddress(), { error: 'takes a list of rpc addresses; write ["host:port"]' }).optional(),
+  discovery: section(discoveryShape),
 };
 
 const httpShape = {
@@ -137,6 +143,7 @@ export const KNOWN_KEYS: ReadonlyMap<string, readonly string[]> = new Map([
   ['raft', Object.keys(raftShape)],
   ['cluster', Object.keys(clusterShape)],
   ['cluster.peers[]', Object.keys(peerShape)],
+  ['cluster.discovery', Object.keys(discoveryShape)],
   ['http', Object.keys(httpShape)],
   ['limits', Object.keys(limitsShape)],
   ['sessions', Object.keys(sessionsShape)],

@@ -91,6 +91,19 @@ export async function recordClusterId(
   return recorded;
 }
 
+/**
+ * Writes down, durably, that the directory belongs to another cluster from now on, whatever it belonged to.
+ *
+ * @throws StorageError `write` when the disk fails
+ */
+export async function replaceClusterId(
+  dataDir: string,
+  identity: Identity,
+  clusterId: string,
+): Promise<void> {
+  await recordClusterId(dataDir, { ...identity, clusterId: null }, clusterId);
+}
+
 async function readIfThere(file: string): Promise<string | undefined> {
   try {
     return await readFile(file, 'utf8');

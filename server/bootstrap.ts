@@ -9,7 +9,6 @@ import { createHash } from 'node:crypto';
 import type { Peer } from '../configs/config.js';
 import type { Configuration, Member, NodeId } from '../membership/configuration.js';
 import { configuration, encodeConfiguration } from '../membership/configuration.js';
-import { StorageError } from '../persistence/errors.js';
 import type { LogBatch } from '../persistence/log-store.js';
 
 /** What a peer says of itself before there is a cluster. */
@@ -31,8 +30,13 @@ export interface FirstStart {
   readonly backup?: string;
 }
 
-/** @throws StorageError `unusable` when a peer belongs to a cluster that knows this node with another disk. */
-export async function firstConfiguration({ self, peers, greet, backup }: FirstStart): Promise<Configuration> {
+/** Undefined when a peer belongs to a cluster already that this disk was not there to begin. */
+export async function firstConfiguration({
+  self,
+  peers,
+  greet,
+  backup,
+}: FirstStart): Promise<Configuration | undefined> {
   const greetings = await Promise.all(
     peers.map(async (peer) => {
       const own = { incarnation: self.incarnation, clusterId: null };
@@ -48,15 +52,8 @@ export async function firstConfiguration({ self, peers, greet, backup }: FirstSt
     voter: true,
   }));
   const first = configuration(clusterIdOf(members, backup), members);
-  for (const [peer, { clusterId }] of greetings) {
-    if (clusterId !== null && clusterId !== first.clusterId) {
-      throw new StorageError(
-        'unusable',
-        `${peer.id} already belongs to a cluster that began without this data directory: restore the directory that ${self.id} had, or check cluster.peers, which must be the same on every node, addresses included`,
-      );
-    }
-  }
-  return first;
+  const isLate = greetings.some(([, { clusterId }]) => clusterId !== null && clusterId !== first.clusterId);
+  return isLate ? undefined : first;
 }
 
 function clusterIdOf(members: readonly Member[], backup: string | undefined): string {

@@ -5,10 +5,12 @@ import type { Logger } from 'pino';
 import { z } from 'zod';
 import { PATHS } from '../api/paths.js';
 import type { Config, Peer } from '../configs/config.js';
+import type { Member, NodeId } from '../membership/configuration.js';
+import type { Base } from './base.js';
 import { firstVotersDigest, type Greeting } from './bootstrap.js';
-import { StorageError } from '../persistence/errors.js';
 import type { ControlClient } from './rpc/control.js';
-import { RPC_CODES, RpcError } from './rpc/errors.js';
+import { DepartedError } from './members/departed.js';
+import { isDepartedRefusal } from './rpc/errors.js';
 import { HELLO_METHOD, helloParams } from './rpc/hello.js';
 import type { Roster } from './rpc/identity.js';
 import { addressesOf } from './starting.js';
@@ -28,7 +30,7 @@ export interface FindPeersOptions {
   /** Ends the waiting. */
   readonly signal: AbortSignal;
   /** See `FirstStart.backup`. */
-  readonly backup?: string;
+  readonly backupDigest?: string;
 }
 
 /** The peers of the file; where only HTTP addresses are given, the rest is asked of them; none: this node alone. */
@@ -64,7 +66,7 @@ const greetingSchema = z.object({
  * Asks until the peer answers; every one of the first voters is needed, and every one must name the same ones. A peer that
  * has begun is judged by its cluster's id instead.
  *
- * @throws StorageError `unusable` when the peer knows this node's id with another disk: waiting would not help
+ * @throws DepartedError when the cluster has removed this node's disk: waiting would not help
  */
 export function greetPeer(options: FindPeersOptions, peer: Peer, peers: readonly Peer[]): Promise<Greeting> {
   const { config, roster, control } = options;
@@ -74,12 +76,10 @@ export function greetPeer(options: FindPeersOptions, peer: Peer, peers: readonly
       const greeting = greetingSchema.parse(
         await control.callAddress(peer.raft, HELLO_METHOD, params, ATTEMPT_TIMEOUT_MS),
       );
-      checkFirstVoters(greeting, firstVotersDigest(peers, options.backup));
+      checkFirstVoters(greeting, firstVotersDigest(peers, options.backupDigest));
       return greeting;
     } catch (error) {
-      throw error instanceof RpcError && error.code === RPC_CODES.replacedSender
-        ? replaced(options, peer, error)
-        : error;
+      throw isDepartedRefusal(error) ? new DepartedError(config.raft.nodeID, config.raft.dataDir) : error;
     }
   });
 }
@@ -93,13 +93,29 @@ function checkFirstVoters({ clusterId, firstVoters }: Greeting, own: string): vo
   );
 }
 
-function replaced({ config }: FindPeersOptions, peer: Peer, cause: RpcError): StorageError {
-  const { nodeID, dataDir } = config.raft;
-  return new StorageError(
-    'unusable',
-    `${dataDir} is not the data directory that ${peer.id} knows ${nodeID} by: ${cause.message}; restore the directory that ${nodeID} had, or check raft.nodeID and cluster.peers`,
-    cause,
+/** Who listens at `raft`, where `id` should be: a node that waits to be taken in, or a member. Rejects when it does not answer, or refuses. */
+export async function askNewcomer(
+  { config, roster, control }: Pick<FindPeersOptions, 'config' | 'roster' | 'control'>,
+  id: NodeId,
+  raft: string,
+): Promise<Greeting> {
+  const params = helloParams(roster, id, config.raft.electionTimeoutMs);
+  return greetingSchema.parse(await control.callAddress(raft, HELLO_METHOD, params, ATTEMPT_TIMEOUT_MS));
+}
+
+/** Says hello to a member wherever it may be found; rejects with its refusal, or with why there is no answer. */
+export async function greetMember(
+  base: Pick<Base, 'options' | 'roster' | 'control' | 'acquaintances'>,
+  member: Member,
+): Promise<void> {
+  const { options, acquaintances, roster, control } = base;
+  const places = [...new Set(acquaintances.placesOf(member.id).map(({ raft }) => raft))];
+  const said = await Promise.allSettled(
+    places.map((place) => askNewcomer({ config: options.config, roster, control }, member.id, place)),
   );
+  const refusals = said.flatMap((answer): unknown[] => (answer.status === 'rejected' ? [answer.reason] : []));
+  if (refusals.length === 0) return;
+  throw refusals.find(isDepartedRefusal) ?? refusals[0];
 }
 
 async function untilAnswered<T>(options: FindPeersOptions, who: string, ask: () => Promise<T>): Promise<T> {
@@ -111,7 +127,7 @@ async function untilAnswered<T>(options: FindPeersOptions, who: string, ask: () 
     try {
       return await ask();
     } catch (error) {
-      if (error instanceof StorageError) throw error;
+      if (error instanceof DepartedError || signal.aborted) throw error;
       const why = error instanceof Error ? error.message : String(error);
       waitFor(`the first start waits for every peer: ${who} is not ready for it yet (${why})`);
       if (why !== mentionedWhy || performance.now() - mentionedAt >= REMIND_MS) {

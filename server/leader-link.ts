@@ -1,7 +1,8 @@
 /** The way to the leader: what a follower needs of it to answer any request (`rpc/` carries it). */
 
-import type { MemberStatus } from '../api/types.js';
+import type { MembersReport } from '../api/types.js';
 import type { NodeId } from '../membership/configuration.js';
+import type { ClusterOutcome, ClusterRequest } from './members/request.js';
 import type { ProposalOutcome } from './waiters.js';
 import type { ReadIndexOutcome } from './node.js';
 
@@ -16,6 +17,8 @@ export interface LeaderLink {
     timeoutMs: number,
   ): Promise<readonly ProposalOutcome[]>;
   readIndex(leader: NodeId, lease: boolean, timeoutMs: number): Promise<ReadIndexOutcome>;
+  /** `unresolved` as well when the call was sent and no answer came. */
+  change(leader: NodeId, request: ClusterRequest, timeoutMs: number): Promise<ClusterOutcome>;
   /** The members as the leader sees them; undefined when it does not say in time. */
-  members(leader: NodeId, timeoutMs: number): Promise<readonly MemberStatus[] | undefined>;
+  members(leader: NodeId, timeoutMs: number): Promise<MembersReport | undefined>;
 }

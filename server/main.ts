@@ -12,6 +12,8 @@ import { loadConfig } from '../configs/load.js';
 import { ConfigError } from '../configs/problem.js';
 import { EngineUnavailableError, StorageError } from '../persistence/errors.js';
 import { ListenError } from './listeners.js';
+import { DepartedError } from './members/departed.js';
+import { forceNewCluster } from './force-new-cluster.js';
 import type { RunningServer } from './start.js';
 import { startServer } from './start.js';
 
@@ -31,6 +33,8 @@ const EXIT = Object.freeze({
 interface Options extends Flags {
   readonly config?: string;
   readonly check?: boolean;
+  readonly rejoin?: boolean;
+  readonly forceNewCluster?: boolean;
 }
 
 const HELP = `
@@ -56,6 +60,14 @@ function parseArguments(version: string): Options {
     .option('--listen <host:port>', 'one address for clients, control plane and consensus')
     .option('--peers <list>', 'the first voters, this node among them: n1=host:port,n2=host:port')
     .option('--data-dir <dir>', 'where this node keeps its data')
+    .option(
+      '--rejoin',
+      "set this node's data aside and rejoin its cluster: for a directory that was restored from a copy",
+    )
+    .option(
+      '--force-new-cluster',
+      'make this node the whole cluster and exit, when the others are lost for good; what it had not received is lost',
+    )
     .allowExcessArguments(false)
     .showHelpAfterError('(kv-server --help shows the options)')
     .addHelpText('after', HELP)
@@ -85,16 +97,12 @@ function exitCodeOf(error: unknown): number {
   return EXIT.bug;
 }
 
-function checkSupported(config: Config): void {
-  if (config.cluster.join.length > 0) {
-    throw new ConfigError([
-      `${config.source}: cluster.join: joining a running cluster is not supported by this version; list all voters in cluster.peers`,
-    ]);
-  }
+function loggerOf(config: Config): Logger {
+  return pino({ level: config.raft.logLevel, base: { node: config.raft.nodeID } });
 }
 
-async function serve(config: Config, version: string): Promise<void> {
-  const logger = pino({ level: config.raft.logLevel, base: { node: config.raft.nodeID } });
+async function serve(config: Config, version: string, rejoin: boolean): Promise<void> {
+  const logger = loggerOf(config);
   const abort = new AbortController();
   let running: RunningServer | undefined;
 
@@ -102,6 +110,13 @@ async function serve(config: Config, version: string): Promise<void> {
     // The second one does not wait.
     if (abort.signal.aborted) process.exit(128 + (signal === 'SIGINT' ? 2 : 15));
     logger.info({ signal }, 'stopping');
+    abort.abort();
+    if (running !== undefined) void stop(running, logger);
+  };
+  /** The others go on without this node: it ends like one that was told to. */
+  const leave = (why: DepartedError): void => {
+    if (abort.signal.aborted) return;
+    logger.warn(why.message);
     abort.abort();
     if (running !== undefined) void stop(running, logger);
   };
@@ -116,9 +131,11 @@ async function serve(config: Config, version: string): Promise<void> {
       config,
       version,
       logger,
+      rejoin,
       signal,
       fatal: (error) => end(error, logger),
       broken: (error) => end(error, logger),
+      departed: () => leave(new DepartedError(config.raft.nodeID, config.raft.dataDir)),
     });
     const { httpAddr, rpcAddr, raft } = config;
     logger.info(
@@ -126,6 +143,7 @@ async function serve(config: Config, version: string): Promise<void> {
       `${raft.nodeID} listens`,
     );
   } catch (error) {
+    if (error instanceof DepartedError) leave(error);
     if (!signal.aborted) throw error;
     process.exit(EXIT.clean);
   }
@@ -151,11 +169,11 @@ function end(error: unknown, logger: Logger): never {
 async function main(): Promise<void> {
   try {
     const version = packageVersion();
-    const { config: file, check, ...flags } = parseArguments(version);
+    const { config: file, check, rejoin = false, forceNewCluster: force, ...flags } = parseArguments(version);
     const config = loadConfig(file, process.env, flags);
-    checkSupported(config);
     if (check === true) process.stdout.write(describeConfig(config));
-    else await serve(config, version);
+    else if (force === true) await forceNewCluster(config, loggerOf(config));
+    else await serve(config, version, rejoin);
   } catch (error) {
     if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? EXIT.clean : EXIT.usage);
     complain(error);

@@ -15,6 +15,12 @@ export function isFresh(log: RecoveredLog, applied: Applied): boolean {
   return log.hardState === undefined && log.lastIndex === 0 && applied.index === 0;
 }
 
+/** True when the node belongs to a cluster and has received nothing of it yet: it was taken in, and ended before its first entry. */
+export function isNew(log: RecoveredLog, applied: Applied, assessment: Assessment): boolean {
+  const holdsNothing = log.lastIndex === 0 && applied.index === 0 && log.configurations.length === 0;
+  return holdsNothing && assessment.kind === 'whole';
+}
+
 /**
  * An empty log under a directory that belongs to a cluster has lost its term, its vote and its entries: RocksDB opens
  * without a word when its write-ahead log is gone or damaged at its start.

@@ -10,7 +10,7 @@ import type {
   ClusterStatusResponse,
   Consistency,
   HealthResponse,
-  MemberStatus,
+  MembersReport,
   StatusResponse,
 } from '../api/types.js';
 import type {
@@ -23,6 +23,7 @@ import type {
 } from '../kv/command.js';
 import type { Change } from '../kv/working-set.js';
 import { ExpectedError } from './expected-error.js';
+import type { ClusterAnswer, ClusterRequest } from './members/request.js';
 
 export interface StoredEntry {
   readonly key: string;
@@ -145,6 +146,8 @@ export interface Service {
     query: WatchQuery,
     from: { readonly after: number; readonly n: number } | undefined,
   ): Promise<AsyncGenerator<WatchItem, void>>;
+  /** Has the leader carry it out. Rejects with a `ServiceError`; `membership-conflict` says why it can't be done. */
+  changeCluster(request: ClusterRequest): Promise<ClusterAnswer>;
   /** The newest entries of this node's log that are applied here, the newest first. */
   log(limit: number): Promise<readonly LogLine[]>;
   /** Opens a session and resolves with its client id. Rejects with a `ServiceError`. */
@@ -159,7 +162,7 @@ export interface Service {
   /** As this node sees the cluster by itself. */
   clusterStatus(): ClusterStatusResponse;
   /** The members as the leader sees them; undefined where this node leads, or when the leader does not say in time. */
-  leaderMembers(): Promise<readonly MemberStatus[] | undefined>;
+  leaderMembers(): Promise<MembersReport | undefined>;
   health(): HealthResponse;
   /** Undefined when this node can serve; else why it can't, in one line. */
   notReady(): string | undefined;

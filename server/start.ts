@@ -1,89 +1,44 @@
 /** Puts a node together from its configuration, and takes it apart again. With `main.ts`, the only place that wires. */
 
-import { statfs } from 'node:fs/promises';
-import type { Logger } from 'pino';
-import type { Config } from '../configs/config.js';
-import type { Configuration } from '../membership/configuration.js';
-import { memberOf } from '../membership/configuration.js';
-import type { Fatal } from '../persistence/errors.js';
+import { endRejoin } from '../persistence/set-aside.js';
 import { recordClusterId } from '../persistence/identity.js';
-import { removeSetAside } from '../persistence/sound-state.js';
 import type { Storage } from '../persistence/storage.js';
-import { openStorage } from '../persistence/storage.js';
-import { markState } from '../persistence/state-mark.js';
 import type { SnapshotStore } from '../snapshot/store.js';
-import { catchUp } from './catch-up.js';
+import type { Base, StartOptions } from './base.js';
+import { assemble } from './base.js';
+import type { BeginOptions } from './begin.js';
+import { begin, resumeJoining } from './begin.js';
 import { systemClock } from './clock.js';
-import { Leadership } from './leadership.js';
+import { greetMember } from './find-peers.js';
 import type { Listeners } from './listeners.js';
 import { listen } from './listeners.js';
-import { tellStanding } from './standing-log.js';
+import { sayFarewell } from './members/farewell.js';
+import { countLog } from './members/lag.js';
+import { keepPlace } from './members/place.js';
+import { promoteLearners } from './members/promoter.js';
 import { Node } from './node.js';
-import type { Inbox } from './ports.js';
-import { TICK_MS, raftOptions } from './raft-settings.js';
-import { ReadIndexes } from './read-indexes.js';
-import { Reader } from './reader.js';
 import { SNAPSHOT_CODEC, openSnapshots, restoreEvents, snapshotsOf } from './open-snapshots.js';
+import { TICK_MS, raftOptions } from './raft-settings.js';
 import type { Recovered } from './recovery.js';
-import { recoverSeed } from './recovery.js';
-import { RESTORE_FILE, openBackup, removeBackup } from './restore-backup.js';
+import { checkForgetful, isNew, recoverSeed } from './recovery.js';
+import { openTrusted } from './reclaim.js';
 import { restoreNewest } from './restore.js';
-import { firstStart, isFirstStart } from './first-start.js';
-import type { ControlClient } from './rpc/control.js';
-import { createControlClient } from './rpc/control.js';
 import { controlMethods } from './rpc/control-methods.js';
-import { createLeaderLink } from './rpc/forwarding.js';
-import type { Roster } from './rpc/identity.js';
-import type { PeerTransport } from './rpc/peers.js';
-import { createPeerTransport } from './rpc/peers.js';
-import type { Starting } from './starting.js';
+import { membershipMethods } from './rpc/membership-methods.js';
+import { serviceOf, spaceGuard, verificationOf } from './serving.js';
+import { catchUp } from './catch-up.js';
+import { RESTORE_FILE, openBackup, removeBackup } from './restore-backup.js';
+import { removeSetAside } from '../persistence/sound-state.js';
+import { isFirstStart } from './first-start.js';
 import { addressesOf, startingService } from './starting.js';
-import type { Snapshots } from './snapshots.js';
-import { SpaceGuard } from './space-guard.js';
-import { sweep } from './sweeper.js';
-import { StatusReport } from './status.js';
+import { tellStanding } from './standing-log.js';
 import { stopServer } from './stop.js';
-import { StoreService } from './store-service.js';
+import { sweep } from './sweeper.js';
 import { fileTrace } from './trace.js';
-import { Verification, unusableState } from './verification.js';
-
-/** A request waits for an election for so many of the longest election timeouts before it is told `no-leader`. */
-const LEADER_WAIT_TIMEOUTS = 4;
-
-export interface StartOptions {
-  readonly config: Config;
-  readonly version: string;
-  readonly logger: Logger;
-  /** The disk failed, or gave back what was not written: the process must end. */
-  readonly fatal: Fatal;
-  /** An invariant is broken: likewise. */
-  readonly broken: (error: unknown) => void;
-  /** Ends the waiting for peers at a first start. */
-  readonly signal: AbortSignal;
-}
 
 export interface RunningServer {
   /** Hands leadership over, finishes what is in flight, closes. */
   stop(): Promise<void>;
-}
-
-/** What a node is made of before it takes part. */
-interface Base {
-  readonly options: StartOptions;
-  readonly starting: Starting;
-  readonly storage: Storage;
-  readonly snapshots: SnapshotStore;
-  readonly roster: Roster;
-  readonly membership: { current: Configuration | undefined };
-  /** See `Roster.firstVoters`. */
-  readonly firstVoters: { current: string | undefined };
-  readonly inbox: { current: Inbox | undefined };
-  readonly node: { current: Node | undefined };
-  readonly space: { current: SpaceGuard | undefined };
-  readonly taking: { current: Snapshots | undefined };
-  readonly verification: { current: Verification | undefined };
-  readonly transport: PeerTransport;
-  readonly control: ControlClient;
 }
 
 /**
@@ -97,7 +52,7 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
   const { dataDir, nodeID, entryCacheBytes } = config.raft;
   const startMs = performance.now();
   const starting = startingService(config, version, () => performance.now() - startMs);
-  const storage = await openStorage({
+  const { storage, rejoin } = await openTrusted(options, {
     dataDir,
     engine: config.storage.engine,
     nodeId: nodeID,
@@ -111,22 +66,35 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     config,
     service: starting.service,
     raftMethods: base.transport.methods,
-    controlMethods: controlMethods({
-      roster: base.roster,
-      clock: systemClock,
-      node: () => base.node.current,
-      space: () => base.space.current,
-      status: () => starting.service.clusterStatus(),
-      valueBytesMax: config.limits.valueBytes,
-      requestTimeoutMs: config.http.requestTimeoutMs,
-    }),
+    controlMethods: {
+      ...controlMethods({
+        roster: base.roster,
+        clock: systemClock,
+        node: () => base.node.current,
+        space: () => base.space.current,
+        status: () => starting.service.clusterStatus(),
+        valueBytesMax: config.limits.valueBytes,
+        requestTimeoutMs: config.http.requestTimeoutMs,
+      }),
+      ...membershipMethods({
+        roster: base.roster,
+        clock: systemClock,
+        node: () => base.node.current,
+        members: () => base.members.current,
+        requestTimeoutMs: config.http.requestTimeoutMs,
+      }),
+    },
     logger,
   });
   try {
-    const recovered = await recover(base);
+    const recovered = await recover(base, rejoin);
     const { configuration } = recovered.seed.configurations.at(-1) ?? {};
     base.membership.current = configuration;
-    if (configuration !== undefined) await recordClusterId(dataDir, identity, configuration.clusterId);
+    // A log that came from before a forced start of its cluster names another id until it is read to its end.
+    const clusterId = identity.clusterId ?? configuration?.clusterId;
+    if (clusterId !== undefined) await recordClusterId(dataDir, identity, clusterId);
+    base.clusterId.current = clusterId;
+    if (rejoin !== undefined) await endRejoin(dataDir);
     return await run(base, recovered, listeners);
   } catch (error) {
     base.transport.close();
@@ -150,107 +118,71 @@ async function snapshotsIn(dataDir: string, { log, state }: Storage): Promise<Sn
   }
 }
 
-function assemble(
-  options: StartOptions,
-  starting: Starting,
-  storage: Storage,
-  snapshots: SnapshotStore,
-): Base {
-  const { config, logger } = options;
-  const { identity } = storage;
-  const node: Base['node'] = { current: undefined };
-  const membership: Base['membership'] = { current: undefined };
-  const inbox: Base['inbox'] = { current: undefined };
-  const firstVoters: Base['firstVoters'] = { current: undefined };
-  const known = (): Configuration | undefined => node.current?.configuration ?? membership.current;
-  const member = (id: string): ReturnType<typeof memberOf> => {
-    const configuration = known();
-    return configuration && memberOf(configuration, id);
-  };
-  const roster: Roster = {
-    clusterName: config.cluster.name,
-    self: () => ({ id: identity.nodeId, incarnation: identity.incarnation }),
-    clusterId: () => known()?.clusterId ?? identity.clusterId ?? undefined,
-    firstVoters: () => (known() === undefined ? firstVoters.current : undefined),
-    peerIncarnation: (id) => member(id)?.incarnation,
-    // Another incarnation under a member's id is a disk that was wiped or replaced: it has forgotten its promises.
-    isReplaced: (id, incarnation) => (member(id)?.incarnation ?? incarnation) !== incarnation,
-  };
-  const transport = createPeerTransport({
-    roster,
-    inbox: {
-      receive: (message) => inbox.current?.receive(message),
-      unreachable: (peer) => inbox.current?.unreachable(peer),
-    },
-    resolve: (id) => {
-      const found = member(id);
-      return found === undefined ? undefined : { address: found.raft, incarnation: found.incarnation };
-    },
-    electionTimeoutMs: config.raft.electionTimeoutMs,
-    logger,
-  });
-  const control = createControlClient({ roster, resolve: (id) => member(id)?.rpc, logger });
-  return {
-    options,
-    starting,
-    storage,
-    snapshots,
-    roster,
-    membership,
-    firstVoters,
-    inbox,
-    node,
-    space: { current: undefined },
-    taking: { current: undefined },
-    verification: { current: undefined },
-    transport,
-    control,
-  };
-}
-
-/** What the core starts from: what the disk holds, or, on a first start, what the peers agree on. */
-async function recover(base: Base): Promise<Recovered> {
-  const { options, storage, snapshots, roster, control, starting } = base;
-  const { log, state, identity, assessment } = storage;
+/** What the core starts from: what the disk holds, or, where it holds nothing, what a cluster makes of this node. */
+async function recover(base: Base, rejoin: readonly string[] | undefined): Promise<Recovered> {
+  const { options, storage, roster, control, starting } = base;
+  const { log, state } = storage;
   const { config, logger, signal } = options;
   if (storage.stateRemoved !== undefined)
     logger.error({ why: storage.stateRemoved }, 'the state was damaged and is set aside; it is made anew');
   const { dataDir } = config.raft;
   const backup = await openBackup(dataDir, SNAPSHOT_CODEC);
+  const beginning: BeginOptions = {
+    config,
+    roster,
+    control,
+    logger,
+    signal,
+    log,
+    state,
+    backup,
+    self: roster.self(),
+    firstVoters: base.firstVoters,
+    rejoin,
+    waitFor: (what: string) => starting.waitFor(what),
+  };
   try {
-    if (!isFirstStart(storage, identity, backup)) {
-      if (backup !== undefined)
-        logger.warn({ file: RESTORE_FILE }, 'the backup is not restored: this node has data already');
-      const restoring = {
-        stateStore: state,
-        store: snapshots,
-        codec: SNAPSHOT_CODEC,
-        events: restoreEvents(logger),
-      };
-      return await recoverSeed({
-        dataDir,
-        logStore: log.store,
-        log: log.recovered,
-        stateStore: state,
-        applied: state.recovered,
-        assessment,
-        restoreNewest: (atLeast) => restoreNewest(restoring, atLeast),
-      });
-    }
-    const waitFor = (what: string): void => starting.waitFor(what);
-    const finding = { config, roster, control, logger, signal, waitFor };
-    const { firstVoters } = base;
-    const first = { dataDir, identity, storage, finding, backup, firstVoters, logger };
-    const recovered = await firstStart(first);
-    const { configuration } = recovered.applied;
-    if (configuration !== undefined) {
+    return await recoverFrom(base, beginning);
+  } finally {
+    await backup?.close();
+  }
+}
+
+async function recoverFrom(base: Base, beginning: BeginOptions): Promise<Recovered> {
+  const { options, storage, snapshots } = base;
+  const { log, state, identity, assessment } = storage;
+  const { config, logger } = options;
+  const { dataDir } = config.raft;
+  const { hardState } = log.recovered;
+  if (isFirstStart(storage, identity, beginning.backup)) {
+    checkForgetful(dataDir, identity);
+    const recovered = await begin(beginning);
+    const { configuration } = recovered.seed.configurations.at(-1) ?? {};
+    if (beginning.backup !== undefined && configuration !== undefined) {
       await recordClusterId(dataDir, identity, configuration.clusterId);
       await removeBackup(dataDir);
     }
     return recovered;
-  } finally {
-    await backup?.close();
   }
+  if (beginning.backup !== undefined)
+    logger.warn({ file: RESTORE_FILE }, 'the backup is not restored: this node has data already');
+  if (hardState !== undefined && isNew(log.recovered, state.recovered, assessment))
+    return resumeJoining(beginning, hardState);
+  const restoring = {
+    stateStore: state,
+    store: snapshots,
+    codec: SNAPSHOT_CODEC,
+    events: restoreEvents(logger),
+  };
+  return recoverSeed({
+    dataDir,
+    logStore: log.store,
+    log: log.recovered,
+    stateStore: state,
+    applied: state.recovered,
+    assessment,
+    restoreNewest: (atLeast) => restoreNewest(restoring, atLeast),
+  });
 }
 
 async function run(base: Base, recovered: Recovered, listeners: Listeners): Promise<RunningServer> {
@@ -260,13 +192,14 @@ async function run(base: Base, recovered: Recovered, listeners: Listeners): Prom
   const [first] = recovered.seed.configurations;
   const trace = fileTrace(config, first?.configuration.members.map(({ id }) => id) ?? []);
   const snapshotting = { config, logger, stateStore: state, store: base.snapshots, log: recovered.log };
+  const counted = countLog(recovered.log);
   const node = new Node(
     {
       clock: systemClock,
       transport,
       logStore: log.store,
       stateStore: state,
-      snapshots: (hand) => (base.taking.current = snapshotsOf(snapshotting, hand)),
+      snapshots: (hand) => counted.count((base.taking.current = snapshotsOf(snapshotting, hand))),
     },
     {
       raft: { ...raftOptions(config), ...(trace === undefined ? {} : { trace }) },
@@ -282,13 +215,12 @@ async function run(base: Base, recovered: Recovered, listeners: Listeners): Prom
         why === undefined
           ? logger.info('the disk answers again')
           : logger.warn({ why }, 'this node is unfit to lead'),
-      applied: (applied) => base.verification.current?.applied(applied),
       broken: options.broken,
     },
   );
   const maxElectionMs = config.raft.electionTimeoutMs[1];
   base.space.current = spaceGuard(base, node);
-  const { service, readIndexes, report } = serviceOf(base, node, maxElectionMs);
+  const { service, readIndexes, report } = serviceOf(base, node, counted.sizes);
   base.verification.current = verificationOf(base, node, service);
   await new Promise<void>((resolve) => node.start(resolve));
   base.node.current = node;
@@ -296,86 +228,24 @@ async function run(base: Base, recovered: Recovered, listeners: Listeners): Prom
   base.space.current.start();
   sweep(node, state, systemClock, { historyBytes: config.watch.historyBytes });
   base.verification.current.start();
+  promoteLearners(node, systemClock, config.raft.heartbeatIntervalMs);
+  keepPlace({
+    node,
+    clock: systemClock,
+    incarnation: base.storage.identity.incarnation,
+    addresses: addressesOf(config),
+    change: (request) => service.changeCluster(request),
+    greet: (member) => greetMember(base, member),
+    departed: () => {
+      const others = node.configuration.members.filter(({ id }) => id !== config.raft.nodeID);
+      void sayFarewell({ others, refuse: (leader) => service.sendAway(leader) }).then(options.departed);
+    },
+    failed: (error) => logger.debug({ err: error }, 'this node could not announce where it is found'),
+  });
   starting.handOver(service);
   void catchUp(node, readIndexes, report, logger).then(() => removeSetAside(config.raft.dataDir));
   const stores = [log.store, state, base.snapshots];
   return {
     stop: () => stopServer({ node, service, listeners, transport, control, stores, maxElectionMs, logger }),
   };
-}
-
-/** What answers requests on top of a node. */
-function serviceOf(
-  { options, storage, snapshots, control, space, taking }: Base,
-  node: Node,
-  maxElectionMs: number,
-): { service: StoreService; readIndexes: ReadIndexes; report: StatusReport } {
-  const { config, version } = options;
-  const { requestTimeoutMs } = config.http;
-  const clock = systemClock;
-  const leadership = new Leadership(node, {
-    leaderWaitMs: Math.min(LEADER_WAIT_TIMEOUTS * maxElectionMs, requestTimeoutMs),
-    retryMs: config.raft.heartbeatIntervalMs,
-  });
-  const link = createLeaderLink(control, clock);
-  const indexes = (lease: boolean): ReadIndexes =>
-    new ReadIndexes(node, clock, leadership, link, { lease, timeoutMs: requestTimeoutMs });
-  const readIndexes = indexes(false);
-  const report = new StatusReport(node, clock, {
-    addresses: addressesOf(config),
-    cluster: config.cluster.name,
-    version,
-    tickMs: TICK_MS,
-    unreachableAfterMs: maxElectionMs,
-    ...(taking.current !== undefined && { snapshots: taking.current }),
-  });
-  const service = new StoreService({
-    node,
-    clock,
-    leadership,
-    link,
-    ...(space.current !== undefined && { space: space.current }),
-    logStore: storage.log.store,
-    readIndexes,
-    leaseIndexes: indexes(true),
-    reader: new Reader(storage.state, clock, node),
-    report,
-    ...(taking.current !== undefined && { snapshots: { taking: taking.current, store: snapshots } }),
-    requestTimeoutMs,
-    sessions: config.sessions,
-  });
-  return { service, readIndexes, report };
-}
-
-function verificationOf({ options, storage }: Base, node: Node, service: StoreService): Verification {
-  const { config, logger, fatal } = options;
-  return new Verification({
-    node,
-    clock: systemClock,
-    store: storage.state,
-    attest: (command) => service.attest(command),
-    events: {
-      differ: (nodes, index) => logger.error({ nodes, index }, 'the states of these nodes are wrong'),
-      unusable: (mark) => {
-        markState(config.raft.dataDir, mark);
-        fatal(unusableState(mark));
-      },
-    },
-  });
-}
-
-function spaceGuard({ options, storage }: Base, node: Node): SpaceGuard {
-  const { config, logger } = options;
-  return new SpaceGuard({
-    node,
-    store: storage.state,
-    clock: systemClock,
-    limits: config.limits,
-    async diskFreeBytes() {
-      const { bavail, bsize } = await statfs(config.raft.dataDir);
-      return bavail * bsize;
-    },
-    unknown: (error) =>
-      logger.warn({ err: error }, 'the free space of the disk is not known; limits.freeBytes has no effect'),
-  });
 }

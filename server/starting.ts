@@ -38,7 +38,7 @@ export function startingService(config: Config, version: string, uptimeMs: () =>
     snapshot: null,
     snapshots: [],
   });
-  const clusterStatus = (): ClusterStatusResponse => ({ ...status(), members: [] });
+  const clusterStatus = (): ClusterStatusResponse => ({ ...status(), members: [], waitingFor: null });
   const refuse = (): Promise<never> => Promise.reject(noLeader(reason));
 
   return {
@@ -55,6 +55,7 @@ export function startingService(config: Config, version: string, uptimeMs: () =>
       pipeline: (ops, consistency) => current?.pipeline(ops, consistency) ?? refuse(),
       watch: (query, from) => current?.watch(query, from) ?? refuse(),
       log: (limit) => current?.log(limit) ?? refuse(),
+      changeCluster: (request) => current?.changeCluster(request) ?? refuse(),
       openSession: () => current?.openSession() ?? refuse(),
       read: (keys, consistency) => current?.read(keys, consistency) ?? refuse(),
       list: (query, consistency) => current?.list(query, consistency) ?? refuse(),

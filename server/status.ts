@@ -9,8 +9,9 @@ import type {
   SnapshotProgress,
   StatusResponse,
 } from '../api/types.js';
-import type { Member } from '../membership/configuration.js';
+import type { Member, NodeId } from '../membership/configuration.js';
 import { memberOf } from '../membership/configuration.js';
+import type { Index } from '../raft/entry.js';
 import type { SnapshotFile } from '../snapshot/identity.js';
 import type { Node } from './node.js';
 import type { Clock } from './ports.js';
@@ -26,6 +27,12 @@ export interface StatusOptions {
   readonly unreachableAfterMs: number;
   /** Absent: there is nothing to tell of them. */
   readonly snapshots?: Pick<Snapshots, 'progress' | 'list'>;
+  /** The version that another member said it runs. */
+  readonly versionOf: (id: NodeId) => string | undefined;
+  /** What the entries behind `from` take, up to `to`, about. */
+  readonly bytesBetween: (from: Index, to: Index) => number;
+  /** What a change of the members waits for, where this node leads. */
+  readonly underWay: () => string | undefined;
 }
 
 export class StatusReport {
@@ -77,7 +84,7 @@ export class StatusReport {
 
   cluster(): ClusterStatusResponse {
     const members = this.#node.configuration.members.map((member) => this.#member(member));
-    return { ...this.status(), members };
+    return { ...this.status(), members, waitingFor: this.#options.underWay() ?? null };
   }
 
   #member({ id, raft, rpc, http, voter }: Member): MemberStatus {
@@ -86,7 +93,17 @@ export class StatusReport {
     const known = { id, raft, rpc, http, voter, snapshot };
     const role = id === state.id ? state.current.role : id === standing.leader ? 'leader' : 'unknown';
     if (state.current.role !== 'leader') {
-      return { ...known, role, matchIndex: null, lagEntries: null, lastContactMs: null, reachable: null };
+      return {
+        ...known,
+        role,
+        matchIndex: null,
+        lagEntries: null,
+        lagBytes: null,
+        lastContactMs: null,
+        reachable: null,
+        receivesSnapshot: null,
+        version: this.#versionOf(id),
+      };
     }
     const progress = state.current.progress.get(id);
     const matchIndex = id === state.id ? state.log.durable : (progress?.match ?? 0);
@@ -97,13 +114,21 @@ export class StatusReport {
       role: id === state.id ? 'leader' : 'follower',
       matchIndex,
       lagEntries: state.log.lastIndex - matchIndex,
+      lagBytes: Math.round(this.#options.bytesBetween(matchIndex, state.log.lastIndex)),
       lastContactMs,
       reachable: lastContactMs <= this.#options.unreachableAfterMs,
+      receivesSnapshot: progress?.mode === 'snapshot',
+      version: this.#versionOf(id),
     };
   }
 
   #progress(member: string | undefined): SnapshotProgress | null {
     return this.#options.snapshots?.progress(member) ?? null;
+  }
+
+  #versionOf(id: NodeId): string | null {
+    if (id === this.#node.state.id) return this.#options.version;
+    return this.#options.versionOf(id) ?? null;
   }
 
   /** `notReady`: why the node does not serve, if it doesn't. */

@@ -4,7 +4,7 @@ import type {
   ClusterStatusResponse,
   Consistency,
   HealthResponse,
-  MemberStatus,
+  MembersReport,
   StatusResponse,
 } from '../api/types.js';
 import type { LeaderHint } from '../api/errors.js';
@@ -30,6 +30,9 @@ import type { Deadline } from './deadline.js';
 import { deadlineAfter } from './deadline.js';
 import { shuttingDown } from './leadership.js';
 import { newestLines } from './log-lines.js';
+import { changeCluster } from './members/cluster-changes.js';
+import type { Members } from './members/members.js';
+import type { ClusterAnswer, ClusterRequest } from './members/request.js';
 import { runPipeline } from './pipeline.js';
 import type { Clock } from './ports.js';
 import type { Decision, ProposerParts } from './proposer.js';
@@ -65,6 +68,7 @@ export interface ServiceParts extends ProposerParts {
   readonly report: StatusReport;
   /** Absent: this node takes none on demand. */
   readonly snapshots?: SnapshotsOnDemandParts;
+  readonly members: Members;
   readonly requestTimeoutMs: number;
   /** What a session that is opened here may do. */
   readonly sessions: { readonly ttlMs: number; readonly max: number };
@@ -79,6 +83,7 @@ export class StoreService implements Service {
   readonly #onDemand: SnapshotsOnDemand | undefined;
   /** What this node knew to be committed when it started: no read, not even a stale one, goes back behind it. */
   readonly #knownCommit: Index;
+  #successor: LeaderHint | undefined;
   #state: 'serving' | 'leaving' | 'stopped' = 'serving';
 
   constructor(parts: ServiceParts) {
@@ -251,7 +256,12 @@ export class StoreService implements Service {
     return this.#parts.report.cluster();
   }
 
-  async leaderMembers(): Promise<readonly MemberStatus[] | undefined> {
+  async changeCluster(request: ClusterRequest): Promise<ClusterAnswer> {
+    if (this.#state === 'stopped') throw shuttingDown();
+    return changeCluster(this.#parts, request);
+  }
+
+  async leaderMembers(): Promise<MembersReport | undefined> {
     const { node, clock, link, requestTimeoutMs } = this.#parts;
     const { leader } = node.standing;
     if (leader === undefined || leader === node.state.id) return undefined;
@@ -267,8 +277,14 @@ export class StoreService implements Service {
     return this.#state === 'serving' ? this.#parts.report.notReady() : 'the node is shutting down';
   }
 
+  /** This node is no member any more: requests are refused, and clients sent elsewhere. */
+  sendAway(leader: LeaderHint | undefined): void {
+    this.#successor = leader;
+    this.stop();
+  }
+
   leader(): LeaderHint | undefined {
-    return this.#parts.report.leader();
+    return this.#successor ?? this.#parts.report.leader();
   }
 
   isLeader(): boolean {

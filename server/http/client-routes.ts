@@ -3,6 +3,7 @@ import Router from '@koa/router';
 import { PATHS } from '../../api/paths.js';
 import type { Handler, RequestState } from './context.js';
 import type { KeyRouteOptions } from './key-access.js';
+import { memberRoutes } from './member-routes.js';
 import { listRoute } from './list-route.js';
 import { pathRoutes } from './path-routes.js';
 import { pipelineRoute } from './pipeline-route.js';
@@ -49,6 +50,14 @@ export function clientRoutes(options: KeyRouteOptions): ClientRoutes {
   router.post(PATHS.snapshot, takeSnapshot(options));
   router.get(PATHS.status, status.status);
   router.get(PATHS.clusterStatus, status.clusterStatus);
+  const members = memberRoutes(options);
+  router.get(PATHS.members, members.list);
+  router.post(PATHS.members, members.add);
+  // As an expression: the router would decode parameters, and an id decodes its own path.
+  router.delete(members.onePath, members.remove);
+  router.patch(members.onePath, members.readdress);
+  router.post(members.promotePath, members.promote);
+  router.post(PATHS.transfer, members.transfer);
   router.get(PATHS.clusterLog, status.clusterLog);
   router.get(PATHS.health, status.health);
   router.get(PATHS.livez, status.livez);

@@ -30,7 +30,7 @@ export function statusRoutes(service: Service): StatusRoutes {
     async clusterStatus(ctx) {
       parseParams(ctx.state.target.query, []);
       const own = service.clusterStatus();
-      answerJson(ctx, 200, { ...own, members: (await service.leaderMembers()) ?? own.members });
+      answerJson(ctx, 200, { ...own, ...(await service.leaderMembers()) });
     },
     async clusterLog(ctx) {
       const params = parseParams(ctx.state.target.query, ['limit']);

@@ -3,7 +3,7 @@
 import type { NodeId } from '../../membership/configuration.js';
 import { createDispatcher } from './dispatch.js';
 import type { Channel, ChannelOptions } from './channel.js';
-import { ChannelError, rpcToServiceError } from './errors.js';
+import { ChannelError, RPC_CODES, RpcError, rpcToServiceError } from './errors.js';
 import { envelopeTo } from './identity.js';
 import type { Roster } from './identity.js';
 import type { Logger } from './logger.js';
@@ -13,6 +13,8 @@ export interface ControlClientOptions extends Omit<ChannelOptions, 'dispatcher'>
   readonly roster: Roster;
   /** `host:port` of a node's control plane; read at every call. */
   readonly resolve: (id: NodeId) => string | undefined;
+  /** Where it may listen as well, tried in turn when it can't be reached there. */
+  readonly elsewhere?: (id: NodeId) => readonly string[];
   readonly logger: Logger;
   /** In ms. Default: 1,000. */
   readonly connectTimeoutMs?: number;
@@ -62,15 +64,27 @@ export function createControlClient(options: ControlClientOptions): ControlClien
       if (address === undefined || incarnation === undefined) {
         throw new ChannelError('never-sent', `${id} is not known as a member`);
       }
-      return callAddress(
-        address,
-        method,
-        { ...envelopeTo(roster, { id, incarnation }), ...params },
-        timeoutMs,
-      );
+      const deadlineMs = performance.now() + timeoutMs;
+      const sent = { ...envelopeTo(roster, { id, incarnation }), ...params };
+      const places = [...new Set([address, ...(options.elsewhere?.(id) ?? [])])];
+      for (const place of places.slice(0, -1)) {
+        try {
+          return await callAddress(place, method, sent, Math.max(1, deadlineMs - performance.now()));
+        } catch (error) {
+          if (!isNotThere(error)) throw error;
+        }
+      }
+      const last = places.at(-1) ?? address;
+      return callAddress(last, method, sent, Math.max(1, deadlineMs - performance.now()));
     },
     close: () => pool.close(),
   };
+}
+
+/** Nothing of the call was carried out, since nobody listens there, or somebody else. */
+function isNotThere(error: unknown): boolean {
+  if (error instanceof ChannelError) return error.fault === 'never-sent';
+  return error instanceof RpcError && error.code === RPC_CODES.wrongReceiver;
 }
 
 interface Pool {

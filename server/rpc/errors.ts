@@ -111,6 +111,12 @@ export function isStranger(error: unknown): error is JSONRPCErrorException {
   return error instanceof JSONRPCErrorException && STRANGERS.has(error.code);
 }
 
+/** True when the other side answered that this node, with this disk, has left the cluster for good. */
+export function isDepartedRefusal(error: unknown): boolean {
+  if (!(error instanceof JSONRPCErrorException) || error.code !== RPC_CODES.replacedSender) return false;
+  return z.object({ departed: z.literal(true) }).safeParse(error.data).success;
+}
+
 const REFUSALS: ReadonlySet<number> = new Set([
   RPC_CODES.parseError,
   RPC_CODES.invalidRequest,

@@ -2,12 +2,14 @@
 
 import type { NodeId } from '../../membership/configuration.js';
 import type { LeaderLink } from '../leader-link.js';
+import type { ClusterOutcome, ClusterRequest } from '../members/request.js';
 import type { ReadIndexOutcome } from '../node.js';
 import type { Clock } from '../ports.js';
 import { ServiceError } from '../service.js';
 import type { ProposalOutcome } from '../waiters.js';
 import type { ControlClient } from './control.js';
 import { outcomeOf } from './errors.js';
+import { CLUSTER_METHODS, readClusterOutcome } from './membership-wire.js';
 import {
   CLUSTER_STATUS_METHOD,
   COMMANDS_MAX,
@@ -84,6 +86,7 @@ export function createLeaderLink(control: Pick<ControlClient, 'call'>, clock: Cl
         return refusalOf(error) ?? { status: 'lost' };
       }
     },
+    change: (leader, request, timeoutMs) => forwardChange(control, leader, request, timeoutMs),
     async members(leader, timeoutMs) {
       try {
         return readMembers(await control.call(leader, CLUSTER_STATUS_METHOD, {}, timeoutMs));
@@ -92,6 +95,22 @@ export function createLeaderLink(control: Pick<ControlClient, 'call'>, clock: Cl
       }
     },
   };
+}
+
+/** Waits for the leader's word; nobody knows what became of it where a call that was sent got no answer. */
+async function forwardChange(
+  control: Pick<ControlClient, 'call'>,
+  leader: NodeId,
+  request: ClusterRequest,
+  timeoutMs: number,
+): Promise<ClusterOutcome> {
+  try {
+    const params = { request, timeoutMs: Math.max(1, timeoutMs) };
+    const answer = await control.call(leader, CLUSTER_METHODS.change, params, timeoutMs);
+    return readClusterOutcome(answer) ?? { status: 'unresolved' };
+  } catch (error) {
+    return { status: outcomeOf(error) === 'unknown' ? 'unresolved' : 'elsewhere' };
+  }
 }
 
 function split(waiting: readonly Waiting[]): Waiting[][] {

@@ -19,6 +19,11 @@ export const HELLO_METHOD = 'raft.hello';
 /** The shortest and the longest election timeout, in ms. */
 export type ElectionTimeout = readonly [minMs: number, maxMs: number];
 
+const introductionSchema = z.object({
+  addresses: z.strictObject({ raft: z.string().min(1), rpc: z.string().min(1), http: z.string().min(1) }),
+  version: z.string(),
+});
+
 const helloSchema = z.strictObject({
   cluster: z.string().min(1),
   clusterId: z.string().min(1).nullable(),
@@ -26,6 +31,7 @@ const helloSchema = z.strictObject({
   toId: z.string().min(1),
   electionTimeoutMs: z.tuple([z.number().positive(), z.number().positive()]),
   protocol: z.int().positive(),
+  introduction: introductionSchema.optional(),
 });
 
 const helloResult = z.object({
@@ -34,6 +40,7 @@ const helloResult = z.object({
   clusterId: z.string().nullable(),
   firstVoters: z.string().nullable(),
   protocol: z.int(),
+  introduction: introductionSchema,
 });
 
 /** What a node answers to `raft.hello`. */
@@ -72,12 +79,14 @@ export function helloMethod(
         `${self.id} has election timeouts of ${electionTimeoutMs.join(' to ')} ms, ${hello.from.id} of ${min} to ${max} ms: set raft.electionTimeout to the same on every node`,
       );
     }
+    if (hello.introduction !== undefined) roster.met(hello.from, hello.introduction);
     if (channel !== undefined) onGreeted(channel);
     return {
       ...self,
       clusterId: roster.clusterId() ?? null,
       firstVoters: roster.firstVoters() ?? null,
       protocol: PROTOCOL_VERSION,
+      introduction: roster.introduction(),
     };
   };
 }
@@ -105,6 +114,7 @@ export async function sayHello(
       `${channel.remote} is ${id} (${incarnation}), not ${to.id} (${to.incarnation}): another node, or its disk was replaced`,
     );
   }
+  roster.met(to, answer.data.introduction);
 }
 
 /** The params of `raft.hello`, from this node to `toId`. */
@@ -116,5 +126,6 @@ export function helloParams(roster: Roster, toId: NodeId, electionTimeoutMs: Ele
     toId,
     electionTimeoutMs,
     protocol: PROTOCOL_VERSION,
+    introduction: roster.introduction(),
   };
 }

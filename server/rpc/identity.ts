@@ -4,6 +4,7 @@
  */
 
 import { z } from 'zod';
+import type { Addresses } from '../../membership/change.js';
 import type { NodeId } from '../../membership/configuration.js';
 import { isRecord } from './dispatch.js';
 import type { CallContext, Method } from './dispatch.js';
@@ -13,6 +14,14 @@ import { firstFault, invalidParams, RPC_CODES, RpcError } from './errors.js';
 export interface Identity {
   readonly id: NodeId;
   readonly incarnation: string;
+}
+
+/** What a node tells of itself when it says hello, beside who it is. */
+export interface Introduction {
+  /** Where others reach it. */
+  readonly addresses: Addresses;
+  /** Of the product. */
+  readonly version: string;
 }
 
 /** What this node knows about itself and the others, read anew at every call. */
@@ -27,6 +36,9 @@ export interface Roster {
   peerIncarnation(id: NodeId): string | undefined;
   /** Whether the committed configuration records this (id, incarnation) as removed or replaced. */
   isReplaced(id: NodeId, incarnation: string): boolean;
+  introduction(): Introduction;
+  /** Another node has introduced itself; it was not refused. */
+  met(who: Identity, introduction: Introduction): void;
 }
 
 /** The fields by which a call says where it belongs. */
@@ -94,6 +106,7 @@ export function checkSender(
         : 'was removed from the cluster, or its disk was replaced';
     throw new RpcError(`the sender ${from.id} (${from.incarnation}) ${why}`, RPC_CODES.replacedSender, {
       field: 'from',
+      ...(from.id !== self.id && { departed: true }),
     });
   }
 }

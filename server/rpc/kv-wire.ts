@@ -1,7 +1,7 @@
 /** Forwarded requests as JSON-RPC: `kv.propose` carries commands in batches, `kv.readIndex` asks once for all that wait. */
 
 import { z } from 'zod';
-import type { MemberStatus } from '../../api/types.js';
+import type { MembersReport } from '../../api/types.js';
 import type { ProposalOutcome } from '../waiters.js';
 import type { ReadIndexOutcome } from '../node.js';
 
@@ -113,6 +113,7 @@ const memberSchema = z.object({
   role: z.enum(['leader', 'follower', 'candidate', 'pre-candidate', 'unknown']),
   matchIndex: index.nullable(),
   lagEntries: index.nullable(),
+  lagBytes: z.number().nonnegative().nullable(),
   lastContactMs: z.number().nonnegative().nullable(),
   reachable: z.boolean().nullable(),
   snapshot: z
@@ -122,12 +123,20 @@ const memberSchema = z.object({
       totalBytes: index.nullable(),
     })
     .nullable(),
+  version: z.string().nullable(),
+  receivesSnapshot: z.boolean().nullable(),
 });
 
-const leaderStatus = z.object({ isLeader: z.literal(true), members: z.array(memberSchema) });
+const leaderStatus = z.object({
+  isLeader: z.literal(true),
+  members: z.array(memberSchema),
+  waitingFor: z.string().nullable(),
+});
 
-/** The members of a `cluster.status` that a leader gave; undefined for any other answer. */
-export function readMembers(answer: unknown): readonly MemberStatus[] | undefined {
+/** What is said of the members in a `cluster.status` that a leader gave; undefined for any other answer. */
+export function readMembers(answer: unknown): MembersReport | undefined {
   const parsed = leaderStatus.safeParse(answer);
-  return parsed.success ? parsed.data.members : undefined;
+  if (!parsed.success) return undefined;
+  const { members, waitingFor } = parsed.data;
+  return { members, waitingFor };
 }

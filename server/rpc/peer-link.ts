@@ -18,6 +18,8 @@ import { connectChannel } from './upgrade.js';
 export interface PeerTarget {
   /** `host:port` of its consensus traffic. */
   readonly address: string;
+  /** Where it may be found as well, tried in turn when it is not there. */
+  readonly elsewhere?: readonly string[];
   readonly incarnation: string;
 }
 
@@ -61,13 +63,15 @@ const NOTHING = {};
 async function openLink(
   id: NodeId,
   options: PeerLinkOptions,
+  attempt: number,
   signal: AbortSignal,
 ): Promise<{ channel: Channel; to: Identity }> {
   const { roster, logger, connectTimeoutMs, electionTimeoutMs } = options;
   const target = options.resolve(id);
   if (target === undefined) throw new ChannelError('never-sent', `no address is known for ${id}`);
+  const places = [target.address, ...(target.elsewhere ?? [])];
   const dispatcher = createDispatcher(NOTHING, logger);
-  const channel = await connectChannel(target.address, {
+  const channel = await connectChannel(places[attempt % places.length] ?? target.address, {
     ...options.channel,
     dispatcher,
     logger,
@@ -101,7 +105,9 @@ function transmit(message: Request, channel: Channel, to: Identity, options: Pee
       logger.debug({ peer: to.id, err: error, type }, 'an answer was not understood');
       return;
     }
-    if (response !== undefined) inbox.receive(response);
+    // The answer of a disk that was replaced meanwhile must not count for the one that came in its place.
+    if (response !== undefined && options.resolve(to.id)?.incarnation === to.incarnation)
+      inbox.receive(response);
   }
 
   function failed(error: unknown): void {
@@ -158,13 +164,20 @@ export function createPeerLink(id: NodeId, options: PeerLinkOptions): PeerLink {
   function connect(first: Request): void {
     const held = [first];
     state = { kind: 'connecting', held };
-    openLink(id, options, abort.signal).then(({ channel, to }) => opened(channel, to, held), failed);
+    openLink(id, options, failures, abort.signal).then(
+      ({ channel, to }) => opened(channel, to, held),
+      failed,
+    );
   }
 
   return {
     send(message) {
-      if (state.kind === 'open') transmit(message, state.channel, state.to, options);
-      else if (state.kind === 'connecting') {
+      if (state.kind === 'open') {
+        // Another disk under its name by now: what this one says must not count for that one.
+        if (options.resolve(id)?.incarnation === state.to.incarnation)
+          transmit(message, state.channel, state.to, options);
+        else state.channel.close(`${id} is another member now`);
+      } else if (state.kind === 'connecting') {
         if (state.held.length < HELD_MAX) state.held.push(message);
       } else if (!abort.signal.aborted && performance.now() >= notBeforeMs) connect(message);
     },

@@ -58,6 +58,11 @@ export function createPeerTransport(options: PeerTransportOptions): PeerTranspor
     if (known !== undefined) return known;
     // Only members get a link: their number is bounded by the configuration.
     if (settings.resolve(id) === undefined) return undefined;
+    for (const [other, link] of links) {
+      if (settings.resolve(other) !== undefined) continue;
+      link.close();
+      links.delete(other);
+    }
     const link = createPeerLink(id, settings);
     links.set(id, link);
     return link;

@@ -22,7 +22,13 @@ test('the seed form is a cluster of one', (t) => {
   const path = fileWith(t, SEED);
   const config = loadConfig(path, {});
   t.is(config.source, path);
-  t.deepEqual(config.cluster, { name: 'quorumkv', peers: [], join: [], peerUrls: [] });
+  t.deepEqual(config.cluster, {
+    name: 'quorumkv',
+    peers: [],
+    join: [],
+    discovery: { dns: '' },
+    peerUrls: [],
+  });
   t.is(config.raft.advertisedAddr, 'localhost:8082');
   t.is(config.advertisedRpcAddr, '127.0.0.1:8081');
   t.is(config.advertisedHttpAddr, `${hostname()}:8080`);
@@ -78,7 +84,7 @@ raft:
   inflightBytesMax: 4
   uncommittedBytesMax: 5
   traceFile: /tmp/trace.ndjson
-cluster: { name: c, join: ["h:1", "h:2"] }
+cluster: { name: c, join: ["h:1", "h:2"], discovery: { dns: "kv.internal:1" } }
 http:
   requestTimeout: "2s"
   onFollower: redirect
@@ -98,7 +104,13 @@ storage: { engine: classic-level }
     httpAddr: '127.0.0.1:1',
     advertisedRpcAddr: 'kv:11',
     advertisedHttpAddr: 'kv:12',
-    cluster: { name: 'c', peers: [], join: ['h:1', 'h:2'], peerUrls: [] },
+    cluster: {
+      name: 'c',
+      peers: [],
+      join: ['h:1', 'h:2'],
+      discovery: { dns: 'kv.internal:1' },
+      peerUrls: [],
+    },
     limits: { valueBytes: 2 * 1024 * 1024, pendingRequests: 9, dataBytes: 1024 ** 3, freeBytes: 3 },
     sessions: { ttlMs: 60_000, max: 10 },
     snapshots: { bytesPerSecond: 1024 * 1024, chunkBytes: 2048 },

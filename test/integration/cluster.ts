@@ -26,8 +26,15 @@ export interface ClusterOptions {
   readonly raft?: Readonly<Record<string, unknown>>;
 }
 
+export interface Addresses {
+  readonly raft: string;
+  readonly rpc: string;
+  readonly http: string;
+}
+
 interface Member {
   readonly id: string;
+  readonly addresses: Addresses;
   readonly url: string;
   readonly configFile: string;
   process: ServerProcess | undefined;
@@ -55,12 +62,14 @@ export async function startCluster(t: ExecutionContext, options: ClusterOptions 
 export class Cluster {
   readonly http = new HttpClient();
   readonly folder: string;
-  readonly #members: ReadonlyMap<string, Member>;
+  readonly #members: Map<string, Member>;
+  readonly #settings: NonNullable<ClusterOptions['settings']>;
   readonly #guard: ChildProcess;
   #closed = false;
 
-  private constructor(folder: string, members: readonly Member[]) {
+  private constructor(folder: string, members: readonly Member[], settings: ClusterOptions['settings'] = {}) {
     this.folder = folder;
+    this.#settings = settings;
     this.#members = new Map(members.map((member) => [member.id, member]));
     const guard = path.join(import.meta.dirname, 'guard.js');
     // In a process group of its own, so that whatever ends the tests does not end it too.
@@ -93,9 +102,61 @@ export class Cluster {
       const cluster = { name: 'test', peers };
       const config = { rpcAddr: rpc, httpAddr: http, raft: raftSettings, cluster, ...options.settings };
       writeFileSync(configFile, stringify(config));
-      return { id, url: `http://${http}`, configFile, process: undefined };
+      return { id, url: `http://${http}`, configFile, addresses: { raft, rpc, http }, process: undefined };
     });
-    return new Cluster(folder, members);
+    return new Cluster(folder, members, options.settings);
+  }
+
+  /** The files of one more node, on new ports, that asks these nodes to be taken in. */
+  async addNode(id: string, join: readonly string[]): Promise<Addresses> {
+    const [raft = '', rpc = '', http = ''] = (await freePorts(3)).map((port) => `127.0.0.1:${port}`);
+    this.#configure(
+      id,
+      { raft, rpc, http },
+      { name: 'test', join: join.map((other) => this.addresses(other).rpc) },
+    );
+    return { raft, rpc, http };
+  }
+
+  /** Other addresses for nodes that are down, in all of their files. */
+  async moveAll(): Promise<void> {
+    const ports = await freePorts(this.ids.length * 3);
+    const peers = this.ids.map((id, at) => {
+      const [raft = '', rpc = '', http = ''] = ports
+        .slice(at * 3, at * 3 + 3)
+        .map((port) => `127.0.0.1:${port}`);
+      return { id, raft, rpc, http };
+    });
+    for (const { id, ...addresses } of peers) this.#configure(id, addresses, { name: 'test', peers });
+  }
+
+  /** Other addresses for one node that is down; the other files do not know of it. */
+  async move(id: string): Promise<void> {
+    const [raft = '', rpc = '', http = ''] = (await freePorts(3)).map((port) => `127.0.0.1:${port}`);
+    const peers = this.ids.map((other) => ({
+      id: other,
+      ...(other === id ? { raft, rpc, http } : this.addresses(other)),
+    }));
+    this.#configure(id, { raft, rpc, http }, { name: 'test', peers });
+  }
+
+  #configure(id: string, addresses: Addresses, cluster: object): void {
+    const configFile = path.join(this.folder, `${id}.yaml`);
+    const { raft, rpc, http } = addresses;
+    const raftSettings = { nodeID: id, bindAddr: raft, dataDir: this.dataDir(id), logLevel: 'info' };
+    writeFileSync(
+      configFile,
+      stringify({ rpcAddr: rpc, httpAddr: http, raft: raftSettings, cluster, ...this.#settings }),
+    );
+    this.#members.set(id, { id, url: `http://${http}`, configFile, addresses, process: undefined });
+  }
+
+  dataDir(id: string): string {
+    return path.join(this.folder, id);
+  }
+
+  addresses(id: string): Addresses {
+    return this.#member(id).addresses;
   }
 
   get ids(): readonly string[] {
@@ -123,11 +184,11 @@ export class Cluster {
     for (const id of this.ids) this.start(id);
   }
 
-  start(id: string): void {
+  start(id: string, flags: readonly string[] = []): void {
     const member = this.#member(id);
     if (this.#closed) throw new Error('the cluster is closed');
     if (member.process?.running === true) throw new Error(`${id} runs already`);
-    const started = new ServerProcess(member.configFile);
+    const started = new ServerProcess(member.configFile, flags);
     member.process = started;
     this.#tellGuard(`pid ${started.pid ?? 0}`);
     void started.ended().then(() => this.#tellGuard(`gone ${started.pid ?? 0}`));

@@ -11,8 +11,8 @@ export class ServerProcess {
   readonly #lines: string[] = [];
   readonly #ended: Promise<void>;
 
-  constructor(configFile: string) {
-    this.#child = spawn(process.execPath, [SERVER, '--config', configFile], {
+  constructor(configFile: string, flags: readonly string[] = []) {
+    this.#child = spawn(process.execPath, [SERVER, '--config', configFile, ...flags], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     for (const stream of [this.#child.stdout, this.#child.stderr]) {

@@ -16,6 +16,8 @@ import { ClusterInvariants } from '../../raft/invariants.js';
 import type { RaftOptions } from '../../raft/state.js';
 import { firstBatch, firstConfiguration } from '../../server/bootstrap.js';
 import { Leadership } from '../../server/leadership.js';
+import { Members } from '../../server/members/members.js';
+import type { Newcomer } from '../../server/members/members.js';
 import { Node } from '../../server/node.js';
 import { ReadIndexes } from '../../server/read-indexes.js';
 import { Reader } from '../../server/reader.js';
@@ -35,6 +37,8 @@ import type { ControlClient } from '../../server/rpc/control.js';
 import { controlMethods } from '../../server/rpc/control-methods.js';
 import type { Methods } from '../../server/rpc/dispatch.js';
 import { ChannelError } from '../../server/rpc/errors.js';
+import { promoteLearners } from '../../server/members/promoter.js';
+import { membershipMethods } from '../../server/rpc/membership-methods.js';
 import { createLeaderLink } from '../../server/rpc/forwarding.js';
 import type { Roster } from '../../server/rpc/identity.js';
 import { envelopeTo } from '../../server/rpc/identity.js';
@@ -84,6 +88,8 @@ export interface ClusterOptions {
   readonly sweeping?: boolean;
   /** The states are compared, as a server does. */
   readonly verifying?: boolean;
+  /** Who listens where a newcomer should be. */
+  readonly greet?: (id: NodeId, raft: string) => Promise<Newcomer>;
   /** Whether a node has room for what a command stores; by default there is always room. */
   readonly refuses?: (id: NodeId, command: Command) => boolean;
 }
@@ -213,14 +219,15 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   return cluster;
 }
 
-function firstOf(ids: readonly NodeId[]): Promise<Configuration> {
+async function firstOf(ids: readonly NodeId[]): Promise<Configuration> {
   const incarnation = (id: NodeId): string => `disk-of-${id}`;
   const peers = ids.map((id) => ({ id, raft: `${id}:1`, rpc: `${id}:2`, http: `${id}:3` }));
-  return firstConfiguration({
+  const first = await firstConfiguration({
     self: { id: ids[0]!, incarnation: incarnation(ids[0]!) },
     peers,
     greet: ({ id }) => Promise.resolve({ incarnation: incarnation(id), clusterId: null }),
   });
+  return first!;
 }
 
 interface Wires {
@@ -340,17 +347,30 @@ async function bootNode(on: Machine, boot: Boot): Promise<TestNode> {
     peerIncarnation: (peer) => memberOf(first, peer)?.incarnation,
     firstVoters: () => undefined,
     isReplaced: () => false,
+    introduction: () => ({
+      addresses: { raft: `${id}:1`, rpc: `${id}:2`, http: `${id}:3` },
+      version: '0.0.0',
+    }),
+    met: () => undefined,
   };
   const link = createLeaderLink(control(id, roster), clock);
   const leadership = new Leadership(node, { leaderWaitMs: LEADER_WAIT_MS, retryMs: 50 });
   const indexes = (lease: boolean): ReadIndexes =>
     new ReadIndexes(node, clock, leadership, link, { lease, timeoutMs: REQUEST_TIMEOUT_MS });
+  const members = new Members({
+    node,
+    tickMs: TICK_MS,
+    greet: options.greet ?? (() => Promise.reject(new Error('nobody listens there'))),
+  });
   const report = new StatusReport(node, clock, {
     addresses: { raft: `${id}:1`, rpc: `${id}:2`, http: `${id}:3` },
     cluster: 'test',
     version: '0.0.0',
     tickMs: TICK_MS,
     unreachableAfterMs: 300,
+    versionOf: () => undefined,
+    bytesBetween: () => 0,
+    underWay: () => members.underWay(),
   });
   const space = { refuses: (command: Command) => options.refuses?.(id, command) ?? false };
   const service = new StoreService({
@@ -364,18 +384,29 @@ async function bootNode(on: Machine, boot: Boot): Promise<TestNode> {
     leaseIndexes: indexes(true),
     reader: new Reader(stateStore, clock, node),
     report,
+    members,
     requestTimeoutMs: REQUEST_TIMEOUT_MS,
     sessions: { ttlMs: 600_000, max: 10 },
   });
-  on.methods = controlMethods({
-    roster,
-    clock,
-    node: () => on.running?.node,
-    space: () => space,
-    status: () => service.clusterStatus(),
-    valueBytesMax: 1000,
-    requestTimeoutMs: REQUEST_TIMEOUT_MS,
-  });
+  on.methods = {
+    ...membershipMethods({
+      roster,
+      clock,
+      node: () => on.running?.node,
+      members: () => members,
+      requestTimeoutMs: REQUEST_TIMEOUT_MS,
+    }),
+    ...controlMethods({
+      roster,
+      clock,
+      node: () => on.running?.node,
+      space: () => space,
+      status: () => service.clusterStatus(),
+      valueBytesMax: 1000,
+      requestTimeoutMs: REQUEST_TIMEOUT_MS,
+    }),
+  };
+  promoteLearners(node, clock, 50);
   verifying.current = new Verification({
     node,
     clock,

@@ -67,14 +67,6 @@ test.serial('a file that is not there exits 1', async (t) => {
   t.true(complaints[0]!.includes(file));
 });
 
-test.serial('joining is refused as what this version does not do', async (t) => {
-  const directory = temporaryDirectory(t);
-  const { file } = await seedFile(directory, 'cluster:\n  join: ["127.0.0.1:1"]\n');
-  const { code, complaints } = await kvServer(t, ['--config', file]).exit;
-  t.is(code, 1);
-  t.regex(complaints[0]!, /cluster\.join/);
-});
-
 for (const [at, key] of ['httpAddr', 'rpcAddr', 'raft.bindAddr'].entries()) {
   test.serial(`a port in use exits 1 and names ${key}`, async (t) => {
     const taken = await listening();
@@ -221,30 +213,3 @@ test.serial(
     await Promise.all([first, second].map((port) => ready(`http://127.0.0.1:${port}`)));
   },
 );
-
-test.serial('a node whose disk was wiped is refused by its peers, and exits 2', async (t) => {
-  const directory = temporaryDirectory(t);
-  const ports = await freePorts(3);
-  const peers = ports.map((port, at) => `n${at + 1}=127.0.0.1:${port}`).join(',');
-  const start = (at: number): ReturnType<typeof kvServer> =>
-    kvServer(t, [
-      ...['--id', `n${at + 1}`, '--listen', `127.0.0.1:${ports[at]}`],
-      ...['--data-dir', path.join(directory, `n${at + 1}`), '--peers', peers],
-    ]);
-  const url = (at: number): string => `http://127.0.0.1:${ports[at]}`;
-  const nodes = [0, 1, 2].map(start);
-  await Promise.all([0, 1, 2].map((at) => ready(url(at))));
-  nodes[2]!.kill('SIGKILL');
-  await nodes[2]!.exit;
-  rmSync(path.join(directory, 'n3'), { recursive: true });
-  const { code, complaints } = await start(2).exit;
-  t.is(code, 2, complaints.join('\n'));
-  t.is(complaints.length, 1, complaints.join('\n'));
-  t.regex(complaints[0]!, /is not the data directory that n[12] knows n3 by/);
-  // The others go on, and stop with 0.
-  await ready(url(0));
-  for (const node of nodes.slice(0, 2)) {
-    node.kill('SIGTERM');
-    t.is((await node.exit).code, 0);
-  }
-});

@@ -4,8 +4,12 @@ import { startCluster } from './cluster.js';
 import type { Cluster, TestNode } from './cluster.js';
 import { write } from './requests.js';
 
-function seenBy(cluster: Cluster, asked: TestNode): Promise<readonly MemberStatus[] | undefined> {
-  return cluster.clock.until(asked.service.leaderMembers(), 'the members as the leader sees them');
+async function seenBy(cluster: Cluster, asked: TestNode): Promise<readonly MemberStatus[] | undefined> {
+  const seen = await cluster.clock.until(
+    asked.service.leaderMembers(),
+    'the members as the leader sees them',
+  );
+  return seen?.members;
 }
 
 test('a follower has the members as the leader sees them', async (t) => {

@@ -81,5 +81,7 @@ export function rosterOf(id: NodeId, configuration: Configuration): Roster {
     peerIncarnation: (peer) => memberOf(configuration, peer)?.incarnation,
     firstVoters: () => undefined,
     isReplaced: () => false,
+    introduction: () => ({ addresses: { raft: id, rpc: id, http: id }, version: '0' }),
+    met: () => undefined,
   };
 }

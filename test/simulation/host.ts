@@ -11,6 +11,7 @@ import type { Trace } from '../../raft/trace.js';
 import { Leadership } from '../../server/leadership.js';
 import { Node } from '../../server/node.js';
 import type { Clock } from '../../server/ports.js';
+import { Members } from '../../server/members/members.js';
 import { ReadIndexes } from '../../server/read-indexes.js';
 import { Reader } from '../../server/reader.js';
 import { TICK_MS } from '../../server/raft-settings.js';
@@ -276,12 +277,17 @@ export class Host {
     const link = createLeaderLink(this.#control(roster, clock), clock);
     const indexes = (lease: boolean): ReadIndexes =>
       new ReadIndexes(node, clock, leadership, link, { lease, timeoutMs: REQUEST_TIMEOUT_MS });
+    const greet = (): Promise<never> => Promise.reject(new Error('nobody listens'));
+    const members = new Members({ node, tickMs: TICK_MS, greet });
     const report = new StatusReport(node, clock, {
       addresses: { raft: this.id, rpc: this.id, http: this.id },
       cluster: roster.clusterName,
       version: '0',
       tickMs: TICK_MS,
       unreachableAfterMs: 300,
+      versionOf: () => undefined,
+      bytesBetween: () => 0,
+      underWay: () => members.underWay(),
     });
     const service = new StoreService({
       node,
@@ -293,6 +299,7 @@ export class Host {
       leaseIndexes: indexes(true),
       reader: new Reader(state, clock, node),
       report,
+      members,
       requestTimeoutMs: REQUEST_TIMEOUT_MS,
       sessions: this.#around.sessions,
     });

@@ -156,9 +156,18 @@ test('status and health', async (t) => {
   t.like((await get('/status'))[1], { id: 'n1', state: 'LEADER', isLeader: true });
   t.like((await get('/cluster/status'))[1], { id: 'n1', members: [] });
   const addresses = { raft: 'h:1', rpc: 'h:2', http: 'h:3' };
-  const progress = { matchIndex: 1, lagEntries: 0, lastContactMs: 0, reachable: true, snapshot: null };
+  const progress = {
+    matchIndex: 1,
+    lagEntries: 0,
+    lagBytes: 0,
+    lastContactMs: 0,
+    reachable: true,
+    receivesSnapshot: false,
+    version: '1.0.0',
+    snapshot: null,
+  };
   const member = { id: 'n2', ...addresses, voter: true, role: 'leader' as const, ...progress };
-  service.leaderMembers = () => Promise.resolve([member]);
+  service.leaderMembers = () => Promise.resolve({ members: [member], waitingFor: null });
   t.like((await get('/cluster/status'))[1], { id: 'n1', members: [member] });
   t.deepEqual(await get('/health'), [200, { status: 'healthy', keys: 0, role: 'leader', leader: 'n1' }]);
   t.deepEqual(await get('/readyz'), [200, { status: 'ready' }]);

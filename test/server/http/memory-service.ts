@@ -16,6 +16,7 @@ import type {
   WatchItem,
   WatchQuery,
 } from '../../../server/service.js';
+import type { ClusterAnswer, ClusterRequest } from '../../../server/members/request.js';
 import { ServiceError } from '../../../server/service.js';
 
 export interface MemoryService extends Service {
@@ -27,6 +28,8 @@ export interface MemoryService extends Service {
   readonly reads: Consistency[];
   readonly lists: ListQuery[];
   readonly store: Map<string, StoredEntry>;
+  readonly clusterRequests: ClusterRequest[];
+  clusterAnswer: ClusterAnswer;
   leading: boolean;
   leaderHint: LeaderHint | undefined;
   unreadyReason: string | undefined;
@@ -88,6 +91,8 @@ export function memoryService(): MemoryService {
     proposed: [],
     pipelines: [],
     lines: [],
+    clusterRequests: [],
+    clusterAnswer: { status: 'done' },
     watched: [],
     items: [],
     reads: [],
@@ -145,10 +150,15 @@ export function memoryService(): MemoryService {
       });
     },
     status: () => status(service, index),
-    clusterStatus: () => ({ ...status(service, index), members: [] }),
     takeSnapshot: () => Promise.resolve({ id: 'snap', index, term: 1, bytes: 4 }),
     backup: () =>
       Promise.resolve({ id: 'snap', index, term: 1, bytes: 4, data: Readable.from([Buffer.from('snap')]) }),
+    clusterStatus: () => ({ ...status(service, index), members: [], waitingFor: null }),
+    changeCluster: (request) =>
+      answer(() => {
+        service.clusterRequests.push(request);
+        return service.clusterAnswer;
+      }),
     leaderMembers: () => Promise.resolve(undefined),
     health: (): HealthResponse => ({
       status: service.unreadyReason === undefined ? 'healthy' : 'unhealthy',

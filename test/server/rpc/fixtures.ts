@@ -97,6 +97,11 @@ export function rosterOf(id: string, overrides: Partial<Roster> = {}): Roster {
     peerIncarnation: (peer) => `${peer}-disk`,
     firstVoters: () => undefined,
     isReplaced: () => false,
+    introduction: () => ({
+      addresses: { raft: `${id}:1`, rpc: `${id}:2`, http: `${id}:3` },
+      version: '1.0.0',
+    }),
+    met: () => undefined,
     ...overrides,
   };
 }
