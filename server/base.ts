@@ -77,10 +77,7 @@ export function assemble(
   const inbox: Base['inbox'] = { current: undefined };
   const firstVoters: Base['firstVoters'] = { current: undefined };
   const known = (): Configuration | undefined => node.current?.configuration ?? membership.current;
-  const member = (id: string): ReturnType<typeof memberOf> => {
-    const configuration = known();
-    return configuration && memberOf(configuration, id);
-  };
+  const member = (id: string): ReturnType<typeof memberOf> => memberIn(known(), id);
   const friends = acquaintances(known, config.cluster.peers);
   const roster: Roster = {
     clusterName: config.cluster.name,
@@ -134,4 +131,8 @@ export function assemble(
     transport,
     control,
   };
+}
+
+function memberIn(configuration: Configuration | undefined, id: string): ReturnType<typeof memberOf> {
+  return configuration && memberOf(configuration, id);
 }

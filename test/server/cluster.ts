@@ -36,7 +36,7 @@ import {
 import type { ControlClient } from '../../server/rpc/control.js';
 import { controlMethods } from '../../server/rpc/control-methods.js';
 import type { Methods } from '../../server/rpc/dispatch.js';
-import { ChannelError } from '../../server/rpc/errors.js';
+import { callOver } from './call-over.js';
 import { promoteLearners } from '../../server/members/promoter.js';
 import { membershipMethods } from '../../server/rpc/membership-methods.js';
 import { createLeaderLink } from '../../server/rpc/forwarding.js';
@@ -228,42 +228,6 @@ async function firstOf(ids: readonly NodeId[]): Promise<Configuration> {
     greet: ({ id }) => Promise.resolve({ incarnation: incarnation(id), clusterId: null }),
   });
   return first!;
-}
-
-interface Wires {
-  readonly clock: VirtualClock;
-  readonly network: Network;
-  readonly cluster: Cluster;
-  readonly from: NodeId;
-}
-
-/** A call as the control plane carries it: lost without a word, or refused, where the link is cut. */
-function callOver(
-  { clock, network, cluster, from }: Wires,
-  timeoutMs: number,
-  to: NodeId,
-  carryOut: () => Promise<unknown>,
-): Promise<unknown> {
-  const there = (): boolean => network.connects(from, to, false);
-  return new Promise((resolve, reject) => {
-    if (!there() && cluster.cutIs === 'refused') {
-      reject(new ChannelError('never-sent', `${to} is not reached`));
-      return;
-    }
-    clock.after(timeoutMs, () => reject(new ChannelError('timed-out', `no answer of ${to}`)));
-    const answer = (settle: () => void): void =>
-      void clock.after(LATENCY_MS, () => {
-        if (there()) settle();
-        else if (cluster.cutIs === 'refused') reject(new ChannelError('lost', `${to} went`));
-      });
-    clock.after(LATENCY_MS, () => {
-      if (!there()) return;
-      carryOut().then(
-        (result) => answer(() => resolve(result)),
-        (error: unknown) => answer(() => reject(error instanceof Error ? error : new Error(String(error)))),
-      );
-    });
-  });
 }
 
 interface Boot {
