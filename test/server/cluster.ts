@@ -44,6 +44,7 @@ import { envelopeTo } from '../../server/rpc/identity.js';
 import { StatusReport } from '../../server/status.js';
 import { StoreService } from '../../server/store-service.js';
 import { sweep } from '../../server/sweeper.js';
+import { Network, raftOptions } from './network.js';
 import type { VirtualClock } from './virtual-clock.js';
 import { virtualClock } from './virtual-clock.js';
 
@@ -104,47 +105,6 @@ export interface Cluster {
   /** Ends a node as `stopServer` does at last: the stores close in the same turn. */
   stop(id: NodeId): Promise<void>;
   start(id: NodeId): Promise<TestNode>;
-}
-
-/** The same numbers every time, others for each node. */
-function randomFrom(seed: number): () => number {
-  let state = seed * 2654435761;
-  return () => {
-    state = (Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x9e3779b9) | 0;
-    return (state >>> 0) / 2 ** 32;
-  };
-}
-
-function raftOptions(id: NodeId, seed: number, options: Partial<RaftOptions> = {}): RaftOptions {
-  return {
-    id,
-    electionTicks: [15, 30],
-    heartbeatTicks: 5,
-    appendBytesMax: 4096,
-    window: { appendsMax: 8, bytesMax: 65_536 },
-    uncommittedBytesMax: 1_000_000,
-    entryCacheBytes: 1_000_000,
-    applyBytesMax: 4096,
-    pendingReadsMax: 100,
-    leaseMs: 126,
-    random: randomFrom(seed),
-    ...options,
-  };
-}
-
-class Network {
-  #groups: readonly (readonly NodeId[])[] | undefined;
-  #consensusGroups: readonly (readonly NodeId[])[] | undefined;
-
-  set(groups: readonly (readonly NodeId[])[] | undefined, consensus = groups): void {
-    this.#groups = groups;
-    this.#consensusGroups = consensus;
-  }
-
-  connects(a: NodeId, b: NodeId, consensus: boolean): boolean {
-    const groups = consensus ? this.#consensusGroups : this.#groups;
-    return groups === undefined || groups.some((group) => group.includes(a) && group.includes(b));
-  }
 }
 
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
