@@ -29,7 +29,7 @@ async function remove(cluster: Cluster, client: KVClient, id: string): Promise<v
   );
 }
 
-test('a cluster of one grows to three and shrinks back; who is removed ends with exit code 0', async (t) => {
+test.serial('a cluster of one grows to three and shrinks back; who is removed ends with exit code 0', async (t) => {
   const cluster = await startCluster(t, { nodes: 1 });
   for (const id of ['n2', 'n3']) await cluster.addNode(id, ['n1']);
   const client = new KVClient({ endpoints: cluster.urls });
@@ -52,7 +52,7 @@ test('a cluster of one grows to three and shrinks back; who is removed ends with
   t.is(await cluster.exitCode('n3'), 0, 'a removed node that is started again ends again');
 });
 
-test('a wiped disk rejoins by itself, under its old id', async (t) => {
+test.serial('a wiped disk rejoins by itself, under its old id', async (t) => {
   const cluster = await startCluster(t);
   const client = new KVClient({ endpoints: cluster.urls });
   t.teardown(() => client.close());
@@ -68,7 +68,7 @@ test('a wiped disk rejoins by itself, under its old id', async (t) => {
   t.is(await client.get('k'), 'w');
 });
 
-test('a copy of a data directory is set aside, and its node rejoins with another disk', async (t) => {
+test.serial('a copy of a data directory is set aside, and its node rejoins with another disk', async (t) => {
   const cluster = await startCluster(t);
   const client = new KVClient({ endpoints: cluster.urls });
   t.teardown(() => client.close());
@@ -91,7 +91,7 @@ test('a copy of a data directory is set aside, and its node rejoins with another
   await haveVotes(cluster, client, ['n1', 'n2', 'n3']);
 });
 
-test('one survivor becomes the whole cluster, at revisions above all that were handed out', async (t) => {
+test.serial('one survivor becomes the whole cluster, at revisions above all that were handed out', async (t) => {
   const cluster = await startCluster(t);
   const before = new KVClient({ endpoints: cluster.urls });
   const { revision } = await before.set('k', 'v');
@@ -113,7 +113,7 @@ test('one survivor becomes the whole cluster, at revisions above all that were h
   t.pass();
 });
 
-test('a cluster all of whose addresses changed forms again, and the configuration learns them', async (t) => {
+test.serial('a cluster all of whose addresses changed forms again, and the configuration learns them', async (t) => {
   const cluster = await startCluster(t);
   await cluster.http.set(cluster.url('n1'), 'k', 'v');
   for (const id of cluster.ids) await cluster.kill9(id);
@@ -124,7 +124,7 @@ test('a cluster all of whose addresses changed forms again, and the configuratio
   await isFoundAtItsAddresses(cluster);
 });
 
-test('a node that comes back elsewhere announces it; the files of the others need not know', async (t) => {
+test.serial('a node that comes back elsewhere announces it; the files of the others need not know', async (t) => {
   const cluster = await startCluster(t);
   await cluster.kill9('n3');
   await cluster.move('n3');
