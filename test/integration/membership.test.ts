@@ -29,30 +29,33 @@ async function remove(cluster: Cluster, client: KVClient, id: string): Promise<v
   );
 }
 
-test('a cluster of one grows to three and shrinks back; who is removed ends with exit code 0', async (t) => {
-  const cluster = await startCluster(t, { nodes: 1 });
-  for (const id of ['n2', 'n3']) await cluster.addNode(id, ['n1']);
-  const client = new KVClient({ endpoints: cluster.urls });
-  t.teardown(() => client.close());
-  await client.set('k', 'before');
-  for (const id of ['n2', 'n3']) cluster.start(id);
-  await haveVotes(cluster, client, ['n1', 'n2', 'n3']);
-  await cluster.ready();
-  t.is((await cluster.http.get(cluster.url('n3'), 'k')).body['value'], 'before');
-  for (const id of ['n1', 'n3']) {
-    await remove(cluster, client, id);
-    t.is(await cluster.exitCode(id), 0);
-    t.true(cluster.logs(id).some((line) => line.includes(`${id} was removed from the cluster and stops`)));
-  }
-  t.deepEqual(await votersOf(client), ['n2']);
-  await client.set('k', 'after');
-  t.is(await client.get('k'), 'after');
+test.serial(
+  'a cluster of one grows to three and shrinks back; who is removed ends with exit code 0',
+  async (t) => {
+    const cluster = await startCluster(t, { nodes: 1 });
+    for (const id of ['n2', 'n3']) await cluster.addNode(id, ['n1']);
+    const client = new KVClient({ endpoints: cluster.urls });
+    t.teardown(() => client.close());
+    await client.set('k', 'before');
+    for (const id of ['n2', 'n3']) cluster.start(id);
+    await haveVotes(cluster, client, ['n1', 'n2', 'n3']);
+    await cluster.ready();
+    t.is((await cluster.http.get(cluster.url('n3'), 'k')).body['value'], 'before');
+    for (const id of ['n1', 'n3']) {
+      await remove(cluster, client, id);
+      t.is(await cluster.exitCode(id), 0);
+      t.true(cluster.logs(id).some((line) => line.includes(`${id} was removed from the cluster and stops`)));
+    }
+    t.deepEqual(await votersOf(client), ['n2']);
+    await client.set('k', 'after');
+    t.is(await client.get('k'), 'after');
 
-  cluster.start('n3');
-  t.is(await cluster.exitCode('n3'), 0, 'a removed node that is started again ends again');
-});
+    cluster.start('n3');
+    t.is(await cluster.exitCode('n3'), 0, 'a removed node that is started again ends again');
+  },
+);
 
-test('a wiped disk rejoins by itself, under its old id', async (t) => {
+test.serial('a wiped disk rejoins by itself, under its old id', async (t) => {
   const cluster = await startCluster(t);
   const client = new KVClient({ endpoints: cluster.urls });
   t.teardown(() => client.close());
@@ -68,7 +71,7 @@ test('a wiped disk rejoins by itself, under its old id', async (t) => {
   t.is(await client.get('k'), 'w');
 });
 
-test('a copy of a data directory is set aside, and its node rejoins with another disk', async (t) => {
+test.serial('a copy of a data directory is set aside, and its node rejoins with another disk', async (t) => {
   const cluster = await startCluster(t);
   const client = new KVClient({ endpoints: cluster.urls });
   t.teardown(() => client.close());
@@ -91,47 +94,56 @@ test('a copy of a data directory is set aside, and its node rejoins with another
   await haveVotes(cluster, client, ['n1', 'n2', 'n3']);
 });
 
-test('one survivor becomes the whole cluster, at revisions above all that were handed out', async (t) => {
-  const cluster = await startCluster(t);
-  const before = new KVClient({ endpoints: cluster.urls });
-  const { revision } = await before.set('k', 'v');
-  await before.close();
-  await cluster.caughtUp();
-  for (const id of cluster.ids) await cluster.kill9(id);
-  cluster.start('n2', ['--force-new-cluster']);
-  t.is(await cluster.exitCode('n2', 60_000), 0);
-  cluster.start('n2');
-  await cluster.ready(['n2'], 60_000);
-  const client = new KVClient({ endpoints: cluster.url('n2') });
-  t.teardown(() => client.close());
-  t.is(await client.get('k'), 'v');
-  const after = await client.set('k', 'w');
-  t.true(BigInt(after.revision) > BigInt(revision) + 99_999n);
-  // The others are strangers to it, until they come back without what they had.
-  cluster.start('n1', ['--rejoin']);
-  await haveVotes(cluster, client, ['n1', 'n2']);
-  t.pass();
-});
+test.serial(
+  'one survivor becomes the whole cluster, at revisions above all that were handed out',
+  async (t) => {
+    const cluster = await startCluster(t);
+    const before = new KVClient({ endpoints: cluster.urls });
+    const { revision } = await before.set('k', 'v');
+    await before.close();
+    await cluster.caughtUp();
+    for (const id of cluster.ids) await cluster.kill9(id);
+    cluster.start('n2', ['--force-new-cluster']);
+    t.is(await cluster.exitCode('n2', 60_000), 0);
+    cluster.start('n2');
+    await cluster.ready(['n2'], 60_000);
+    const client = new KVClient({ endpoints: cluster.url('n2') });
+    t.teardown(() => client.close());
+    t.is(await client.get('k'), 'v');
+    const after = await client.set('k', 'w');
+    t.true(BigInt(after.revision) > BigInt(revision) + 99_999n);
+    // The others are strangers to it, until they come back without what they had.
+    cluster.start('n1', ['--rejoin']);
+    await haveVotes(cluster, client, ['n1', 'n2']);
+    t.pass();
+  },
+);
 
-test('a cluster all of whose addresses changed forms again, and the configuration learns them', async (t) => {
-  const cluster = await startCluster(t);
-  await cluster.http.set(cluster.url('n1'), 'k', 'v');
-  for (const id of cluster.ids) await cluster.kill9(id);
-  await cluster.moveAll();
-  cluster.startAll();
-  await cluster.ready();
-  t.is((await cluster.http.get(cluster.url('n1'), 'k')).body['value'], 'v');
-  await isFoundAtItsAddresses(cluster);
-});
+test.serial(
+  'a cluster all of whose addresses changed forms again, and the configuration learns them',
+  async (t) => {
+    const cluster = await startCluster(t);
+    await cluster.http.set(cluster.url('n1'), 'k', 'v');
+    for (const id of cluster.ids) await cluster.kill9(id);
+    await cluster.moveAll();
+    cluster.startAll();
+    await cluster.ready();
+    t.is((await cluster.http.get(cluster.url('n1'), 'k')).body['value'], 'v');
+    await isFoundAtItsAddresses(cluster);
+  },
+);
 
-test('a node that comes back elsewhere announces it; the files of the others need not know', async (t) => {
-  const cluster = await startCluster(t);
-  await cluster.kill9('n3');
-  await cluster.move('n3');
-  await cluster.restart('n3');
-  await isFoundAtItsAddresses(cluster);
-  t.pass();
-});
+test.serial(
+  'a node that comes back elsewhere announces it; the files of the others need not know',
+  async (t) => {
+    const cluster = await startCluster(t);
+    await cluster.kill9('n3');
+    await cluster.move('n3');
+    await cluster.restart('n3');
+    await isFoundAtItsAddresses(cluster);
+    t.pass();
+  },
+);
 
 async function isFoundAtItsAddresses(cluster: Cluster): Promise<void> {
   const client = new KVClient({ endpoints: cluster.urls });

@@ -24,7 +24,7 @@ import { Reader } from '../../server/reader.js';
 import { isFresh } from '../../server/recovery.js';
 import type { MemorySnapshotDisk } from '../../snapshot/memory/directory.js';
 import { memorySnapshotDisk } from '../../snapshot/memory/directory.js';
-import { raftOptions } from './raft-options.js';
+
 import type { SnapshotSettings } from './memory-snapshots.js';
 import {
   RARE_SNAPSHOTS,
@@ -46,6 +46,7 @@ import { StatusReport } from '../../server/status.js';
 import { StoreService } from '../../server/store-service.js';
 import { sweep } from '../../server/sweeper.js';
 import { Verification } from '../../server/verification.js';
+import { Network, raftOptions } from './network.js';
 import type { VirtualClock } from './virtual-clock.js';
 import { virtualClock } from './virtual-clock.js';
 
@@ -111,21 +112,6 @@ export interface Cluster {
   /** Ends a node as `stopServer` does at last: the stores close in the same turn. */
   stop(id: NodeId): Promise<void>;
   start(id: NodeId): Promise<TestNode>;
-}
-
-class Network {
-  #groups: readonly (readonly NodeId[])[] | undefined;
-  #consensusGroups: readonly (readonly NodeId[])[] | undefined;
-
-  set(groups: readonly (readonly NodeId[])[] | undefined, consensus = groups): void {
-    this.#groups = groups;
-    this.#consensusGroups = consensus;
-  }
-
-  connects(a: NodeId, b: NodeId, consensus: boolean): boolean {
-    const groups = consensus ? this.#consensusGroups : this.#groups;
-    return groups === undefined || groups.some((group) => group.includes(a) && group.includes(b));
-  }
 }
 
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {

@@ -1,4 +1,4 @@
-/** The core's options in a test: everything small, and chance from a seed. */
+/** What nodes of a virtual cluster share: the settings of their cores, and a network that can be cut. */
 
 import type { NodeId } from '../../membership/configuration.js';
 import type { RaftOptions } from '../../raft/state.js';
@@ -27,4 +27,19 @@ export function raftOptions(id: NodeId, seed: number, options: Partial<RaftOptio
     random: randomFrom(seed),
     ...options,
   };
+}
+
+export class Network {
+  #groups: readonly (readonly NodeId[])[] | undefined;
+  #consensusGroups: readonly (readonly NodeId[])[] | undefined;
+
+  set(groups: readonly (readonly NodeId[])[] | undefined, consensus = groups): void {
+    this.#groups = groups;
+    this.#consensusGroups = consensus;
+  }
+
+  connects(a: NodeId, b: NodeId, consensus: boolean): boolean {
+    const groups = consensus ? this.#consensusGroups : this.#groups;
+    return groups === undefined || groups.some((group) => group.includes(a) && group.includes(b));
+  }
 }
