@@ -17,8 +17,10 @@ import { systemClock } from './clock.js';
 import { Leadership } from './leadership.js';
 import type { Listeners } from './listeners.js';
 import { listen } from './listeners.js';
-import type { Standing } from './standing.js';
+import type { Metrics } from './metrics/metrics.js';
+import { createMetrics } from './metrics/metrics.js';
 import { Node } from './node.js';
+import { nodeEvents } from './node-events.js';
 import type { Inbox } from './ports.js';
 import { TICK_MS, raftOptions } from './raft-settings.js';
 import { ReadIndexes } from './read-indexes.js';
@@ -74,6 +76,7 @@ interface Base {
   readonly starting: Starting;
   readonly storage: Storage;
   readonly snapshots: SnapshotStore;
+  readonly metrics: Metrics;
   readonly roster: Roster;
   readonly membership: { current: Configuration | undefined };
   /** See `Roster.firstVoters`. */
@@ -109,6 +112,7 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
   const listeners = await listen({
     config,
     service: starting.service,
+    metrics: base.metrics,
     raftMethods: base.transport.methods,
     controlMethods: controlMethods({
       roster: base.roster,
@@ -188,12 +192,19 @@ function assemble(
     electionTimeoutMs: config.raft.electionTimeoutMs,
     logger,
   });
+  const metrics = createMetrics({
+    node: () => node.current,
+    snapshots: () => snapshots.list(),
+    engine: () => storage.properties(),
+    tickMs: TICK_MS,
+  });
   const control = createControlClient({ roster, resolve: (id) => member(id)?.rpc, logger });
   return {
     options,
     starting,
     storage,
     snapshots,
+    metrics,
     roster,
     membership,
     firstVoters,
@@ -268,17 +279,19 @@ async function recover(base: Base): Promise<Recovered> {
 }
 
 async function run(base: Base, recovered: Recovered, listeners: Listeners): Promise<RunningServer> {
-  const { options, starting, storage, transport, control } = base;
+  const { options, starting, storage, metrics, transport, control } = base;
   const { config, logger } = options;
-  const { log, state } = storage;
+  const { log } = storage;
+  const state = metrics.stores.state(storage.state);
   const [first] = recovered.seed.configurations;
   const trace = fileTrace(config, first?.configuration.members.map(({ id }) => id) ?? []);
-  const snapshotting = { config, logger, stateStore: state, store: base.snapshots, log: recovered.log };
+  const made = metrics.snapshotMade;
+  const snapshotting = { config, logger, stateStore: state, store: base.snapshots, log: recovered.log, made };
   const node = new Node(
     {
       clock: systemClock,
       transport,
-      logStore: log.store,
+      logStore: metrics.stores.log(log.store),
       stateStore: state,
       snapshots: (hand) => snapshotsOf(snapshotting, hand),
     },
@@ -289,15 +302,7 @@ async function run(base: Base, recovered: Recovered, listeners: Listeners): Prom
       watchdog: config.raft,
     },
     recovered,
-    {
-      changed: (now, before) => logger.info({ ...now, before: before.role }, standingText(now)),
-      refused: (what) => logger.error({ what }, 'a message that no correct node sends was refused'),
-      unfit: (why) =>
-        why === undefined
-          ? logger.info('the disk answers again')
-          : logger.warn({ why }, 'this node is unfit to lead'),
-      broken: options.broken,
-    },
+    nodeEvents(logger, metrics.standing, options.broken),
   );
   const maxElectionMs = config.raft.electionTimeoutMs[1];
   base.space.current = spaceGuard(base, node);
@@ -370,11 +375,6 @@ function spaceGuard({ options, storage }: Base, node: Node): SpaceGuard {
     unknown: (error) =>
       logger.warn({ err: error }, 'the free space of the disk is not known; limits.freeBytes has no effect'),
   });
-}
-
-function standingText({ role, leader, term }: Standing): string {
-  if (role === 'leader') return `leads term ${term}`;
-  return leader === undefined ? `knows no leader in term ${term}` : `follows ${leader} in term ${term}`;
 }
 
 /** Ready once everything is applied that was committed before this moment. */
