@@ -6,9 +6,9 @@ import type { Codec } from '../snapshot/codec.js';
 import type { SnapshotFile } from '../snapshot/identity.js';
 import type { Outcome, SnapshotError } from '../snapshot/outcome.js';
 import type { ReadSnapshot } from '../snapshot/reading.js';
+import { sourceOf } from '../snapshot/reading.js';
 import { restoreSnapshot } from '../snapshot/restorer.js';
 import type { SnapshotStore } from '../snapshot/store.js';
-import { sourceOf } from './snapshot-receiving.js';
 
 export interface RestoreParts {
   readonly stateStore: Pick<StateStore, 'beginRestore'>;

@@ -9,7 +9,9 @@ import { makeSnapshot } from '../snapshot/maker.js';
 import type { Done, Outcome } from '../snapshot/outcome.js';
 import { SnapshotError, failure } from '../snapshot/outcome.js';
 import { compactionIndex, isSnapshotDue, snapshotsToRemove } from '../snapshot/policy.js';
+import { sourceOf } from '../snapshot/reading.js';
 import type { SnapshotStore } from '../snapshot/store.js';
+import { verifySnapshot } from '../snapshot/verify.js';
 import { LogSizes } from './log-sizes.js';
 import type { SnapshotHand } from './snapshotting.js';
 
@@ -112,6 +114,20 @@ export class SnapshotMaking {
       },
       (outcome) => this.#made(outcome, wallMs() - createdAtMs),
     );
+  }
+
+  /** Somebody could not use this one: it is removed if it is damaged, so that the next transfer is of another one. */
+  removeDamaged(file: SnapshotFile, done: () => void): void {
+    const { store, codec, events } = this.#parts;
+    if (this.#stopped) return;
+    verifySnapshot(sourceOf(store, file), codec, file, (verified) => {
+      if (verified.ok || this.#stopped) {
+        done();
+        return;
+      }
+      events.failed(`the snapshot ${file.id} is removed`, verified.error);
+      store.remove(file.id, done);
+    });
   }
 
   /** Removes snapshots that are too many, and the log that none of the others needs. */

@@ -9,7 +9,7 @@ import type { SnapshotError } from '../snapshot/outcome.js';
 import type { SnapshotReceiver } from '../snapshot/receiver.js';
 import { snapshotReceiver } from '../snapshot/receiver.js';
 import { restoreSnapshot } from '../snapshot/restorer.js';
-import type { SnapshotSource } from '../snapshot/reading.js';
+import { sourceOf } from '../snapshot/reading.js';
 import type { SnapshotStore } from '../snapshot/store.js';
 import type { TransferAnswer } from '../snapshot/transfer.js';
 import { verifySnapshot } from '../snapshot/verify.js';
@@ -24,11 +24,6 @@ export interface ReceivingParts {
     restored(applied: Applied): void;
     failed(what: string, error: SnapshotError): void;
   };
-}
-
-/** The bytes of a complete snapshot. */
-export function sourceOf(store: Pick<SnapshotStore, 'read'>, { id, bytes }: SnapshotFile): SnapshotSource {
-  return { bytes, read: (offset, count, done) => store.read(id, offset, count, done) };
 }
 
 export class SnapshotReceiving {

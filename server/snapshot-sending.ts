@@ -115,8 +115,12 @@ export class SnapshotSending {
         unpin();
         if (this.#running.get(to)?.sender === sender) this.#running.delete(to);
         events.sent(to, result);
-        if (this.#leads(term)) this.#hand.transferEnded(to);
-        this.#making.cleanUp();
+        const over = (): void => {
+          if (this.#leads(term)) this.#hand.transferEnded(to);
+          if (!this.#stopped) this.#making.cleanUp();
+        };
+        if (result.type === 'refused' || result.type === 'unreadable') this.#making.removeDamaged(file, over);
+        else over();
       },
     });
     this.#running.set(to, { term, sender });

@@ -5,8 +5,10 @@ import type { Codec } from './codec.js';
 import type { Piece } from './decoder.js';
 import { damagedAt, decodeRows, snapshotDecoder } from './decoder.js';
 import type { SnapshotHeader, SnapshotTotals } from './format.js';
+import type { SnapshotFile } from './identity.js';
 import type { Done, Outcome } from './outcome.js';
 import { SnapshotError, attempt, failure, success } from './outcome.js';
+import type { SnapshotStore } from './store.js';
 
 /** Read at a time. */
 const READ_BYTES = 256 * 1024;
@@ -193,4 +195,9 @@ function ended(
     return failure(damagedAt(0, `it holds ${found.rows} rows, not ${totals.rows}`));
   }
   return success({ header, totals, digest, bytes });
+}
+
+/** The bytes of a complete snapshot. */
+export function sourceOf(store: Pick<SnapshotStore, 'read'>, { id, bytes }: SnapshotFile): SnapshotSource {
+  return { bytes, read: (offset, count, done) => store.read(id, offset, count, done) };
 }
