@@ -1,6 +1,6 @@
 /**
  * Throws random requests at a real node, and holds it to this: no 500 and no internal error of JSON-RPC, the process lives, its memory does not
- * grow, its term does not change, and nothing is stored of what it refused.
+ * grow, its term does not change but by pauses of the process, and nothing is stored of what it refused.
  */
 
 import { Agent, request } from 'node:http';
@@ -26,6 +26,8 @@ export interface FuzzReport {
   readonly requests: number;
   readonly byStatus: Readonly<Record<string, number>>;
   readonly rpcByCode: Readonly<Record<string, number>>;
+  readonly terms: readonly [before: number, after: number];
+  readonly pauses: number;
   readonly refusedTokens: number;
   readonly storedTokens: number;
   /** Resident, after a warm-up and at the end. */
@@ -72,7 +74,10 @@ export async function fuzz({ cluster, requests, seed, progress }: FuzzOptions): 
   run.agent.destroy();
   const end = await memoryOf(cluster.url(id));
   const after = (await (await fetch(`${cluster.url(id)}/status`)).json()) as Status;
-  if (after.term !== status.term) throw new Error(`the term went from ${status.term} to ${after.term}`);
+  // A leader that was kept from running steps down on waking, whoever kept it (a busy machine, here); that is told in its log.
+  const pauses = cluster.logs(id).filter((line) => line.includes('this node is unfit to lead')).length;
+  if (after.term > status.term + pauses)
+    throw new Error(`the term went from ${status.term} to ${after.term}, with ${pauses} pauses`);
   const stored = await storedTokens(cluster.url(id));
   const wrong = [...stored].filter((token) => run.refused.has(token));
   if (wrong.length > 0)
@@ -81,6 +86,8 @@ export async function fuzz({ cluster, requests, seed, progress }: FuzzOptions): 
     requests,
     byStatus: run.byStatus,
     rpcByCode: run.rpcByCode,
+    terms: [status.term, after.term],
+    pauses,
     refusedTokens: run.refused.size,
     storedTokens: stored.size,
     memoryBytes: [warm.resident, end.resident],
