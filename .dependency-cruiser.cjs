@@ -10,6 +10,7 @@ const ROOMS = {
   server: ['raft', 'membership', 'kv', 'api', 'configs', 'persistence', 'snapshot'],
   client: ['api'],
   cli: ['client', 'api', 'configs'],
+  testing: ['client', 'api', 'kv', 'server', 'test/simulation'],
 };
 
 const roomRules = Object.entries(ROOMS).map(([room, allowed]) => ({
@@ -70,7 +71,7 @@ module.exports = {
       from: { path: '^server/', pathNot: '^server/(main|start|open-snapshots)\\.ts$' },
       to: { path: '^(persistence/(rocksdb|classic-level|memory)|snapshot/(files|memory))/' },
     },
-    { name: 'not-to-test', severity: 'error', from: { pathNot: '^test/' }, to: { path: '^test/' } },
+    { name: 'not-to-test', severity: 'error', from: { pathNot: '^(test|testing)/' }, to: { path: '^test/' } },
   ],
   options: {
     doNotFollow: { path: 'node_modules' },

@@ -144,6 +144,29 @@ export interface LogResponse {
 
 export type Role = 'leader' | 'follower' | 'candidate' | 'pre-candidate';
 
+/** How far a snapshot has come that is being made, sent, received or restored. */
+export interface SnapshotProgress {
+  readonly phase: 'making' | 'sending' | 'receiving' | 'restoring';
+  readonly bytes: number;
+  /** Null while it is being made: it is not known before its end. */
+  readonly totalBytes: number | null;
+}
+
+/** A complete snapshot on the disk of a node. */
+export interface SnapshotInfo {
+  readonly id: string;
+  /** It holds exactly the entries up to this one. */
+  readonly index: number;
+  readonly term: number;
+  readonly bytes: number;
+}
+
+/** Answer of `POST /snapshot`; 202 with `waitingFor` alone when it takes longer than the request may. */
+export interface SnapshotResponse extends SnapshotInfo {
+  /** Whose state it is. */
+  readonly node: string;
+}
+
 export interface StatusResponse {
   readonly id: string;
   readonly state: 'LEADER' | 'FOLLOWER' | 'CANDIDATE' | 'PRE-CANDIDATE';
@@ -163,6 +186,10 @@ export interface StatusResponse {
   readonly clusterId: string | null;
   readonly version: string;
   readonly uptimeMs: number;
+  /** What this node makes, receives or restores now. */
+  readonly snapshot: SnapshotProgress | null;
+  /** Those on its disk, oldest first. */
+  readonly snapshots: readonly SnapshotInfo[];
 }
 
 export interface MemberStatus {
@@ -177,6 +204,8 @@ export interface MemberStatus {
   readonly lagEntries: number | null;
   readonly lastContactMs: number | null;
   readonly reachable: boolean | null;
+  /** What the leader sends to this member now; of the node that answers, what it makes, receives or restores. */
+  readonly snapshot: SnapshotProgress | null;
 }
 
 export interface ClusterStatusResponse extends StatusResponse {

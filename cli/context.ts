@@ -14,6 +14,7 @@ export interface GlobalOptions {
 
 export interface Context {
   readonly client: KVClient<Value>;
+  readonly endpoints: readonly string[];
   readonly format: Format;
   readonly consistency: Consistency | undefined;
   /** Aborted by Ctrl-C. */
@@ -38,6 +39,7 @@ export async function withContext(
   try {
     return await command({
       client,
+      endpoints: options.endpoints,
       // People want to see structure; a pipe wants the bytes.
       format: options.output ?? (process.stdout.isTTY ? 'table' : 'plain'),
       consistency: options.consistency,

@@ -42,8 +42,14 @@ export async function transfer(context: Context, to: string | undefined): Promis
 }
 
 export async function snapshot(context: Context): Promise<number> {
-  const { client, signal } = context;
-  return report(context, await client.cluster.snapshot({ signal }));
+  const { client, format, signal } = context;
+  const result = await client.cluster.snapshot({ signal });
+  if (!result.done) return report(context, result);
+  const { id, index, term, bytes, node } = result.snapshot;
+  const text = `${node} has taken a snapshot at index ${index}, term ${term}, of ${bytes} bytes`;
+  if (format === 'json') await write(process.stdout, jsonLine(result.snapshot));
+  else await write(process.stdout, `${format === 'plain' ? printable(id) : printable(text)}\n`);
+  return EXIT.done;
 }
 
 export async function log({ client, format, signal }: Context, limit: number | undefined): Promise<number> {

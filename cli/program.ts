@@ -4,9 +4,10 @@ import { readFileSync } from 'node:fs';
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { closest, distance } from 'fastest-levenshtein';
 import { CONSISTENCIES } from '../api/types.js';
+import { addBackup, addMembers, type Run } from './cluster-program.js';
 import * as commands from './commands.js';
 import { completionScript, SHELLS, type Shell } from './completion.js';
-import { EXIT, withContext, type Context, type GlobalOptions } from './context.js';
+import { EXIT, withContext, type GlobalOptions } from './context.js';
 import { parseDuration } from './duration.js';
 import { exportFile, type ExportFlags } from './export.js';
 import { FILE_FORMATS } from './file-format.js';
@@ -18,20 +19,12 @@ import {
   type ImportFlags,
 } from './import.js';
 import { list, type ListFlags } from './list.js';
-import * as members from './members.js';
 import { FORMATS, write } from './output.js';
 import { prompt } from './prompt.js';
 import { txn } from './txn.js';
 import { watch, type WatchFlags } from './watch.js';
 
 const DEFAULT_ENDPOINTS = 'http://127.0.0.1:8080,http://127.0.0.1:8090,http://127.0.0.1:8100';
-
-/** Runs one command and leaves its exit code behind. */
-type Run = (
-  command: Command,
-  body: (context: Context) => Promise<number>,
-  timeoutMs?: number,
-) => Promise<void>;
 
 /** The program; `finish` is told the exit code of the command that ran. */
 export function createProgram(signal: AbortSignal, finish: (exitCode: number) => void): Command {
@@ -81,6 +74,7 @@ Exit codes: 0 done, 1 error, 2 key not found.`,
   addTxn(program, run);
   addImport(program, run);
   addExport(program, run);
+  addBackup(program, run);
   addStatus(program, run);
   addMembers(program, run);
   addCompletion(program, finish);
@@ -282,54 +276,6 @@ function formatOption(): Option {
   return new Option('--format <format>', 'default: csv for a file named .csv, else jsonl').choices(
     FILE_FORMATS,
   );
-}
-
-function addMembers(program: Command, run: Run): void {
-  const group = program
-    .command('members')
-    .description('List and change the members of the cluster.')
-    .addHelpText('after', '\nExamples:\n  kv members list\n  kv members promote n4\n  kv members remove n2');
-  group
-    .command('list')
-    .description('Print the members, as the leader sees them.')
-    .action((_flags: object, command: Command) => run(command, members.listMembers));
-  group
-    .command('add')
-    .description('Take a node in, as a learner; it gets a vote by itself once it has caught up.')
-    .argument('<id>')
-    .requiredOption('--raft <address>', 'host:port of its consensus traffic')
-    .requiredOption('--rpc <address>', 'host:port of its forwarded requests')
-    .requiredOption('--http <address>', 'host:port of its clients')
-    .option('--learner', 'it stays without a vote')
-    .action((id: string, flags: members.MemberFlags, command: Command) =>
-      run(command, (context) => members.addMember(context, id, flags)),
-    );
-  group
-    .command('remove')
-    .description('Take a member out; the leader too.')
-    .argument('<id>')
-    .action((id: string, _flags: object, command: Command) =>
-      run(command, (context) => members.removeMember(context, id)),
-    );
-  group
-    .command('promote')
-    .description('Give a learner its vote.')
-    .argument('<id>')
-    .action((id: string, _flags: object, command: Command) =>
-      run(command, (context) => members.promote(context, id)),
-    );
-  group
-    .command('transfer')
-    .description('Hand leadership over, to this voter or to the one with most of the log.')
-    .argument('[id]')
-    .action((id: string | undefined, _flags: object, command: Command) =>
-      run(command, (context) => members.transfer(context, id)),
-    );
-  program
-    .command('snapshot')
-    .description('Take a snapshot of the leader’s state now.')
-    .addHelpText('after', '\nExamples:\n  kv snapshot')
-    .action((_flags: object, command: Command) => run(command, members.snapshot));
 }
 
 function addCompletion(program: Command, finish: (exitCode: number) => void): void {

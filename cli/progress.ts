@@ -38,3 +38,18 @@ export function createProgress(total: number): Progress {
     stop: () => bar.stop(),
   };
 }
+
+/** Of bytes alone. */
+export function createByteProgress(total: number): { update(bytes: number): void; stop(): void } {
+  if (!process.stderr.isTTY) return { update: () => undefined, stop: () => undefined };
+  const format = '{bar} {percentage}% | {value}/{total} bytes | {eta_formatted}';
+  const bar = new SingleBar({
+    format,
+    stream: process.stderr,
+    hideCursor: true,
+    clearOnComplete: true,
+    fps: 5,
+  });
+  bar.start(total, 0);
+  return { update: (bytes) => bar.update(bytes), stop: () => bar.stop() };
+}

@@ -1,12 +1,12 @@
 /** Calls about the cluster itself. */
 
 import { PATHS } from '../api/paths.js';
-import type { ClusterStatusResponse, MemberStatus } from '../api/types.js';
+import type { ClusterStatusResponse, MemberStatus, SnapshotResponse } from '../api/types.js';
 import { invalidArgument } from './errors.js';
 import type { Answer } from './failure.js';
 import type { Operation } from './operation.js';
 import { checkOptions, count, refuseUnknown, type CallOptions } from './options.js';
-import type { ChangeResult, Cluster, LogEntry, NewMember } from './surface.js';
+import type { ChangeResult, Cluster, LogEntry, NewMember, SnapshotResult } from './surface.js';
 import type { View } from './view.js';
 
 const MEMBER_FIELDS = ['id', 'raft', 'rpc', 'http', 'voter'];
@@ -16,10 +16,11 @@ export function createCluster(view: View<unknown>): Cluster {
     checkOptions('plain', options);
     return view.call({ isWrite: false, method: 'GET', route: 'leader', path, read: reader }, options);
   };
-  const change = async (
+  const change = async <T>(
     request: Pick<Operation<unknown>, 'method' | 'path' | 'body'>,
     options: CallOptions,
-  ): Promise<ChangeResult> => {
+    reader: (answer: Answer) => T,
+  ): Promise<T> => {
     checkOptions('plain', options);
     const operation = {
       ...request,
@@ -28,26 +29,28 @@ export function createCluster(view: View<unknown>): Cluster {
       route: 'leader',
       statuses: [200, 202],
     } as const;
-    return view.call({ ...operation, read: changeOf }, options);
+    return view.call({ ...operation, read: reader }, options);
   };
   return Object.freeze<Cluster>({
     status: (options = {}) => read(PATHS.clusterStatus, options, statusOf),
     members: (options = {}) => read(PATHS.members, options, membersOf),
     addMember: async (member, options = {}) =>
-      change({ method: 'POST', path: PATHS.members, body: memberOf(member) }, options),
-    removeMember: async (id, options = {}) => change({ method: 'DELETE', path: memberPath(id) }, options),
+      change({ method: 'POST', path: PATHS.members, body: memberOf(member) }, options, changeOf),
+    removeMember: async (id, options = {}) =>
+      change({ method: 'DELETE', path: memberPath(id) }, options, changeOf),
     promote: async (id, options = {}) =>
-      change({ method: 'POST', path: `${memberPath(id)}/promote` }, options),
+      change({ method: 'POST', path: `${memberPath(id)}/promote` }, options, changeOf),
     transferLeadership: async (to, options = {}) =>
       change(
         { method: 'POST', path: PATHS.transfer, body: to === undefined ? {} : { to: nodeId(to) } },
         options,
+        changeOf,
       ),
     log: async (limit, options = {}) => {
       const query = count('limit', limit) === undefined ? '' : `?limit=${String(limit)}`;
       return read(PATHS.clusterLog + query, options, entriesOf);
     },
-    snapshot: (options = {}) => change({ method: 'POST', path: PATHS.snapshot }, options),
+    snapshot: (options = {}) => change({ method: 'POST', path: PATHS.snapshot }, options, snapshotOf),
   });
 }
 
@@ -78,6 +81,13 @@ function changeOf(answer: Answer): ChangeResult {
     done: false,
     waitingFor: typeof waitingFor === 'string' ? waitingFor : JSON.stringify(waitingFor),
   };
+}
+
+function snapshotOf(answer: Answer): SnapshotResult {
+  const change = changeOf(answer);
+  if (!change.done) return change;
+  if (answer.kind !== 'ok' || typeof answer.body['id'] !== 'string') throw new Error('it is not a snapshot');
+  return { done: true, snapshot: answer.body as unknown as SnapshotResponse };
 }
 
 // The server's own types, shared through api/.

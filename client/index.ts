@@ -1,7 +1,15 @@
 /** The public names of `quorumkv-client`. */
 
 export type { ErrorCode, LeaderHint, Outcome } from '../api/errors.js';
-export type { ClusterStatusResponse, Consistency, MemberStatus, Role } from '../api/types.js';
+export type {
+  ClusterStatusResponse,
+  Consistency,
+  MemberStatus,
+  Role,
+  SnapshotInfo,
+  SnapshotProgress,
+  SnapshotResponse,
+} from '../api/types.js';
 export { KVClient } from './client.js';
 export { codecs, type Codec } from './codec.js';
 export type { KVEntry } from './entry.js';
@@ -47,5 +55,6 @@ export type {
   LogEntry,
   NewMember,
   Put,
+  SnapshotResult,
   WatchEvent,
 } from './surface.js';

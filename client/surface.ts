@@ -2,7 +2,7 @@
 
 /** The types of what the client hands out, beside entries and errors. */
 
-import type { ClusterStatusResponse, MemberStatus } from '../api/types.js';
+import type { ClusterStatusResponse, MemberStatus, SnapshotResponse } from '../api/types.js';
 import type { CallOptions } from './options.js';
 
 /** What became of a transaction: all of it at this revision, or nothing, because these keys were not as expected. */
@@ -69,6 +69,11 @@ export interface LogEntry {
   readonly key: string | null;
 }
 
+/** A snapshot that was taken, or what it waits for; then it goes on by itself. */
+export type SnapshotResult =
+  | { readonly done: true; readonly snapshot: SnapshotResponse }
+  | { readonly done: false; readonly waitingFor: string };
+
 /**
  * Calls about the cluster itself. Changes are sent again only where no attempt can have taken effect: after an error
  * whose `outcome` is `unknown`, look at `members()` first.
@@ -100,8 +105,8 @@ export interface Cluster {
   transferLeadership(to?: string, options?: CallOptions): Promise<ChangeResult>;
   /** The newest entries of the log, the newest first. `limit`: how many at most. Default: what the server thinks best. */
   log(limit?: number, options?: CallOptions): Promise<readonly LogEntry[]>;
-  /** Takes a snapshot of the leader's state now. */
-  snapshot(options?: CallOptions): Promise<ChangeResult>;
+  /** Takes a snapshot of the leader's state now (of the state of the node that answers, when no leader is known). */
+  snapshot(options?: CallOptions): Promise<SnapshotResult>;
 }
 
 /** A change of a key. */

@@ -3,6 +3,8 @@
  * every node comes to the same state and the same results.
  */
 
+import type { ChainState } from './chain.js';
+import { CHAIN_ROW, chainText, decodeChain, encodeChain, lengthen } from './chain.js';
 import type {
   Command,
   CommandResult,
@@ -74,6 +76,7 @@ const ALWAYS_READ = [
   HISTORY_COUNT_ROW,
   HISTORY_BYTES_ROW,
   HISTORY_LOST_ROW,
+  CHAIN_ROW,
 ];
 
 /** Every row that applying the commands reads; without repeats. Of rows of keys the header is enough, but for those in `keysGot`. */
@@ -103,6 +106,8 @@ export function keysOf(command: Command): readonly string[] {
     case 'register':
     case 'expire-sessions':
     case 'trim-history':
+    case 'mark':
+    case 'attest':
       return [];
   }
 }
@@ -111,18 +116,24 @@ export function keysOf(command: Command): readonly string[] {
 export function applyAll(set: WorkingSet, proposed: readonly Proposed[]): CommandResult[] {
   const before = decodeTime(set.get(CLOCK_ROW));
   let logTimeMs = before;
+  const chain = decodeChain(set.get(CHAIN_ROW));
+  const chainBefore = chainText(chain);
   const results = proposed.map((one) => {
     // A new leader's clock begins at the last stamp that it knows of: log time never goes back.
     logTimeMs = Math.max(logTimeMs, one.stampMs);
-    const result = apply(set, one, logTimeMs);
+    const result = apply(set, one, logTimeMs, chain);
+    lengthen(chain, set.takeJournal());
     keepChanges(set, one.index, set.takeNotes());
+    // The history repeats what is in the chain already.
+    set.takeJournal();
     return result;
   });
+  if (chainText(chain) !== chainBefore) set.put(CHAIN_ROW, encodeChain(chain));
   if (logTimeMs > before) set.put(CLOCK_ROW, encodeTime(logTimeMs));
   return results;
 }
 
-function apply(set: WorkingSet, proposed: Proposed, logTimeMs: number): CommandResult {
+function apply(set: WorkingSet, proposed: Proposed, logTimeMs: number, chain: ChainState): CommandResult {
   const { command, index } = proposed;
   switch (command.op) {
     case 'set':
@@ -146,6 +157,10 @@ function apply(set: WorkingSet, proposed: Proposed, logTimeMs: number): CommandR
       return expireKeys(set, command, logTimeMs);
     case 'trim-history':
       return { status: 'expired', count: trimHistory(set, command) };
+    case 'mark':
+      return { status: 'marked', chain: chainText(chain) };
+    case 'attest':
+      return { status: 'attested', node: command.node, index: command.index, chain: command.chain };
   }
 }
 

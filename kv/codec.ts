@@ -8,7 +8,8 @@
  * - `txn`: flags (1), [session (24)], number of checks (2), checks, operations (the rest): kind (1), [flags (1), [ttlMs (8)]], key, [length of
  *   the value (4), value], what is in brackets for a `set` only;
  * - `trim-history`: revisions (8 each, the rest);
- * - `delete-prefix`: flags (1), [session (24)], prefix, as a key.
+ * - `delete-prefix`: flags (1), [session (24)], prefix, as a key;
+ * - `mark`: nothing; `attest`: index (8), chain (8), the node's id, as a key.
  *
  * A session is clientId (8), seq (8), lowestPending (8); a key its length (2) and its UTF-8; a check its revision (8) and key. Integers are
  * big-endian. The stamp is the leader's: it is written when the command is proposed. The format byte changes when an
@@ -29,6 +30,8 @@ const OPS = {
   txn: 6,
   'delete-prefix': 7,
   'trim-history': 8,
+  mark: 9,
+  attest: 10,
 } as const;
 const TXN_OPS = { set: 1, delete: 2, get: 3 } as const;
 const FLAG_IF_REVISION = 1;
@@ -39,6 +42,7 @@ const STAMP_BYTES = 8;
 const HEADER_BYTES = STAMP_BYTES + 2;
 const INTEGER_BYTES = 8;
 const LENGTH_BYTES = 2;
+const CHAIN_BYTES = 8;
 
 export function encodeCommand(command: Command): Buffer {
   switch (command.op) {
@@ -62,6 +66,17 @@ export function encodeCommand(command: Command): Buffer {
       return Buffer.concat([header(HEADER_BYTES, OPS[command.op]), integers(...command.clientIds)]);
     case 'trim-history':
       return Buffer.concat([header(HEADER_BYTES, OPS[command.op]), integers(...command.revisions)]);
+    case 'mark':
+      return header(HEADER_BYTES, OPS.mark);
+    case 'attest': {
+      const chain = Buffer.from(command.chain, 'hex');
+      return Buffer.concat([
+        header(HEADER_BYTES, OPS.attest),
+        integers(command.index),
+        chain,
+        text(command.node),
+      ]);
+    }
     case 'expire-keys': {
       const keys = command.keys.flatMap(({ key, revision }) => [integers(revision), text(key)]);
       return Buffer.concat([header(HEADER_BYTES, OPS[command.op]), ...keys]);
@@ -209,6 +224,16 @@ function decode(input: Buffer): Command {
       if (revisions.length > TRIM_REVISIONS_MAX)
         throw new CommandFormatError(`${revisions.length} revisions are trimmed at once`);
       return { op: 'trim-history', revisions };
+    }
+    case OPS.mark:
+      cursor.end('a mark');
+      return { op: 'mark' };
+    case OPS.attest: {
+      const index = cursor.integer();
+      const chain = cursor.bytes(CHAIN_BYTES).toString('hex');
+      const command = { op: 'attest', node: cursor.key(), index, chain } as const;
+      cursor.end('an attestation');
+      return command;
     }
     case OPS.txn:
       return decodeTxn(cursor);

@@ -1,5 +1,7 @@
 /** What the state machine can be asked to do, and what it answers. */
 
+import type { Chain } from './chain.js';
+
 /**
  * Guards an update from being applied twice (thesis §6.3): however often it arrives under the same session and
  * number, it is applied once, and every time gets the first result.
@@ -97,8 +99,28 @@ export interface TrimHistoryCommand {
   readonly revisions: readonly number[];
 }
 
+/** Asks every node what its chain (`chain.ts`) is here; it changes nothing. */
+export interface MarkCommand {
+  readonly op: 'mark';
+}
+
+/** What the chain of one node was at the mark in entry `index`; it changes nothing. */
+export interface AttestCommand {
+  readonly op: 'attest';
+  /** Its id. */
+  readonly node: string;
+  readonly index: number;
+  readonly chain: Chain;
+}
+
 export type Command =
-  Update | RegisterCommand | ExpireSessionsCommand | ExpireKeysCommand | TrimHistoryCommand;
+  | Update
+  | RegisterCommand
+  | ExpireSessionsCommand
+  | ExpireKeysCommand
+  | TrimHistoryCommand
+  | MarkCommand
+  | AttestCommand;
 
 /** What became of a write: decided by the state and the entry alone, the same on every node. */
 export type WriteResult =
@@ -135,6 +157,8 @@ export type CommandResult =
   | { readonly status: 'session-conflict' }
   | { readonly status: 'registered'; readonly clientId: number }
   | { readonly status: 'sessions-full' }
+  | { readonly status: 'marked'; readonly chain: Chain }
+  | { readonly status: 'attested'; readonly node: string; readonly index: number; readonly chain: Chain }
   /** How many sessions, keys, or revisions of the history. */
   | { readonly status: 'expired'; readonly count: number };
 

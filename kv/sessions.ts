@@ -45,6 +45,10 @@ export function clientIdOfRow(row: Buffer): number {
   return Number(row.readBigUInt64BE(1));
 }
 
+export function isResultRow(row: Buffer): boolean {
+  return row[0] === RESULT_PREFIX;
+}
+
 export function resultRow(clientId: number, seq: number): Buffer {
   const row = Buffer.allocUnsafe(1 + 2 * INTEGER_BYTES);
   row[0] = RESULT_PREFIX;
@@ -87,6 +91,8 @@ export function sessionRowsRead(command: Command): Buffer[] {
       return [SESSION_COUNT_ROW, ...command.clientIds.map(sessionRow)];
     case 'expire-keys':
     case 'trim-history':
+    case 'mark':
+    case 'attest':
       return [];
   }
 }

@@ -3,6 +3,7 @@
  * applied without I/O; what it changes is written afterwards, in one batch.
  */
 
+import type { RowChange } from './chain.js';
 import { invariant } from './invariant.js';
 
 /** What became of a key. */
@@ -18,6 +19,7 @@ export class WorkingSet {
   readonly #rows = new Map<string, Buffer | undefined>();
   readonly #changed = new Map<string, Buffer>();
   #noted: Change[] = [];
+  #journal: RowChange[] = [];
 
   /** `values` are those of `rows`, in order. */
   constructor(rows: readonly Buffer[], values: readonly (Buffer | undefined)[]) {
@@ -50,6 +52,13 @@ export class WorkingSet {
     return noted;
   }
 
+  /** What was changed since the last call, in order. */
+  takeJournal(): readonly RowChange[] {
+    const journal = this.#journal;
+    if (journal.length > 0) this.#journal = [];
+    return journal;
+  }
+
   /** What is to be written, each row once. */
   changes(): { readonly puts: [row: Buffer, value: Buffer][]; readonly deletes: Buffer[] } {
     const puts: [Buffer, Buffer][] = [];
@@ -66,5 +75,6 @@ export class WorkingSet {
     const id = row.toString('latin1');
     this.#rows.set(id, value);
     this.#changed.set(id, row);
+    this.#journal.push([row, value]);
   }
 }

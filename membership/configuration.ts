@@ -20,13 +20,33 @@ export interface Member {
   readonly http: string;
   /** False: a learner, which receives the log and votes for nothing. */
   readonly voter: boolean;
+  /** A learner that is to become a voter once it has caught up (thesis §4.2.1). */
+  readonly promote?: true;
+  /** It is a member no more once the joint configuration is left. */
+  readonly leaving?: true;
 }
+
+/** A disk that was a member once: what it says counts for nothing any more. */
+export interface Departed {
+  readonly id: NodeId;
+  readonly incarnation: string;
+}
+
+/** Of those that left, so many are remembered, the last ones. */
+export const DEPARTED_MAX = 64;
 
 export interface Configuration {
   /** Made when the cluster is made; calls that carry another one are refused. */
   readonly clusterId: string;
   /** Invariant: ids are unique, sorted. */
   readonly members: readonly Member[];
+  /**
+   * Who voted before, in a joint configuration (§6): until it is left, whatever takes a majority of the voters takes one of these as well.
+   * Each of them is a member.
+   */
+  readonly outgoing?: readonly NodeId[];
+  /** Who left, oldest first. */
+  readonly departed?: readonly Departed[];
 }
 
 export function configuration(clusterId: string, members: readonly Member[]): Configuration {
@@ -40,6 +60,27 @@ export function configuration(clusterId: string, members: readonly Member[]): Co
 
 export function voters(config: Configuration): readonly NodeId[] {
   return config.members.filter((member) => member.voter).map((member) => member.id);
+}
+
+/** The groups whose majorities decide: one, or two of a joint configuration (§6). */
+export type Electorate = readonly (readonly NodeId[])[];
+
+export function electorate(config: Configuration): Electorate {
+  return config.outgoing === undefined ? [voters(config)] : [voters(config), config.outgoing];
+}
+
+/** Whether its vote counts, in either group. */
+export function isElector(config: Configuration, id: NodeId): boolean {
+  return memberOf(config, id)?.voter === true || config.outgoing?.includes(id) === true;
+}
+
+/** Everyone whose vote counts, once each. */
+export function electors(config: Configuration): readonly NodeId[] {
+  return config.members.filter(({ id }) => isElector(config, id)).map(({ id }) => id);
+}
+
+export function isDeparted(config: Configuration, id: NodeId, incarnation: string): boolean {
+  return config.departed?.some((gone) => gone.id === id && gone.incarnation === incarnation) === true;
 }
 
 export function memberOf(config: Configuration, id: NodeId): Member | undefined {
@@ -57,16 +98,34 @@ export function decodeConfiguration(bytes: Uint8Array): Configuration {
   if (!isRecord(parsed) || typeof parsed['clusterId'] !== 'string' || !Array.isArray(parsed['members'])) {
     throw new Error('a configuration entry holds no configuration');
   }
-  return configuration(parsed['clusterId'], parsed['members'].map(memberFrom));
+  const { outgoing, departed } = parsed;
+  return {
+    ...configuration(parsed['clusterId'], parsed['members'].map(memberFrom)),
+    ...(outgoing !== undefined && {
+      outgoing: listOf(outgoing, 'outgoing').map((id) => textOf(id, 'outgoing')),
+    }),
+    ...(departed !== undefined && { departed: listOf(departed, 'departed').map(departedFrom) }),
+  };
+}
+
+function listOf(value: unknown, name: string): readonly unknown[] {
+  if (!Array.isArray(value)) throw new Error(`a configuration has no list ${name}`);
+  return value;
+}
+
+function textOf(value: unknown, name: string): string {
+  if (typeof value !== 'string' || value === '') throw new Error(`a member has no ${name}`);
+  return value;
+}
+
+function departedFrom(value: unknown): Departed {
+  if (!isRecord(value)) throw new Error('a configuration holds no list of who left');
+  return { id: textOf(value['id'], 'id'), incarnation: textOf(value['incarnation'], 'incarnation') };
 }
 
 function memberFrom(value: unknown): Member {
   if (!isRecord(value)) throw new Error('a configuration entry holds no member');
-  const text = (name: string): string => {
-    const field = value[name];
-    if (typeof field !== 'string' || field === '') throw new Error(`a member has no ${name}`);
-    return field;
-  };
+  const text = (name: string): string => textOf(value[name], name);
   return {
     id: text('id'),
     incarnation: text('incarnation'),
@@ -74,6 +133,8 @@ function memberFrom(value: unknown): Member {
     rpc: text('rpc'),
     http: text('http'),
     voter: value['voter'] === true,
+    ...(value['promote'] === true && { promote: true }),
+    ...(value['leaving'] === true && { leaving: true }),
   };
 }
 

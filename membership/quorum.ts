@@ -32,3 +32,18 @@ export function voteResult<Id>(voters: readonly Id[], voteOf: (id: Id) => boolea
   if (granted >= needed) return 'won';
   return granted + open >= needed ? 'pending' : 'lost';
 }
+
+/** The same for several groups, each of which has to agree (§6). */
+export function agreedByAll<Id>(groups: readonly (readonly Id[])[], valueOf: (id: Id) => number): number {
+  return groups.reduce((least, voters) => Math.min(least, agreed(voters, valueOf)), Infinity);
+}
+
+/** Lost as soon as one group is lost, won once each of them is won (§6). */
+export function voteResultOfAll<Id>(
+  groups: readonly (readonly Id[])[],
+  voteOf: (id: Id) => boolean | undefined,
+): VoteResult {
+  const results = groups.map((voters) => voteResult(voters, voteOf));
+  if (results.includes('lost')) return 'lost';
+  return results.includes('pending') ? 'pending' : 'won';
+}

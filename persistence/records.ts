@@ -7,8 +7,8 @@
  */
 
 import { crc32 } from 'node:zlib';
-import { z } from 'zod';
 import type { Configuration } from '../membership/configuration.js';
+import { decodeConfiguration } from '../membership/configuration.js';
 import type { Entry, EntryType, HardState, Index, Position } from '../raft/entry.js';
 import { StorageError } from './errors.js';
 import type { Applied } from './state-store.js';
@@ -32,16 +32,6 @@ const TYPES = new Map<number, EntryType>([
   [TYPE_CODES.noop, 'noop'],
   [TYPE_CODES.configuration, 'configuration'],
 ]);
-
-const memberSchema = z.object({
-  id: z.string(),
-  incarnation: z.string(),
-  raft: z.string(),
-  rpc: z.string(),
-  http: z.string(),
-  voter: z.boolean(),
-});
-const configurationSchema = z.object({ clusterId: z.string(), members: z.array(memberSchema) });
 
 /** Seeded with the key's length, so that no byte can move between key and body unseen. */
 function checksum(key: Uint8Array, body: Uint8Array): number {
@@ -195,15 +185,15 @@ export function decodeApplied(
   return {
     index: readSafeInteger(what, body, 0),
     term: readSafeInteger(what, body, UINT64_BYTES),
-    configuration: decodeConfiguration(what, body.toString('utf8', APPLIED_HEADER_BYTES)),
+    configuration: configurationIn(what, body.subarray(APPLIED_HEADER_BYTES)),
     configurationIndex: readSafeInteger(what, body, 2 * UINT64_BYTES),
   };
 }
 
-function decodeConfiguration(what: string, json: string): Configuration | undefined {
-  if (json === '') return undefined;
+function configurationIn(what: string, bytes: Uint8Array): Configuration | undefined {
+  if (bytes.length === 0) return undefined;
   try {
-    return configurationSchema.parse(JSON.parse(json));
+    return decodeConfiguration(bytes);
   } catch (error) {
     throw damaged(what, 'the configuration in it cannot be read', error);
   }

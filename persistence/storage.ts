@@ -15,6 +15,8 @@ import type { LogStore, RecoveredLog } from './log-store.js';
 import { markedLogStore } from './marked-log-store.js';
 import { openRocksLogStore } from './rocksdb/log-store.js';
 import { openRocksStateStore } from './rocksdb/state-store.js';
+import { openSoundState } from './sound-state.js';
+import { markState } from './state-mark.js';
 import type { StateStore } from './state-store.js';
 import { openWatermarkFile } from './watermark-file.js';
 
@@ -35,6 +37,8 @@ export interface Storage {
   /** Its hard state is the later of what log and watermark know. */
   readonly log: { readonly store: LogStore; readonly recovered: RecoveredLog };
   readonly state: StateStore;
+  /** Why the state begins empty, when it was damaged; undefined otherwise. */
+  readonly stateRemoved: string | undefined;
   /** Whether the log is all that its node has promised. */
   readonly assessment: Assessment;
   /** What the engine says now of each database that is open, by the name of its part. */
@@ -56,6 +60,10 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
   const fatal = (part: StoragePart): Fatal => {
     return (error) => options.fatal(error.of(part));
   };
+  const fatalState: Fatal = (error) => {
+    if (error.fault === 'damaged') markState(dataDir, { kind: 'damaged', what: error.message });
+    fatal('state')(error);
+  };
   const log = await inPart(
     'log',
     openRocksLogStore({
@@ -75,12 +83,15 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     const hardState = laterPromise(log.recovered, mark);
     const store = markedLogStore(log.store, log.recovered, hardState, watermark, mark);
     try {
-      const directory = path.join(dataDir, 'state');
-      const state = await inPart('state', openRocksStateStore({ engine, directory, fatal: fatal('state') }));
+      const opening = openSoundState(dataDir, (directory) =>
+        openRocksStateStore({ engine, directory, fatal: fatalState }),
+      );
+      const { state, removed } = await inPart('state', opening);
       return {
         identity,
         log: { store, recovered: { ...log.recovered, hardState } },
         state,
+        stateRemoved: removed,
         assessment,
         properties,
       };

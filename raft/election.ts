@@ -1,8 +1,8 @@
 /** Elections: pre-votes (thesis §9.6), votes (§5.2, §5.4.1), and who is left in peace (thesis §4.2.3). */
 
 import type { NodeId } from '../membership/configuration.js';
-import { memberOf, voters } from '../membership/configuration.js';
-import { voteResult } from '../membership/quorum.js';
+import { electorate, electors, isElector } from '../membership/configuration.js';
+import { voteResultOfAll } from '../membership/quorum.js';
 import type { HardState } from './entry.js';
 import type { PreVote, PreVoteResponse, RequestVote, RequestVoteResponse, TimeoutNow } from './messages.js';
 import type { RaftState } from './state.js';
@@ -11,6 +11,7 @@ import {
   becomeFollower,
   becomeLeader,
   becomePreCandidate,
+  committedConfiguration,
   giveVote,
   leaderOf,
   resetElectionTimer,
@@ -29,7 +30,9 @@ export function electionTimeout(state: RaftState): void {
 function mayCampaign(state: RaftState): boolean {
   // Neither a state that is lost, nor a log whose end is, nor one that is about to be replaced can lead.
   if (state.log.lacksState || state.lostEnd !== undefined || state.installing !== undefined) return false;
-  return !state.stalled && memberOf(state.configuration, state.id)?.voter === true;
+  if (state.stalled) return false;
+  // Who is left out by a configuration that is not committed yet may have the only log that can commit it (thesis §4.2.2).
+  return isElector(state.configuration, state.id) || isElector(committedConfiguration(state), state.id);
 }
 
 function campaign(state: RaftState, transfer: boolean): void {
@@ -42,7 +45,7 @@ function askForVotes(state: RaftState, transfer: boolean): void {
   const { log } = state;
   const last = { lastIndex: log.lastIndex, lastTerm: log.lastTerm };
   const preVote = state.current.role === 'pre-candidate';
-  for (const to of voters(state.configuration)) {
+  for (const to of electors(state.configuration)) {
     if (to === state.id) continue;
     if (preVote)
       state.outbox.push({ type: 'preVote', from: state.id, to, term: termToAskFor(state), ...last });
@@ -69,10 +72,10 @@ export function ownVoteDurable(state: RaftState, hardState: HardState): void {
 function countVote(state: RaftState, from: NodeId, granted: boolean): void {
   const { current } = state;
   if (current.role !== 'candidate' && current.role !== 'pre-candidate') return;
-  if (memberOf(state.configuration, from)?.voter !== true) return;
+  if (!isElector(state.configuration, from)) return;
   // The first answer of each voter counts; a repeated message changes nothing.
   if (!current.votes.has(from)) current.votes.set(from, granted);
-  const result = voteResult(voters(state.configuration), (id) => current.votes.get(id));
+  const result = voteResultOfAll(electorate(state.configuration), (id) => current.votes.get(id));
   if (result === 'pending') return;
   if (result === 'lost') becomeFollower(state, state.term, undefined);
   else if (current.role === 'pre-candidate') campaign(state, false);

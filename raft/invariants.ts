@@ -5,7 +5,7 @@
  */
 
 import type { NodeId } from '../membership/configuration.js';
-import { voters } from '../membership/configuration.js';
+import { electorate } from '../membership/configuration.js';
 import { majority } from '../membership/quorum.js';
 import { invariant } from './assert.js';
 import type { Entry, Index, Position, Term } from './entry.js';
@@ -101,6 +101,12 @@ export class ClusterInvariants {
     this.#checkLogMatching(nodes);
   }
 
+  /** The node's disk is another one, and empty: what it promised before was another member's. */
+  forget(id: NodeId): void {
+    this.#seen.delete(id);
+    for (const key of this.#votes.keys()) if (key.startsWith(`${id}/`)) this.#votes.delete(key);
+  }
+
   /**
    * State Machine Safety (§5.4.3): no two nodes apply different entries at one index, and none skips one. `term` is that of
    * the node: it was told by a leader of that term or of an earlier one that the entry is committed.
@@ -184,13 +190,18 @@ export class ClusterInvariants {
     const { commit } = state.log;
     const term = state.log.termAt(commit);
     if (commit === 0 || term === undefined) return;
-    const ids = voters(state.configuration);
-    let holders = 0;
-    for (const { state: other, disk } of nodes) {
-      const covers = Math.max(disk.base, disk.lostEnd) >= commit || disk.termAt(commit) === term;
-      if (covers && ids.includes(other.id)) holders += 1;
-    }
-    invariant(holders >= majority(ids.length), `entry ${commit} is committed on ${holders} disks only`);
+    const covering = nodes
+      .filter(({ disk }) => Math.max(disk.base, disk.lostEnd) >= commit || disk.termAt(commit) === term)
+      .map(({ state: other }) => other.id);
+    // It was committed under the configuration of some leader, which this node may not have heard of yet.
+    const holds = [state, ...nodes.map((node) => node.state)].some(({ configurations }) =>
+      configurations.some(({ configuration }) =>
+        electorate(configuration).every(
+          (ids) => ids.filter((id) => covering.includes(id)).length >= majority(ids.length),
+        ),
+      ),
+    );
+    invariant(holds, `entry ${commit} is committed on the disks of ${covering.join(', ')} only`);
   }
 
   /** Log Matching (§5.3): logs that agree on one entry agree on all before it. */

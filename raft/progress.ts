@@ -35,6 +35,12 @@ export class Progress {
   contactTick: number;
   /** Whether an acknowledgement came since the last heartbeat was sent. */
   answered = true;
+  /**
+   * Catching up goes in rounds: each ends when everything is acknowledged that the log held when it began (thesis §4.2.1). A round that took
+   * less than an election timeout shows that the member would not hold up an election.
+   */
+  round: { readonly target: Index; readonly startTick: number };
+  caughtUp = false;
   /** What was sent and not acknowledged, oldest first. */
   readonly #inflight: { readonly lastIndex: Index; readonly bytes: number }[] = [];
   #inflightBytes = 0;
@@ -44,6 +50,14 @@ export class Progress {
     this.next = next;
     this.contactTick = contactTick;
     this.#window = window;
+    this.round = { target: next - 1, startTick: contactTick };
+  }
+
+  /** It has acknowledged up to `match`, the log goes on to `lastIndex`. */
+  endRound(now: number, lastIndex: Index, ticksMax: number): void {
+    if (this.match < this.round.target) return;
+    this.caughtUp = now - this.round.startTick <= ticksMax;
+    this.round = { target: lastIndex, startTick: now };
   }
 
   get inflightAppends(): number {
@@ -138,4 +152,9 @@ export class Progress {
     this.#inflight.length = 0;
     this.#inflightBytes = 0;
   }
+}
+
+/** Whether it would be no hindrance as a voter. */
+export function hasCaughtUp(progress: Progress, lastIndex: Index): boolean {
+  return progress.caughtUp || progress.match === lastIndex;
 }

@@ -3,6 +3,7 @@
  * synchronous, reads no clock and draws no chance of its own, so the same inputs give the same outputs everywhere.
  */
 
+import type { Change } from '../membership/change.js';
 import type { Configuration, NodeId } from '../membership/configuration.js';
 import { memberOf } from '../membership/configuration.js';
 import {
@@ -19,6 +20,8 @@ import {
 } from './election.js';
 import type { Entry, Index, Position, Snapshot, Term } from './entry.js';
 import type { InstallSnapshot, Message, SnapshotChunk } from './messages.js';
+import type { ChangeRefusal } from './membership.js';
+import { propose } from './membership.js';
 import { NO_ROUND, isResponse } from './messages.js';
 import { hearsQuorum, holdsLease, pendingReads } from './reads.js';
 import type { Fetch, Ready } from './ready.js';
@@ -48,13 +51,21 @@ import type { RaftOptions, RaftSeed, RaftState } from './state.js';
 import {
   appendToLog,
   becomeFollower,
+  committedConfiguration,
   forgetConfigurations,
   leaderOf,
   newState,
   refuse,
   snapshotAt,
 } from './state.js';
-import { ownAnswer, traceAnswers, traceReady, traceReceived, traceReplicate } from './trace.js';
+import {
+  ownAnswer,
+  traceAnswers,
+  traceConfiguration,
+  traceReady,
+  traceReceived,
+  traceReplicate,
+} from './trace.js';
 
 /** Why a proposal or a read was not taken; nothing of it happened. */
 export type Refusal = 'not-leader' | 'overloaded' | 'transferring';
@@ -73,6 +84,11 @@ export class Raft {
 
   get configuration(): Configuration {
     return this.#state.configuration;
+  }
+
+  /** The latest one that is committed; the one that counts may be later (§6). */
+  get committedConfiguration(): Configuration {
+    return committedConfiguration(this.#state);
   }
 
   get leader(): NodeId | undefined {
@@ -232,6 +248,11 @@ export class Raft {
     return { term, firstIndex };
   }
 
+  /** Changes the members; committed like any entry, and counting from the moment it is in the log (§6). */
+  change(change: Change): Position | ChangeRefusal {
+    return propose(this.#state, change);
+  }
+
   /**
    * Asks for an index at which a linearizable read may be answered; it comes back under `id`, or `id` fails. With
    * `lease` it comes without a round while the leader's lease holds.
@@ -291,8 +312,13 @@ export class Raft {
 
   /** What `ready()` handed out as committed is applied up to `index`. */
   applied(index: Index): void {
-    this.#state.applying = undefined;
-    this.#state.log.appliedTo(index);
+    const state = this.#state;
+    const { applied } = state.log;
+    state.applying = undefined;
+    state.log.appliedTo(index);
+    for (const known of state.configurations)
+      if (known.index > applied && known.index <= index)
+        traceConfiguration(state, 'ApplyConfChange', known.configuration);
   }
 
   fetched(fetch: Fetch, entries: readonly Entry[]): void {

@@ -3,9 +3,9 @@
  * heartbeats confirm that it still leads, and answers every read that arrived before the round was sent.
  */
 
-import { agreed, majority } from '../membership/quorum.js';
-import { voters } from '../membership/configuration.js';
+import { agreedByAll, majority } from '../membership/quorum.js';
 import type { NodeId } from '../membership/configuration.js';
+import { electorate } from '../membership/configuration.js';
 import type { Index } from './entry.js';
 import type { HeartbeatResponse } from './messages.js';
 import type { Leadership, RaftState } from './state.js';
@@ -98,7 +98,7 @@ export function heartbeatAnswered(state: RaftState, lead: Leadership, message: H
 /** An answer to a later round confirms the earlier ones too: leadership then held at an even later time. */
 function confirmRounds(state: RaftState, lead: Leadership): void {
   const { reads } = lead;
-  const confirmed = agreed(voters(state.configuration), (id) =>
+  const confirmed = agreedByAll(electorate(state.configuration), (id) =>
     id === state.id ? reads.lastRound : (reads.answered.get(id) ?? 0),
   );
   while (reads.sent.length > 0 && (reads.sent[0]?.round ?? Infinity) <= confirmed) {
@@ -127,10 +127,13 @@ export function holdsLease(state: RaftState, lead: Leadership): boolean {
  */
 export function hearsQuorum(state: RaftState, lead: Leadership): boolean {
   const [, maxTicks] = state.options.electionTicks;
-  const ids = voters(state.configuration);
-  const heard = ids.filter((id) => {
-    const contact = id === state.id ? state.now : lead.progress.get(id)?.contactTick;
-    return contact !== undefined && state.now - contact <= maxTicks;
-  });
-  return heard.length >= majority(ids.length);
+  return electorate(state.configuration).every(
+    (ids) => ids.filter((id) => !isSilent(state, lead, id, maxTicks)).length >= majority(ids.length),
+  );
+}
+
+/** Whether it was not heard of within so many ticks. */
+export function isSilent(state: RaftState, lead: Leadership, id: NodeId, ticks: number): boolean {
+  const contact = id === state.id ? state.now : lead.progress.get(id)?.contactTick;
+  return contact === undefined || state.now - contact > ticks;
 }

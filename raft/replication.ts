@@ -1,11 +1,12 @@
 /** Replication (§5.3), the commit rule (§5.4.2), and heartbeats. */
 
-import { voters } from '../membership/configuration.js';
-import { agreed } from '../membership/quorum.js';
+import { electorate } from '../membership/configuration.js';
+import { agreedByAll } from '../membership/quorum.js';
 import { echo } from './election.js';
 import type { Entry, Index } from './entry.js';
 import { entryBytes } from './entry.js';
 import type { AppendEntries, AppendEntriesResponse, Heartbeat, HeartbeatResponse } from './messages.js';
+import { settleMembership } from './membership.js';
 import type { Progress } from './progress.js';
 import type { Fetch } from './ready.js';
 import { heartbeatAnswered, startRound } from './reads.js';
@@ -117,7 +118,9 @@ export function onAppendResponse(state: RaftState, lead: Leadership, message: Ap
     else progress.refused(message.index, hint);
     return;
   }
-  if (progress.acknowledged(message.index, state.log.base.index)) advanceCommit(state);
+  const advanced = progress.acknowledged(message.index, state.log.base.index);
+  progress.endRound(state.now, state.log.lastIndex, state.options.electionTicks[0]);
+  if (advanced) advanceCommit(state);
   maybeHandOver(state, lead);
 }
 
@@ -139,11 +142,12 @@ export function onHeartbeatResponse(state: RaftState, lead: Leadership, message:
 export function advanceCommit(state: RaftState): void {
   const { current, log } = state;
   if (current.role !== 'leader') return;
-  const index = agreed(voters(state.configuration), (id): Index =>
+  const index = agreedByAll(electorate(state.configuration), (id): Index =>
     id === state.id ? log.durable : (current.progress.get(id)?.match ?? 0),
   );
-  if (log.termAt(index) === state.term) log.commitTo(index);
+  const advanced = log.termAt(index) === state.term && log.commitTo(index);
   traceStep(state, 'Commit');
+  if (advanced) settleMembership(state, current);
 }
 
 /** The transfer's target has the whole log: it may campaign now (thesis §3.10). */

@@ -4,7 +4,7 @@
  */
 
 import type { Configuration, NodeId } from '../membership/configuration.js';
-import { decodeConfiguration, voters } from '../membership/configuration.js';
+import { decodeConfiguration, electors, memberOf } from '../membership/configuration.js';
 import { invariant } from './assert.js';
 import type { ConfigurationAt, Entry, HardState, Index, Position, Snapshot, Term } from './entry.js';
 import type { LogSeed } from './log.js';
@@ -178,7 +178,7 @@ export function newState(options: RaftOptions, seed: RaftSeed): RaftState {
   const log = new RaftLog({ ...seed.log, commit: seed.hardState.commit }, options.entryCacheBytes);
   invariant(seed.hardState.term >= log.lastTerm, 'the term is at least that of the last entry');
   const { configuration } = latestOf(seed.configurations);
-  const alone = voters(configuration).every((id) => id === options.id);
+  const alone = electors(configuration).every((id) => id === options.id);
   const state: RaftState = {
     options,
     id: options.id,
@@ -307,14 +307,40 @@ function latestOf(configurations: readonly ConfigurationAt[]): ConfigurationAt {
   return latest;
 }
 
+/** The latest one that is committed. */
+export function committedConfiguration({ configurations, configuration, log }: RaftState): Configuration {
+  return configurations.findLast(({ index }) => index <= log.commit)?.configuration ?? configuration;
+}
+
 /** A new configuration counts from the moment it is in the log (§6). The only place where entries are appended. */
 export function appendToLog(state: RaftState, entries: readonly Entry[]): void {
   state.log.append(entries);
   for (const { type, index, data } of entries) {
     if (type !== 'configuration') continue;
     state.configurations.push({ index, configuration: decodeConfiguration(data) });
-    state.configuration = latestOf(state.configurations).configuration;
+    useLatestConfiguration(state);
   }
+}
+
+/**
+ * The members are others from now on. A leader's lease was given by a majority of those before: it has to be earned anew, since from
+ * now on another majority may elect.
+ */
+function useLatestConfiguration(state: RaftState): void {
+  const { configuration } = latestOf(state.configurations);
+  if (configuration === state.configuration) return;
+  state.configuration = configuration;
+  const { current, id, log, now, options } = state;
+  if (current.role !== 'leader') return;
+  for (const peer of current.progress.keys())
+    if (memberOf(configuration, peer) === undefined) current.progress.delete(peer);
+  for (const member of configuration.members) {
+    if (member.id === id || current.progress.has(member.id)) continue;
+    // With the entry that brings it in: where nothing else is written, nothing else would ask it where it stands.
+    current.progress.set(member.id, new Progress(log.lastIndex, now, options.window));
+  }
+  current.reads.leaseUntilMs = -Infinity;
+  current.reads.sent.length = 0;
 }
 
 /** Entries from `index` on are removed (§5.3), and with them the configurations that they brought. */
@@ -322,7 +348,7 @@ export function truncateLog(state: RaftState, index: Index): void {
   state.log.truncateFrom(index);
   state.handedOut = Math.min(state.handedOut, state.log.lastIndex);
   while (latestOf(state.configurations).index >= index) state.configurations.pop();
-  state.configuration = latestOf(state.configurations).configuration;
+  useLatestConfiguration(state);
 }
 
 /** The position of the log at `index` as a snapshot has it; what is at or before it is committed. */
@@ -342,7 +368,7 @@ export function forgetConfigurations({ configurations }: RaftState, base: Index)
 export function adoptConfiguration(state: RaftState, snapshot: Snapshot): void {
   const { configuration, configurationIndex: index } = snapshot;
   state.configurations.splice(0, Infinity, { index, configuration });
-  state.configuration = configuration;
+  useLatestConfiguration(state);
 }
 
 export function leaderOf(state: RaftState): NodeId | undefined {

@@ -4,15 +4,23 @@
  * what that specification looks at.
  */
 
-import type { NodeId } from '../membership/configuration.js';
-import { voters } from '../membership/configuration.js';
+import type { Configuration, Electorate, NodeId } from '../membership/configuration.js';
+import { electorate, memberOf } from '../membership/configuration.js';
 import type { HardState, Index, Term } from './entry.js';
 import type { AppendEntriesResponse, InstallSnapshot, Message, RequestVoteResponse } from './messages.js';
 import { NO_ROUND, isResponse } from './messages.js';
 import type { RaftState, Role } from './state.js';
 
 type Step =
-  'InitState' | 'BecomeFollower' | 'BecomeCandidate' | 'BecomeLeader' | 'Replicate' | 'Commit' | 'Ready';
+  | 'ChangeConf'
+  | 'ApplyConfChange'
+  | 'InitState'
+  | 'BecomeFollower'
+  | 'BecomeCandidate'
+  | 'BecomeLeader'
+  | 'Replicate'
+  | 'Commit'
+  | 'Ready';
 
 type Direction = 'Send' | 'Receive';
 
@@ -22,7 +30,10 @@ export interface TraceEvent {
   readonly state: HardState;
   readonly role: Role;
   readonly lastIndex: Index;
-  readonly voters: readonly NodeId[];
+  /** Who votes; in a joint configuration, and who did before. */
+  readonly electorate: Electorate;
+  /** Of a change: the members before and after. */
+  readonly change?: { readonly from: Configuration; readonly to: Configuration };
   /** What is sent or received. */
   readonly message?: Message;
 }
@@ -53,6 +64,16 @@ export function traceSkipped(state: RaftState, next: Term): void {
 export function traceReplicate(state: RaftState, count: number): void {
   if (state.options.trace === undefined) return;
   for (let entry = 0; entry < count; entry += 1) traceStep(state, 'Replicate');
+}
+
+/** A change of the members is proposed, in place of `Replicate`, or is applied. */
+export function traceConfiguration(
+  state: RaftState,
+  name: 'ChangeConf' | 'ApplyConfChange',
+  to: Configuration,
+): void {
+  if (state.options.trace === undefined) return;
+  state.options.trace({ ...eventOf(state, name), change: { from: state.configuration, to } });
 }
 
 /**
@@ -120,7 +141,7 @@ function eventOf(state: RaftState, name: TraceEvent['name']): TraceEvent {
     state: { term, vote, commit: log.commit },
     role: current.role,
     lastIndex: log.lastIndex,
-    voters: voters(configuration),
+    electorate: electorate(configuration),
   };
 }
 
@@ -151,11 +172,14 @@ function kindOf(message: Message): string | undefined {
 /**
  * The event as a line of JSON, without its end.
  *
- * @param places - the nodes in the order of the first configuration: the first one is called "1"
+ * @param places - the nodes in the order of the first configuration: the first one is called "1"; those that come later are added
  */
-export function traceLine(event: TraceEvent, places: readonly NodeId[]): string {
-  const nameOf = (id: NodeId | undefined): string =>
-    id === undefined ? '0' : String(places.indexOf(id) + 1);
+export function traceLine(event: TraceEvent, places: NodeId[]): string {
+  const nameOf = (id: NodeId | undefined): string => {
+    if (id === undefined) return '0';
+    if (!places.includes(id)) places.push(id);
+    return String(places.indexOf(id) + 1);
+  };
   const { name, node, state, role, lastIndex, message } = event;
   const kind = message === undefined ? '' : (kindOf(message) ?? '');
   return JSON.stringify({
@@ -166,10 +190,34 @@ export function traceLine(event: TraceEvent, places: readonly NodeId[]): string 
       state: { term: state.term, vote: nameOf(state.vote), commit: state.commit },
       role: ROLES[role],
       log: lastIndex,
-      conf: [event.voters.map(nameOf), []],
+      conf: confOf(event.electorate, nameOf),
+      ...(event.change === undefined ? {} : { prop: { cc: changeOf(name, event.change, nameOf) } }),
       ...(message === undefined ? {} : { msg: messageOf(message, nameOf) }),
     },
   });
+}
+
+function confOf(groups: Electorate, nameOf: (id: NodeId) => string): readonly (readonly string[])[] {
+  const [incoming = [], outgoing = []] = groups;
+  return [incoming.map(nameOf), outgoing.map(nameOf)];
+}
+
+function changeOf(
+  name: TraceEvent['name'],
+  { from, to }: NonNullable<TraceEvent['change']>,
+  nameOf: (id: NodeId) => string,
+): object {
+  if (name === 'ApplyConfChange') return { newconf: confOf(electorate(to), nameOf) };
+  const votes = (config: Configuration, id: NodeId): boolean | undefined => memberOf(config, id)?.voter;
+  const ids = [...new Set([...from.members, ...to.members].map(({ id }) => id))];
+  const changes = ids
+    .filter((id) => votes(from, id) !== votes(to, id))
+    .map((id) => ({
+      nid: nameOf(id),
+      action:
+        votes(to, id) === true ? 'AddNewServer' : votes(from, id) === true ? 'RemoveServer' : 'AddLearner',
+    }));
+  return { changes };
 }
 
 /** A pre-candidate is in no new term yet. */

@@ -27,10 +27,12 @@ export interface FirstStart {
   readonly peers: readonly Peer[];
   /** Asks a peer until it answers; rejects when it refuses this node. */
   readonly greet: (peer: Peer) => Promise<Pick<Greeting, 'incarnation' | 'clusterId'>>;
+  /** The digest of the backup that the cluster begins with; absent: it begins empty. */
+  readonly backup?: string;
 }
 
 /** @throws StorageError `unusable` when a peer belongs to a cluster that knows this node with another disk. */
-export async function firstConfiguration({ self, peers, greet }: FirstStart): Promise<Configuration> {
+export async function firstConfiguration({ self, peers, greet, backup }: FirstStart): Promise<Configuration> {
   const greetings = await Promise.all(
     peers.map(async (peer) => {
       const own = { incarnation: self.incarnation, clusterId: null };
@@ -45,7 +47,7 @@ export async function firstConfiguration({ self, peers, greet }: FirstStart): Pr
     http,
     voter: true,
   }));
-  const first = configuration(clusterIdOf(members), members);
+  const first = configuration(clusterIdOf(members, backup), members);
   for (const [peer, { clusterId }] of greetings) {
     if (clusterId !== null && clusterId !== first.clusterId) {
       throw new StorageError(
@@ -57,17 +59,22 @@ export async function firstConfiguration({ self, peers, greet }: FirstStart): Pr
   return first;
 }
 
-function clusterIdOf(members: readonly Member[]): string {
-  return digestOf(members.map(({ id, incarnation, raft, rpc, http }) => [id, incarnation, raft, rpc, http]));
+function clusterIdOf(members: readonly Member[], backup: string | undefined): string {
+  const rows = members.map(({ id, incarnation, raft, rpc, http }) => [id, incarnation, raft, rpc, http]);
+  return digestOf([...rows, ...backupRow(backup)]);
 }
 
 /**
- * What must be the same in every file: who the first voters are, and where. Nodes compare it before any of them writes:
+ * What must be the same everywhere: who the first voters are, and where, and which backup they begin with. Nodes compare it before any of them writes:
  * with lists that differ, those that begin at the same time would be clusters of their own, each on a disk that is no
  * longer empty.
  */
-export function firstVotersDigest(peers: readonly Peer[]): string {
-  return digestOf(peers.map(({ id, raft, rpc, http }) => [id, raft, rpc, http]));
+export function firstVotersDigest(peers: readonly Peer[], backup?: string): string {
+  return digestOf([...peers.map(({ id, raft, rpc, http }) => [id, raft, rpc, http]), ...backupRow(backup)]);
+}
+
+function backupRow(backup: string | undefined): string[][] {
+  return backup === undefined ? [] : [[backup]];
 }
 
 function digestOf(rows: ReadonlyArray<readonly string[]>): string {

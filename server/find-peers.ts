@@ -27,6 +27,8 @@ export interface FindPeersOptions {
   readonly waitFor: (what: string) => void;
   /** Ends the waiting. */
   readonly signal: AbortSignal;
+  /** See `FirstStart.backup`. */
+  readonly backup?: string;
 }
 
 /** The peers of the file; where only HTTP addresses are given, the rest is asked of them; none: this node alone. */
@@ -72,7 +74,7 @@ export function greetPeer(options: FindPeersOptions, peer: Peer, peers: readonly
       const greeting = greetingSchema.parse(
         await control.callAddress(peer.raft, HELLO_METHOD, params, ATTEMPT_TIMEOUT_MS),
       );
-      checkFirstVoters(greeting, peers);
+      checkFirstVoters(greeting, firstVotersDigest(peers, options.backup));
       return greeting;
     } catch (error) {
       throw error instanceof RpcError && error.code === RPC_CODES.replacedSender
@@ -82,12 +84,12 @@ export function greetPeer(options: FindPeersOptions, peer: Peer, peers: readonly
   });
 }
 
-function checkFirstVoters({ clusterId, firstVoters }: Greeting, peers: readonly Peer[]): void {
-  if (clusterId !== null || firstVoters === firstVotersDigest(peers)) return;
+function checkFirstVoters({ clusterId, firstVoters }: Greeting, own: string): void {
+  if (clusterId !== null || firstVoters === own) return;
   throw new Error(
     firstVoters === null
       ? 'it still looks for its own peers'
-      : 'its cluster.peers is not the list of this node: make ids and addresses the same on every node, and start anew where they were wrong',
+      : 'its cluster.peers is not the list of this node, or it begins with another backup: make ids, addresses and restore.snap the same on every node, and start anew where they were wrong',
   );
 }
 

@@ -1,19 +1,19 @@
 /** What a node tells of itself, in its log and its metrics. */
 
 import type { Logger } from 'pino';
-import type { NodeEvents } from './node.js';
-import type { Standing } from './standing.js';
+import type { NodeEvents } from './node-parts.js';
+import { tellStanding } from './standing-log.js';
 
 /** `changed` is told beside the log; `broken` is as in `NodeEvents`. */
 export function nodeEvents(
   logger: Logger,
   changed: NodeEvents['changed'],
   broken: NodeEvents['broken'],
-): NodeEvents {
+): Omit<NodeEvents, 'applied'> {
   return {
     changed(now, before) {
       changed(now, before);
-      logger.info({ ...now, before: before.role }, standingText(now));
+      tellStanding(logger, now, before);
     },
     refused: (what) => logger.error({ what }, 'a message that no correct node sends was refused'),
     unfit: (why) =>
@@ -22,9 +22,4 @@ export function nodeEvents(
         : logger.warn({ why }, 'this node is unfit to lead'),
     broken,
   };
-}
-
-function standingText({ role, leader, term }: Standing): string {
-  if (role === 'leader') return `leads term ${term}`;
-  return leader === undefined ? `knows no leader in term ${term}` : `follows ${leader} in term ${term}`;
 }

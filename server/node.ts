@@ -5,66 +5,41 @@
  */
 
 import { writeStamp } from '../kv/codec.js';
+import type { Change } from '../membership/change.js';
 import type { Configuration, NodeId } from '../membership/configuration.js';
-import type { LogStore } from '../persistence/log-store.js';
-import type { StateStore } from '../persistence/state-store.js';
 import type { Entry, Index, Snapshot } from '../raft/entry.js';
 import { entryBytes } from '../raft/entry.js';
 import type { Message } from '../raft/messages.js';
+import type { ChangeRefusal } from '../raft/membership.js';
 import { Raft } from '../raft/raft.js';
 import type { Refusal } from '../raft/raft.js';
 import type { Append, Committed, Fetch } from '../raft/ready.js';
-import type { RaftOptions, RaftState } from '../raft/state.js';
+import type { RaftState } from '../raft/state.js';
 import type { AppliedEntry } from './applier.js';
 import { Applier } from './applier.js';
 import { LogClock } from './log-clock.js';
 import { LogWriter } from './log-writer.js';
-import type { Clock, Inbox, Transport } from './ports.js';
+import type { NodeEvents, NodeOptions, NodePorts } from './node-parts.js';
+import type { Inbox } from './ports.js';
 import type { Recovered } from './recovery.js';
-import type { SnapshotHand, Snapshotting } from './snapshotting.js';
+import type { Snapshotting } from './snapshotting.js';
 import { handOf } from './snapshotting.js';
 import type { Standing, Watch } from './standing.js';
 import { Standings } from './standing.js';
 import type { ProposalOutcome } from './waiters.js';
 import { AppliedWaiters, ProposalWaiters } from './waiters.js';
-import type { Advice, WatchdogOptions } from './watchdog.js';
+import type { Advice } from './watchdog.js';
 import { Watchdog } from './watchdog.js';
-
-export interface NodePorts {
-  readonly clock: Clock;
-  readonly transport: Transport;
-  readonly logStore: LogStore;
-  readonly stateStore: StateStore;
-  /** Made when the loop is: each drives the other. */
-  readonly snapshots: (hand: SnapshotHand) => Snapshotting;
-}
-
-export interface NodeOptions {
-  readonly raft: RaftOptions;
-  /** What one tick of the core is, in milliseconds. */
-  readonly tickMs: number;
-  /** Proposals that wait to be applied, at most; further ones are refused as `overloaded`. */
-  readonly pendingMax: number;
-  readonly watchdog: WatchdogOptions;
-}
-
-/** What others may want to know of a change; called between turns. */
-export interface NodeEvents {
-  /** Term, role or leader are others than before. */
-  changed(now: Standing, before: Standing): void;
-  /** A message came that no correct peer sends; it changed nothing. */
-  refused(what: string): void;
-  /** What makes this node unfit to lead, and what is done about it; undefined: it is fit again. */
-  unfit(why: string | undefined): void;
-  /** An invariant of the core is broken: the process must end, whoever the caller was. */
-  broken(error: unknown): void;
-}
 
 export type ReadIndexOutcome =
   | { readonly status: 'confirmed'; readonly index: Index }
   | { readonly status: 'refused'; readonly why: Refusal | 'stopping' }
   /** Leadership went before it could be confirmed. */
   | { readonly status: 'lost' };
+
+export type ChangeOutcome =
+  | { readonly status: 'appended'; readonly index: Index }
+  | ({ readonly status: 'refused' } & (ChangeRefusal | { readonly why: 'stopping' }));
 
 /** After a pause of the process, time goes on by this many ticks at once: what peers sent meanwhile is read first. */
 const CATCH_UP_TICKS_MAX = 3;
@@ -237,6 +212,15 @@ export class Node implements Inbox {
     return taken;
   }
 
+  /** Changes the members, where this node leads; it takes effect once it is committed, which `whenStanding` tells of. */
+  change(change: Change): ChangeOutcome {
+    if (this.#stopped) return { status: 'refused', why: 'stopping' };
+    const taken = this.#guard(() => this.#core.change(change));
+    if ('why' in taken) return { status: 'refused', ...taken };
+    this.#wake();
+    return { status: 'appended', index: taken.index };
+  }
+
   receive(message: Message): void {
     if (this.#stopped) return;
     this.#guard(() => this.#core.step(message));
@@ -376,6 +360,7 @@ export class Node implements Inbox {
     );
     for (const { entry, result } of applied) this.#proposals.applied(entry.index, entry.term, result);
     this.#appliedWaiters.applied(this.appliedIndex);
+    this.#events.applied?.(applied);
     this.#wake();
   }
 
@@ -393,6 +378,8 @@ export class Node implements Inbox {
   }
 
   #currentStanding(): Standing {
-    return { term: this.#core.state.term, role: this.#core.state.current.role, leader: this.#core.leader };
+    const { term, current } = this.#core.state;
+    const configuration = this.#core.committedConfiguration;
+    return { term, role: current.role, leader: this.#core.leader, configuration };
   }
 }

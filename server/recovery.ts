@@ -65,6 +65,11 @@ export async function recoverSeed(remains: Remains): Promise<Recovered> {
     );
   }
   const { base, termRuns, lastIndex, tail } = kept;
+  if (applied.index < base.index && isAlone(kept))
+    throw contradiction(
+      dataDir,
+      'the state is lost, no sound snapshot covers it, and there is no other node',
+    );
   const commit = Math.max(Math.min(log.hardState.commit, lastIndex), Math.min(applied.index, lastIndex));
   return {
     seed: {
@@ -112,6 +117,10 @@ async function logFor(
     configurations: [{ index: configurationIndex, configuration }],
     bytes: 0,
   };
+}
+
+function isAlone({ configurations }: RecoveredLog): boolean {
+  return configurations.at(-1)?.configuration.members.length === 1;
 }
 
 function snapshotOf({ configuration, ...rest }: Applied): Snapshot | undefined {

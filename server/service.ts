@@ -3,6 +3,7 @@
  * a follower (forwarded), or from another node's control plane.
  */
 
+import type { Readable } from 'node:stream';
 import type { ErrorCode, LeaderHint, Outcome } from '../api/errors.js';
 import { ERRORS } from '../api/errors.js';
 import type {
@@ -108,6 +109,19 @@ export type WatchItem =
       readonly oldest?: number;
     };
 
+/** A snapshot that this node has. */
+export interface SnapshotTaken {
+  readonly id: string;
+  readonly index: number;
+  readonly term: number;
+  readonly bytes: number;
+}
+
+/** A snapshot on its way to a client; it stays on disk until the stream has ended, however that is. */
+export interface BackupStream extends SnapshotTaken {
+  readonly data: Readable;
+}
+
 export interface Service {
   /**
    * Resolves once the write is committed and applied; once only, where it is tagged with a session. Rejects with a
@@ -137,6 +151,10 @@ export interface Service {
   openSession(): Promise<number>;
   read(keys: readonly string[], consistency: Consistency): Promise<ReadResult>;
   list(query: ListQuery, consistency: Consistency): Promise<ListResult>;
+  /** Takes a snapshot of this node's state now; undefined when that outlasts the request, and goes on. Rejects with a `ServiceError`. */
+  takeSnapshot(): Promise<SnapshotTaken | undefined>;
+  /** A snapshot that holds everything that was acknowledged before the call. Rejects with a `ServiceError`. */
+  backup(): Promise<BackupStream>;
   status(): StatusResponse;
   /** As this node sees the cluster by itself. */
   clusterStatus(): ClusterStatusResponse;

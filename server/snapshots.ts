@@ -1,5 +1,6 @@
 /** Everything that a node does about snapshots, for its loop (`snapshotting.ts`). */
 
+import type { SnapshotProgress } from '../api/types.js';
 import type { NodeId } from '../membership/configuration.js';
 import type { StateStore } from '../persistence/state-store.js';
 import type { Codec } from '../snapshot/codec.js';
@@ -27,19 +28,12 @@ export interface SnapshotsParts {
   readonly events: MakingParts['events'] & SendingParts['events'] & ReceivingParts['events'];
 }
 
-/** How far a transfer or a restore has come, in bytes. */
-export interface SnapshotProgress {
-  readonly phase: 'sending' | 'receiving' | 'restoring';
-  readonly bytes: number;
-  readonly totalBytes: number;
-}
-
 export interface Snapshots extends Snapshotting {
   /** Makes one now, beside everything else. */
   take(done: Done<SnapshotFile>): void;
   /** Oldest first. */
   list(): readonly SnapshotFile[];
-  /** Of what is sent to `member`, or of what this node itself gets when `member` is undefined. */
+  /** Of what is sent to `member`, or of what this node itself makes or gets when `member` is undefined. */
   progress(member: NodeId | undefined): SnapshotProgress | undefined;
 }
 
@@ -79,7 +73,9 @@ export function createSnapshots(parts: SnapshotsParts, hand: SnapshotHand): Snap
       }
       if (receiving.restoring !== undefined) return { phase: 'restoring', ...receiving.restoring };
       const got = receiving.progress();
-      return got && { phase: 'receiving', bytes: got.receivedBytes, totalBytes: got.totalBytes };
+      if (got !== undefined)
+        return { phase: 'receiving', bytes: got.receivedBytes, totalBytes: got.totalBytes };
+      return making.progress && { phase: 'making', bytes: making.progress.fileBytes, totalBytes: null };
     },
   };
 }

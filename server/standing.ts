@@ -1,6 +1,6 @@
 /** What a node is in consensus right now, and who waits for that to change. */
 
-import type { NodeId } from '../membership/configuration.js';
+import type { Configuration, NodeId } from '../membership/configuration.js';
 import type { Term } from '../raft/entry.js';
 import type { Role } from '../raft/state.js';
 import type { Clock } from './ports.js';
@@ -9,6 +9,8 @@ export interface Standing {
   readonly term: Term;
   readonly role: Role;
   readonly leader: NodeId | undefined;
+  /** The latest one that is committed. */
+  readonly configuration: Configuration;
 }
 
 interface Watcher {
@@ -40,7 +42,7 @@ export class Standings {
   /** Tells `changed` and the watchers when `now` is another one than before. */
   update(now: Standing, changed: (now: Standing, before: Standing) => void): void {
     const before = this.#now;
-    if (now.term === before.term && now.role === before.role && now.leader === before.leader) return;
+    if (isSame(now, before)) return;
     this.#now = now;
     changed(now, before);
     for (const { wanted, finish } of this.#watchers) if (wanted(now)) finish(true);
@@ -66,4 +68,10 @@ export class Standings {
     this.#stopped = true;
     for (const { finish } of this.#watchers) finish(false);
   }
+}
+
+function isSame(a: Standing, b: Standing): boolean {
+  return (
+    a.term === b.term && a.role === b.role && a.leader === b.leader && a.configuration === b.configuration
+  );
 }

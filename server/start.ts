@@ -1,18 +1,18 @@
 /** Puts a node together from its configuration, and takes it apart again. With `main.ts`, the only place that wires. */
 
 import { statfs } from 'node:fs/promises';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Config } from '../configs/config.js';
 import type { Configuration } from '../membership/configuration.js';
 import { memberOf } from '../membership/configuration.js';
 import type { Fatal } from '../persistence/errors.js';
 import { recordClusterId } from '../persistence/identity.js';
+import { removeSetAside } from '../persistence/sound-state.js';
 import type { Storage } from '../persistence/storage.js';
 import { openStorage } from '../persistence/storage.js';
-import { NOTHING_APPLIED } from '../persistence/state-store.js';
+import { markState } from '../persistence/state-mark.js';
 import type { SnapshotStore } from '../snapshot/store.js';
-import { firstBatch, firstConfiguration, firstVotersDigest } from './bootstrap.js';
+import { catchUp } from './catch-up.js';
 import { systemClock } from './clock.js';
 import { Leadership } from './leadership.js';
 import type { Listeners } from './listeners.js';
@@ -27,9 +27,10 @@ import { ReadIndexes } from './read-indexes.js';
 import { Reader } from './reader.js';
 import { SNAPSHOT_CODEC, openSnapshots, restoreEvents, snapshotsOf } from './open-snapshots.js';
 import type { Recovered } from './recovery.js';
-import { checkForgetful, isFresh, recoverSeed } from './recovery.js';
+import { recoverSeed } from './recovery.js';
+import { RESTORE_FILE, openBackup, removeBackup } from './restore-backup.js';
 import { restoreNewest } from './restore.js';
-import { findPeers, greetPeer } from './find-peers.js';
+import { firstStart, isFirstStart } from './first-start.js';
 import type { ControlClient } from './rpc/control.js';
 import { createControlClient } from './rpc/control.js';
 import { controlMethods } from './rpc/control-methods.js';
@@ -39,19 +40,17 @@ import type { PeerTransport } from './rpc/peers.js';
 import { createPeerTransport } from './rpc/peers.js';
 import type { Starting } from './starting.js';
 import { addressesOf, startingService } from './starting.js';
+import type { Snapshots } from './snapshots.js';
 import { SpaceGuard } from './space-guard.js';
 import { sweep } from './sweeper.js';
 import { StatusReport } from './status.js';
 import { stopServer } from './stop.js';
 import { StoreService } from './store-service.js';
 import { fileTrace } from './trace.js';
+import { Verification, unusableState } from './verification.js';
 
 /** A request waits for an election for so many of the longest election timeouts before it is told `no-leader`. */
 const LEADER_WAIT_TIMEOUTS = 4;
-
-/** A node that catches up for longer asks anew how far it has to come. */
-const CATCH_UP_MS = 10_000;
-const CATCH_UP_RETRY_MS = 100;
 
 export interface StartOptions {
   readonly config: Config;
@@ -84,6 +83,8 @@ interface Base {
   readonly inbox: { current: Inbox | undefined };
   readonly node: { current: Node | undefined };
   readonly space: { current: SpaceGuard | undefined };
+  readonly taking: { current: Snapshots | undefined };
+  readonly verification: { current: Verification | undefined };
   readonly transport: PeerTransport;
   readonly control: ControlClient;
 }
@@ -211,6 +212,8 @@ function assemble(
     inbox,
     node,
     space: { current: undefined },
+    taking: { current: undefined },
+    verification: { current: undefined },
     transport,
     control,
   };
@@ -221,61 +224,44 @@ async function recover(base: Base): Promise<Recovered> {
   const { options, storage, snapshots, roster, control, starting } = base;
   const { log, state, identity, assessment } = storage;
   const { config, logger, signal } = options;
-  if (!isFresh(log.recovered, state.recovered)) {
-    const restoring = {
-      stateStore: state,
-      store: snapshots,
-      codec: SNAPSHOT_CODEC,
-      events: restoreEvents(logger),
-    };
-    return recoverSeed({
-      dataDir: config.raft.dataDir,
-      logStore: log.store,
-      log: log.recovered,
-      stateStore: state,
-      applied: state.recovered,
-      assessment,
-      restoreNewest: (atLeast) => restoreNewest(restoring, atLeast),
-    });
+  if (storage.stateRemoved !== undefined)
+    logger.error({ why: storage.stateRemoved }, 'the state was damaged and is set aside; it is made anew');
+  const { dataDir } = config.raft;
+  const backup = await openBackup(dataDir, SNAPSHOT_CODEC);
+  try {
+    if (!isFirstStart(storage, identity, backup)) {
+      if (backup !== undefined)
+        logger.warn({ file: RESTORE_FILE }, 'the backup is not restored: this node has data already');
+      const restoring = {
+        stateStore: state,
+        store: snapshots,
+        codec: SNAPSHOT_CODEC,
+        events: restoreEvents(logger),
+      };
+      return await recoverSeed({
+        dataDir,
+        logStore: log.store,
+        log: log.recovered,
+        stateStore: state,
+        applied: state.recovered,
+        assessment,
+        restoreNewest: (atLeast) => restoreNewest(restoring, atLeast),
+      });
+    }
+    const waitFor = (what: string): void => starting.waitFor(what);
+    const finding = { config, roster, control, logger, signal, waitFor };
+    const { firstVoters } = base;
+    const first = { dataDir, identity, storage, finding, backup, firstVoters, logger };
+    const recovered = await firstStart(first);
+    const { configuration } = recovered.applied;
+    if (configuration !== undefined) {
+      await recordClusterId(dataDir, identity, configuration.clusterId);
+      await removeBackup(dataDir);
+    }
+    return recovered;
+  } finally {
+    await backup?.close();
   }
-  checkForgetful(config.raft.dataDir, identity);
-  const finding = {
-    config,
-    roster,
-    control,
-    logger,
-    signal,
-    waitFor: (what: string) => starting.waitFor(what),
-  };
-  const peers = await findPeers(finding);
-  base.firstVoters.current = firstVotersDigest(peers);
-  const first = await firstConfiguration({
-    self: { id: identity.nodeId, incarnation: identity.incarnation },
-    peers,
-    greet: (peer) => greetPeer(finding, peer, peers),
-  });
-  const batch = firstBatch(first);
-  await new Promise<void>((resolve) => log.store.append(batch, resolve));
-  logger.info(
-    { clusterId: first.clusterId, members: first.members.map(({ id }) => id) },
-    'a new cluster begins',
-  );
-  const { base: start } = log.recovered;
-  return {
-    seed: {
-      hardState: { term: 1, vote: undefined, commit: 1 },
-      log: {
-        base: start,
-        termRuns: [{ index: 1, term: 1 }],
-        lastIndex: 1,
-        tail: batch.entries,
-        applied: 0,
-      },
-      configurations: [{ index: 1, configuration: first }],
-    },
-    applied: NOTHING_APPLIED,
-    log: { base: start.index, last: 1, bytes: 0 },
-  };
 }
 
 async function run(base: Base, recovered: Recovered, listeners: Listeners): Promise<RunningServer> {
@@ -293,7 +279,7 @@ async function run(base: Base, recovered: Recovered, listeners: Listeners): Prom
       transport,
       logStore: metrics.stores.log(log.store),
       stateStore: state,
-      snapshots: (hand) => snapshotsOf(snapshotting, hand),
+      snapshots: (hand) => (base.taking.current = snapshotsOf(snapshotting, hand)),
     },
     {
       raft: { ...raftOptions(config), ...(trace === undefined ? {} : { trace }) },
@@ -302,18 +288,23 @@ async function run(base: Base, recovered: Recovered, listeners: Listeners): Prom
       watchdog: config.raft,
     },
     recovered,
-    nodeEvents(logger, metrics.standing, options.broken),
+    {
+      ...nodeEvents(logger, metrics.standing, options.broken),
+      applied: (applied) => base.verification.current?.applied(applied),
+    },
   );
   const maxElectionMs = config.raft.electionTimeoutMs[1];
   base.space.current = spaceGuard(base, node);
   const { service, readIndexes, report } = serviceOf(base, node, maxElectionMs);
+  base.verification.current = verificationOf(base, node, service);
   await new Promise<void>((resolve) => node.start(resolve));
   base.node.current = node;
   base.inbox.current = node;
   base.space.current.start();
   sweep(node, state, systemClock, { historyBytes: config.watch.historyBytes });
+  base.verification.current.start();
   starting.handOver(service);
-  void catchUp(node, readIndexes, report, logger);
+  void catchUp(node, readIndexes, report, logger).then(() => removeSetAside(config.raft.dataDir));
   const stores = [log.store, state, base.snapshots];
   return {
     stop: () => stopServer({ node, service, listeners, transport, control, stores, maxElectionMs, logger }),
@@ -322,7 +313,7 @@ async function run(base: Base, recovered: Recovered, listeners: Listeners): Prom
 
 /** What answers requests on top of a node. */
 function serviceOf(
-  { options, storage, control, space }: Base,
+  { options, storage, snapshots, control, space, taking }: Base,
   node: Node,
   maxElectionMs: number,
 ): { service: StoreService; readIndexes: ReadIndexes; report: StatusReport } {
@@ -343,6 +334,7 @@ function serviceOf(
     version,
     tickMs: TICK_MS,
     unreachableAfterMs: maxElectionMs,
+    ...(taking.current !== undefined && { snapshots: taking.current }),
   });
   const service = new StoreService({
     node,
@@ -355,10 +347,28 @@ function serviceOf(
     leaseIndexes: indexes(true),
     reader: new Reader(storage.state, clock, node),
     report,
+    ...(taking.current !== undefined && { snapshots: { taking: taking.current, store: snapshots } }),
     requestTimeoutMs,
     sessions: config.sessions,
   });
   return { service, readIndexes, report };
+}
+
+function verificationOf({ options, storage }: Base, node: Node, service: StoreService): Verification {
+  const { config, logger, fatal } = options;
+  return new Verification({
+    node,
+    clock: systemClock,
+    store: storage.state,
+    attest: (command) => service.attest(command),
+    events: {
+      differ: (nodes, index) => logger.error({ nodes, index }, 'the states of these nodes are wrong'),
+      unusable: (mark) => {
+        markState(config.raft.dataDir, mark);
+        fatal(unusableState(mark));
+      },
+    },
+  });
 }
 
 function spaceGuard({ options, storage }: Base, node: Node): SpaceGuard {
@@ -375,26 +385,4 @@ function spaceGuard({ options, storage }: Base, node: Node): SpaceGuard {
     unknown: (error) =>
       logger.warn({ err: error }, 'the free space of the disk is not known; limits.freeBytes has no effect'),
   });
-}
-
-/** Ready once everything is applied that was committed before this moment. */
-async function catchUp(
-  node: Node,
-  readIndexes: ReadIndexes,
-  report: StatusReport,
-  logger: Logger,
-): Promise<void> {
-  while (!node.isStopped) {
-    try {
-      const index = await readIndexes.get();
-      if (!(await node.whenApplied(index, CATCH_UP_MS))) continue;
-      report.caughtUp();
-      logger.info({ index, keys: node.keyCount }, 'ready');
-      return;
-    } catch (error) {
-      logger.debug({ err: error }, 'not caught up yet');
-      // A refusal (`overloaded`) may come at once; asking again in the same turn would leave no turn to anybody else.
-      await delay(CATCH_UP_RETRY_MS);
-    }
-  }
 }

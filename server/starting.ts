@@ -35,6 +35,8 @@ export function startingService(config: Config, version: string, uptimeMs: () =>
     clusterId: null,
     version,
     uptimeMs: Math.round(uptimeMs()),
+    snapshot: null,
+    snapshots: [],
   });
   const clusterStatus = (): ClusterStatusResponse => ({ ...status(), members: [] });
   const refuse = (): Promise<never> => Promise.reject(noLeader(reason));
@@ -56,6 +58,8 @@ export function startingService(config: Config, version: string, uptimeMs: () =>
       openSession: () => current?.openSession() ?? refuse(),
       read: (keys, consistency) => current?.read(keys, consistency) ?? refuse(),
       list: (query, consistency) => current?.list(query, consistency) ?? refuse(),
+      takeSnapshot: () => current?.takeSnapshot() ?? refuse(),
+      backup: () => current?.backup() ?? refuse(),
       status: () => current?.status() ?? status(),
       clusterStatus: () => current?.clusterStatus() ?? clusterStatus(),
       leaderMembers: () => current?.leaderMembers() ?? Promise.resolve(undefined),

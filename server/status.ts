@@ -1,11 +1,21 @@
 /** What a node tells of itself. */
 
 import type { LeaderHint } from '../api/errors.js';
-import type { ClusterStatusResponse, HealthResponse, MemberStatus, StatusResponse } from '../api/types.js';
+import type {
+  ClusterStatusResponse,
+  HealthResponse,
+  MemberStatus,
+  SnapshotInfo,
+  SnapshotProgress,
+  StatusResponse,
+} from '../api/types.js';
 import type { Member } from '../membership/configuration.js';
 import { memberOf } from '../membership/configuration.js';
+import type { SnapshotFile } from '../snapshot/identity.js';
 import type { Node } from './node.js';
 import type { Clock } from './ports.js';
+import type { Snapshots } from './snapshots.js';
+import { stateGap } from './state-gap.js';
 
 export interface StatusOptions {
   readonly addresses: StatusResponse['addresses'];
@@ -14,6 +24,8 @@ export interface StatusOptions {
   readonly tickMs: number;
   /** A member that was not heard of for longer counts as unreachable. */
   readonly unreachableAfterMs: number;
+  /** Absent: there is nothing to tell of them. */
+  readonly snapshots?: Pick<Snapshots, 'progress' | 'list'>;
 }
 
 export class StatusReport {
@@ -58,6 +70,8 @@ export class StatusReport {
       clusterId: configuration.clusterId,
       version: this.#options.version,
       uptimeMs: Math.round(this.#clock.nowMs() - this.#startMs),
+      snapshot: this.#progress(undefined),
+      snapshots: (this.#options.snapshots?.list() ?? []).map(infoOf),
     };
   }
 
@@ -68,23 +82,28 @@ export class StatusReport {
 
   #member({ id, raft, rpc, http, voter }: Member): MemberStatus {
     const { state, standing } = this.#node;
-    const addresses = { id, raft, rpc, http, voter };
+    const snapshot = this.#progress(id === state.id ? undefined : id);
+    const known = { id, raft, rpc, http, voter, snapshot };
     const role = id === state.id ? state.current.role : id === standing.leader ? 'leader' : 'unknown';
     if (state.current.role !== 'leader') {
-      return { ...addresses, role, matchIndex: null, lagEntries: null, lastContactMs: null, reachable: null };
+      return { ...known, role, matchIndex: null, lagEntries: null, lastContactMs: null, reachable: null };
     }
     const progress = state.current.progress.get(id);
     const matchIndex = id === state.id ? state.log.durable : (progress?.match ?? 0);
     const silentTicks = progress === undefined ? 0 : state.now - progress.contactTick;
     const lastContactMs = silentTicks * this.#options.tickMs;
     return {
-      ...addresses,
+      ...known,
       role: id === state.id ? 'leader' : 'follower',
       matchIndex,
       lagEntries: state.log.lastIndex - matchIndex,
       lastContactMs,
       reachable: lastContactMs <= this.#options.unreachableAfterMs,
     };
+  }
+
+  #progress(member: string | undefined): SnapshotProgress | null {
+    return this.#options.snapshots?.progress(member) ?? null;
   }
 
   /** `notReady`: why the node does not serve, if it doesn't. */
@@ -105,9 +124,15 @@ export class StatusReport {
   }
 
   notReady(): string | undefined {
+    const gap = stateGap(this.#node.state);
+    if (gap !== undefined) return gap;
     if (this.#node.standing.leader === undefined) return 'no leader is known';
     return this.#caughtUp ? undefined : 'the node is still catching up with the leader';
   }
+}
+
+export function infoOf({ id, position, bytes }: SnapshotFile): SnapshotInfo {
+  return { id, index: position.index, term: position.term, bytes };
 }
 
 const STATES = {

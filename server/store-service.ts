@@ -9,6 +9,7 @@ import type {
 } from '../api/types.js';
 import type { LeaderHint } from '../api/errors.js';
 import type {
+  AttestCommand,
   Command,
   DeletePrefixCommand,
   DeletePrefixResult,
@@ -37,6 +38,7 @@ import type { ReadIndexes } from './read-indexes.js';
 import type { Reader } from './reader.js';
 import { ServiceError } from './service.js';
 import type {
+  BackupStream,
   ListQuery,
   ListResult,
   LogLine,
@@ -44,9 +46,13 @@ import type {
   PipelineResult,
   ReadResult,
   Service,
+  SnapshotTaken,
   WatchItem,
   WatchQuery,
 } from './service.js';
+import type { SnapshotsOnDemandParts } from './snapshots-on-demand.js';
+import { SnapshotsOnDemand } from './snapshots-on-demand.js';
+import { refuseGap } from './state-gap.js';
 import { Watches } from './watches.js';
 import type { StatusReport } from './status.js';
 
@@ -57,6 +63,8 @@ export interface ServiceParts extends ProposerParts {
   readonly leaseIndexes: ReadIndexes;
   readonly reader: Reader;
   readonly report: StatusReport;
+  /** Absent: this node takes none on demand. */
+  readonly snapshots?: SnapshotsOnDemandParts;
   readonly requestTimeoutMs: number;
   /** What a session that is opened here may do. */
   readonly sessions: { readonly ttlMs: number; readonly max: number };
@@ -68,11 +76,16 @@ const MEMBERS_TIMEOUT_MS = 1000;
 export class StoreService implements Service {
   readonly #parts: ServiceParts;
   readonly #watches: Watches;
+  readonly #onDemand: SnapshotsOnDemand | undefined;
+  /** What this node knew to be committed when it started: no read, not even a stale one, goes back behind it. */
+  readonly #knownCommit: Index;
   #state: 'serving' | 'leaving' | 'stopped' = 'serving';
 
   constructor(parts: ServiceParts) {
     this.#parts = parts;
-    const { node, clock, reader } = parts;
+    const { node, clock, reader, snapshots } = parts;
+    this.#knownCommit = node.state.log.commit;
+    this.#onDemand = snapshots && new SnapshotsOnDemand(snapshots, node.state);
     this.#watches = new Watches({ node, clock, page: (after) => reader.history(after) });
   }
 
@@ -147,7 +160,8 @@ export class StoreService implements Service {
     query: WatchQuery,
     from: { readonly after: Index; readonly n: number } | undefined,
   ): Promise<AsyncGenerator<WatchItem, void>> {
-    const { clock, requestTimeoutMs } = this.#parts;
+    const { node, clock, requestTimeoutMs } = this.#parts;
+    refuseGap(node.state);
     if (from !== undefined) return this.#watches.open(query, from.after, from.n);
     const deadline = this.#begin(clock, requestTimeoutMs);
     const index = await this.#index('linearizable', deadline);
@@ -180,8 +194,9 @@ export class StoreService implements Service {
 
   /** An index asked for after this call that, once applied here, makes a read as fresh as it must be; undefined: not in time. */
   async #index(consistency: Consistency, deadline: Deadline): Promise<Index | undefined> {
-    const { readIndexes, leaseIndexes } = this.#parts;
-    if (consistency === 'stale') return 0;
+    const { node, readIndexes, leaseIndexes } = this.#parts;
+    refuseGap(node.state);
+    if (consistency === 'stale') return this.#knownCommit;
     return deadline.race((consistency === 'lease' ? leaseIndexes : readIndexes).get());
   }
 
@@ -191,6 +206,7 @@ export class StoreService implements Service {
     if (index !== undefined && index <= node.appliedIndex) return;
     const reached = index !== undefined && (await node.whenApplied(index, deadline.remainingMs()));
     if (node.isStopped) throw shuttingDown();
+    refuseGap(node.state);
     if (!reached) {
       throw new ServiceError('no-quorum', 'the node could not catch up with the leader in time', {
         retryAfterSeconds: 1,
@@ -201,6 +217,30 @@ export class StoreService implements Service {
   #begin(clock: Clock, timeoutMs: number): Deadline {
     if (this.#state === 'stopped') throw shuttingDown();
     return deadlineAfter(clock, timeoutMs);
+  }
+
+  async takeSnapshot(): Promise<SnapshotTaken | undefined> {
+    const { clock, requestTimeoutMs } = this.#parts;
+    const deadline = this.#begin(clock, requestTimeoutMs);
+    return deadline.race(this.#demand().take());
+  }
+
+  async backup(): Promise<BackupStream> {
+    const { node, clock, requestTimeoutMs } = this.#parts;
+    const deadline = this.#begin(clock, requestTimeoutMs);
+    const index = await this.#index('linearizable', deadline);
+    await this.#applied(index, deadline);
+    return this.#demand().backup(index ?? node.appliedIndex);
+  }
+
+  #demand(): SnapshotsOnDemand {
+    if (this.#onDemand === undefined || this.#parts.node.isStopped) throw shuttingDown();
+    return this.#onDemand;
+  }
+
+  /** See `Verification`. What does not get through is of no interest: there will be another mark. */
+  attest(command: AttestCommand): void {
+    if (this.#state === 'serving') this.#decide(command).catch(() => undefined);
   }
 
   status(): StatusResponse {

@@ -14,7 +14,7 @@ import { traceLine } from '../raft/trace.js';
  * @param places - the nodes in the order of the first configuration
  * @throws ConfigError when the file can't be written
  */
-export function fileTrace({ source, raft }: Config, places: readonly NodeId[]): Trace | undefined {
+export function fileTrace({ source, raft }: Config, places: NodeId[]): Trace | undefined {
   const { traceFile } = raft;
   if (traceFile === '') return undefined;
   try {

@@ -10,6 +10,7 @@ import { queryRoutes } from './query-routes.js';
 import { metricsRoute } from './metrics-route.js';
 import { openApiRoute } from './openapi-route.js';
 import { openSession } from './session.js';
+import { backup, takeSnapshot } from './snapshot-route.js';
 import { statusRoutes } from './status-routes.js';
 import { deletePrefix, txnRoute } from './txn-route.js';
 import { watchRoute } from './watch-route.js';
@@ -46,6 +47,8 @@ export function clientRoutes(options: KeyRouteOptions): ClientRoutes {
   router.post(keyPath, byPath.set);
   router.delete(keyPath, byPath.delete);
   router.get(PATHS.watch, watchRoute(options.service));
+  router.get(PATHS.snapshot, backup(options));
+  router.post(PATHS.snapshot, takeSnapshot(options));
   router.get(PATHS.status, status.status);
   router.get(PATHS.clusterStatus, status.clusterStatus);
   router.get(PATHS.clusterLog, status.clusterLog);

@@ -21,7 +21,10 @@ export interface NodeSources {
 }
 
 /** Counts a change of term, role or leader, as the node tells of it. */
-export type ObserveStanding = (now: Standing, before: Standing) => void;
+export type ObserveStanding = (
+  now: Pick<Standing, 'role' | 'leader'>,
+  before: Pick<Standing, 'role'>,
+) => void;
 
 /** Elections and changes of leader. */
 export function standingMetrics(registry: Registry): ObserveStanding {

@@ -115,6 +115,13 @@ const memberSchema = z.object({
   lagEntries: index.nullable(),
   lastContactMs: z.number().nonnegative().nullable(),
   reachable: z.boolean().nullable(),
+  snapshot: z
+    .object({
+      phase: z.enum(['making', 'sending', 'receiving', 'restoring']),
+      bytes: index,
+      totalBytes: index.nullable(),
+    })
+    .nullable(),
 });
 
 const leaderStatus = z.object({ isLeader: z.literal(true), members: z.array(memberSchema) });

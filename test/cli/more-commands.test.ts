@@ -103,7 +103,7 @@ test.serial('members and snapshot', async (t) => {
   t.is(await run('members', 'promote', 'n4'), 'done\n');
   t.is(await run('members', 'remove', 'n4'), 'done\n');
   t.is(await run('members', 'transfer', 'n2'), 'done\n');
-  t.is(await run('snapshot', '-o', 'json'), '{"done":true}\n');
+  t.is(await run('snapshot', '-o', 'json'), '{"id":"snap","index":7,"term":2,"bytes":90,"node":"n1"}\n');
   t.deepEqual(node.seen[1]!.body, { id: 'n4', raft: 'h:1', rpc: 'h:2', http: 'h:3', voter: false });
   t.is(node.seen.length, 6);
   t.is((await kv(t, node.address, ['members', 'add', 'n4'])).code, 1);

@@ -224,7 +224,8 @@ export function createStore(): Store {
       return ok({ entries: [{ index: 9, term: 3, type: 'set', size: 40, key: query.get('limit') }] });
     }
     if (path === '/cluster/members' && method === 'GET') return ok({ members: STATUS.members });
-    if (path.startsWith('/cluster/members') || path === '/cluster/transfer' || path === '/snapshot') {
+    if (path === '/snapshot') return ok({ id: 'snap', index: 7, term: 2, bytes: 90, node: 'n1' });
+    if (path.startsWith('/cluster/members') || path === '/cluster/transfer') {
       return ok({ method, path, body });
     }
     if (path === '/delete') {

@@ -141,7 +141,7 @@ test('calls about the members', async (t) => {
   await kv.cluster.promote('n4');
   await kv.cluster.transferLeadership();
   await kv.cluster.transferLeadership('n2');
-  await kv.cluster.snapshot();
+  t.like(await kv.cluster.snapshot(), { done: true, snapshot: { id: 'snap' } });
   t.deepEqual(
     node.seen.slice(1).map(({ method, path, body }) => [method, path, body]),
     [

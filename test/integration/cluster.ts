@@ -24,6 +24,8 @@ export interface ClusterOptions {
   readonly settings?: Readonly<Record<string, unknown>>;
   /** Where the others are to reach a node for consensus, by its id and the address that it listens on; default: there. */
   readonly raftAddress?: (id: string, bound: string) => Promise<string>;
+  /** Further keys under `raft`. */
+  readonly raft?: Readonly<Record<string, unknown>>;
 }
 
 interface Member {
@@ -94,6 +96,7 @@ export class Cluster {
         advertisedAddr,
         dataDir: path.join(folder, id),
         logLevel: 'info',
+        ...options.raft,
       };
       const cluster = { name: 'test', peers };
       const config = { rpcAddr: rpc, httpAddr: http, raft: raftSettings, cluster, ...options.settings };

@@ -168,6 +168,7 @@ test('each row is read once, the counters and the clock among them', (t) => {
     'mhistory',
     'mhistorybytes',
     'mhistorylost',
+    'mchain',
     'ka',
     'kb',
     'kc',

@@ -95,6 +95,13 @@ export function allCommands(key: fc.Arbitrary<string>): fc.Arbitrary<Command> {
     updates(key),
     tagged,
     fc.record({ op: fc.constant('register' as const), ttlMs: number, sessionsMax: number }),
+    fc.constant<Command>({ op: 'mark' }),
+    fc.record({
+      op: fc.constant('attest' as const),
+      node: key,
+      index: number,
+      chain: fc.uint8Array({ minLength: 8, maxLength: 8 }).map((bytes) => Buffer.from(bytes).toString('hex')),
+    }),
     fc.record({ op: fc.constant('trim-history' as const), revisions: fc.array(number, { maxLength: 4 }) }),
     fc.record({ op: fc.constant('expire-sessions' as const), clientIds: fc.array(number, { maxLength: 4 }) }),
   );

@@ -90,7 +90,9 @@ function hex8(value: number): string {
 const MALFORMED: readonly [what: string, hex: string, message: RegExp][] = [
   ['nothing', '', /ends after 0 bytes/],
   ['another format', '0201000001' + '6b', /format 2 is not known/],
-  ['another operation', '0109000001' + '6b', /command 9 is not known/],
+  ['another operation', '01ff000001' + '6b', /command 255 is not known/],
+  ['bytes behind a mark', '010900', /goes on behind its end/],
+  ['an attestation that ends early', '010a' + hex8(1) + '00112233', /within its bytes/],
   ['a key beyond the end', '0101000005' + '6b', /ends within its key/],
   // An older node that passed these by would come to another state than the rest.
   ['a flag that is not known', '0101100001' + '6b', /flags 16 are not known/],

@@ -5,10 +5,9 @@
  */
 
 import type { NodeId } from '../../membership/configuration.js';
-import { configuration } from '../../membership/configuration.js';
+import type { Change } from '../../membership/change.js';
 import { invariant } from '../../raft/assert.js';
-import type { Entry, Index, Term } from '../../raft/entry.js';
-import { ORIGIN } from '../../raft/entry.js';
+import type { Entry, Index, Snapshot, Term } from '../../raft/entry.js';
 import { ClusterInvariants } from '../../raft/invariants.js';
 import type { Message } from '../../raft/messages.js';
 import type { Proposed } from '../../raft/raft.js';
@@ -19,15 +18,20 @@ import type { Node, Read, Setup } from './toy-node.js';
 import {
   answerFetches,
   checkPromise,
+  configurationsOf,
+  emptyDisk,
   entryOf,
+  firstOf,
   lastOf,
   loseEntries,
+  mayPass,
   observed,
   recover,
+  replaceDisk,
   toDisk,
 } from './toy-node.js';
 import type { SentSnapshots } from './toy-snapshots.js';
-import { carryOut, chunkOf, takeSnapshot } from './toy-snapshots.js';
+import { carryOut, chunkOf, compactTo, takeSnapshot } from './toy-snapshots.js';
 
 export class Cluster {
   readonly nodes = new Map<NodeId, Node>();
@@ -46,6 +50,7 @@ export class Cluster {
   readonly random: () => number;
   readonly #invariants = new ClusterInvariants();
   readonly #setup: Setup;
+  readonly #first: Snapshot;
   readonly #cut = new Set<string>();
   /** Every snapshot that was ever sent, by its file. */
   readonly #snapshotsSent: SentSnapshots = new Map();
@@ -54,11 +59,12 @@ export class Cluster {
   constructor(setup: Setup = {}) {
     this.#setup = setup;
     this.random = prng(setup.seed ?? 1);
-    for (const id of setup.ids ?? ['a', 'b', 'c']) {
+    const { ids = ['a', 'b', 'c'], learners = [], spares = [] } = setup;
+    this.#first = firstOf(ids, learners);
+    for (const id of [...ids, ...spares]) {
       const entries = entriesOf(setup.logs?.[id] ?? []);
       const term = setup.terms?.[id] ?? entries.at(-1)?.term ?? 0;
       const hardState = { term, vote: undefined, commit: setup.commits?.[id] ?? 0 };
-      const disk = { hardState, entries, base: ORIGIN, snapshot: undefined, lostEnd: undefined };
       const rest = {
         writing: undefined,
         diskHeld: false,
@@ -68,7 +74,15 @@ export class Cluster {
         refusals: [],
         luck: undefined,
       };
-      const partial = { id, up: true, disk, waiting: new Map<Index, Term>(), ...rest };
+      const disk = { ...emptyDisk(this.#first), hardState, entries };
+      const partial = {
+        id,
+        incarnation: `${id}-1`,
+        up: true,
+        disk,
+        waiting: new Map<Index, Term>(),
+        ...rest,
+      };
       this.nodes.set(id, Object.assign(partial, { raft: this.#boot(partial, Infinity) }));
     }
     this.observe();
@@ -133,9 +147,35 @@ export class Cluster {
   /** Hands a message to its addressee, whether it came through the network or was made up by a test. */
   step(message: Message): void {
     const node = this.nodes.get(message.to);
-    if (node?.up !== true) return;
+    if (node?.up !== true || !mayPass(this.nodes.get(message.from), node)) return;
     node.raft.step(message);
     this.pump(node);
+  }
+
+  /** Asks the leader for a change; what it said when it did not take it. */
+  change(id: NodeId, change: Change): string {
+    const node = this.node(id);
+    const taken = node.raft.change(change);
+    this.pump(node);
+    return 'why' in taken ? taken.why : 'taken';
+  }
+
+  /** Adds a node as it is now. */
+  add(leader: NodeId, id: NodeId): string {
+    const addresses = { raft: `${id}:1`, rpc: `${id}:2`, http: `${id}:3` };
+    return this.change(leader, {
+      type: 'add',
+      member: { id, incarnation: this.node(id).incarnation, ...addresses },
+    });
+  }
+
+  /** Its disk is another one, and empty. */
+  wipe(id: NodeId): void {
+    const node = this.node(id);
+    this.crash(id);
+    replaceDisk(node);
+    node.raft = this.#boot(node, Infinity);
+    this.#invariants.forget(id);
   }
 
   /** Delivers the message at `at` of those in flight; `keep` leaves a duplicate behind. */
@@ -209,12 +249,9 @@ export class Cluster {
   /** A snapshot of what is applied; the log begins behind `index`, or goes on as it is. */
   snapshot(id: NodeId, index?: Index): void {
     const node = this.node(id);
-    const { disk, raft } = node;
     takeSnapshot(node);
-    const base = index === undefined ? undefined : raft.compact(index);
-    if (base === undefined) return;
-    disk.entries = disk.entries.slice(base.index - disk.base.index);
-    disk.base = base;
+    if (index === undefined) return;
+    compactTo(node, index);
     this.pump(node);
   }
 
@@ -287,11 +324,7 @@ export class Cluster {
 
   #boot(node: Pick<Node, 'id' | 'disk' | 'applied' | 'luck'>, tail: number): Raft {
     const { disk, applied } = node;
-    const { ids = ['a', 'b', 'c'], learners = [], raft } = this.#setup;
-    const members = ids.map((id) => {
-      const addresses = { raft: `${id}:1`, rpc: `${id}:2`, http: `${id}:3` };
-      return { id, incarnation: `${id}-1`, ...addresses, voter: !learners.includes(id) };
-    });
+    const { raft } = this.#setup;
     const random = (): number => this.nodes.get(node.id)?.luck ?? this.random();
     recover(node);
     const { lostEnd } = disk;
@@ -300,14 +333,14 @@ export class Cluster {
       {
         hardState: disk.hardState,
         log: {
-          base: disk.base,
+          base: { index: disk.base.index, term: disk.base.term },
           termRuns: runsOf(disk.entries),
           lastIndex: lastOf(disk),
           tail: disk.entries.slice(Math.max(0, disk.entries.length - tail)),
           applied: applied.length,
         },
         ...(lostEnd && { lostEnd }),
-        configurations: [{ index: 0, configuration: configuration('test', members) }],
+        configurations: configurationsOf(disk.base, disk.entries),
       },
     );
   }

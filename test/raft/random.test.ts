@@ -6,6 +6,8 @@
 
 import test from 'ava';
 import type { NodeId } from '../../membership/configuration.js';
+import { electorate, memberOf } from '../../membership/configuration.js';
+import { majority } from '../../membership/quorum.js';
 import type { Setup } from './toy-node.js';
 import { Cluster } from './cluster.js';
 import { prng, text } from './tools.js';
@@ -19,6 +21,7 @@ function setupOf(seed: number, random: () => number): Setup {
   return {
     ids,
     learners: ids.length === 5 && random() < 0.3 ? ['e'] : [],
+    spares: random() < 0.5 ? ['x', 'y', 'z'] : [],
     seed,
     raft: {
       // A small cache sends old entries over the disk, a small window stops and goes.
@@ -70,14 +73,7 @@ function deedsOf(
       () => {
         const tail = random() < 0.5 ? 0 : Infinity;
         const id = any();
-        // One at a time: what every node has lost is lost.
-        const others = ids.filter((other) => other !== id);
-        const isSpare =
-          others.length > 1 &&
-          others.every((other) => {
-            const { log, lostEnd } = cluster.state(other);
-            return !log.lacksState && lostEnd === undefined;
-          });
+        const isSpare = others(cluster, id);
         const [written, stateLost] = [random() < 0.5, random() < 0.1 && isSpare];
         const entriesLost = random() < 0.1 && isSpare ? Math.floor(random() * 5) : 0;
         const appliedLost = Math.floor(random() * 4);
@@ -98,6 +94,7 @@ function deedsOf(
     [1, () => cluster.partition(ids.filter(() => random() < 0.5))],
     [1, () => cluster.cut(any(), any())],
     [1.5, () => cluster.heal()],
+    [3, () => changeSomething(cluster, random)],
     [
       0.5,
       () => {
@@ -126,6 +123,42 @@ function deedsOf(
   ];
 }
 
+/** Whether majorities are left that have lost nothing, without `id`: what all of one has lost is lost. */
+function others(cluster: Cluster, id: NodeId): boolean {
+  const isWhole = (other: NodeId): boolean => {
+    const { log, lostEnd } = cluster.state(other);
+    return other !== id && !log.lacksState && lostEnd === undefined;
+  };
+  const known = [...cluster.nodes.values()].flatMap(({ raft }) => raft.state.configurations);
+  return known.every(({ configuration }) =>
+    electorate(configuration).every((ids) => ids.filter(isWhole).length >= majority(ids.length)),
+  );
+}
+
+/** A change of the members, asked of whoever leads. */
+function changeSomething(cluster: Cluster, random: () => number): void {
+  const pick = <T>(items: readonly T[]): T | undefined => items[Math.floor(random() * items.length)];
+  const { leader } = cluster;
+  if (leader === undefined) return;
+  const { members } = leader.raft.configuration;
+  const isMember = (id: NodeId): boolean => members.some((member) => member.id === id);
+  const outsider = pick([...cluster.nodes.keys()].filter((id) => !isMember(id)));
+  const learner = pick(members.filter(({ voter }) => !voter));
+  const roll = random();
+  if (roll < 0.3 && outsider !== undefined) {
+    // A disk that left may come back only as another one.
+    if (cluster.add(leader.id, outsider) === 'departed') cluster.wipe(outsider);
+  } else if (roll < 0.6 && learner !== undefined)
+    cluster.change(leader.id, { type: 'promote', id: learner.id });
+  else if (roll < 0.9 && members.length > 2)
+    cluster.change(leader.id, { type: 'remove', id: pick(members)?.id ?? leader.id });
+  else {
+    const id = pick(members)?.id ?? leader.id;
+    const addresses = { raft: `${random()}:1`, rpc: `${id}:2`, http: `${id}:3` };
+    cluster.change(leader.id, { type: 'readdress', id, addresses });
+  }
+}
+
 /** Everything works again: the cluster has to converge, serve, and miss nothing that it acknowledged. */
 function healed(cluster: Cluster): void {
   cluster.heal();
@@ -147,6 +180,8 @@ function healed(cluster: Cluster): void {
   for (const asked of cluster.reads.values())
     if (asked.state === 'asked' || asked.state === 'confirmed') throw new Error('an old read hangs');
   for (const node of cluster.nodes.values()) {
+    // Who is no member is told nothing.
+    if (memberOf(lead.raft.configuration, node.id) === undefined) continue;
     if (node.applied.length !== last.firstIndex)
       throw new Error(`${node.id} applied ${node.applied.length} only`);
     for (const entry of cluster.acknowledged) {

@@ -50,6 +50,7 @@ const SETUP: Readonly<Record<string, Command>> = {
     }
   },
   learner: ({ setup }, [id]) => void setup.learners.push(need(id, 'the node')),
+  spare: ({ setup }, ids) => void setup.spares.push(...ids),
   terms: ({ setup }, [id, ...terms]) => void (setup.logs[need(id, 'the node')] = terms.map(number)),
   committed: ({ setup }, [id, index]) => void (setup.commits[need(id, 'the node')] = number(index)),
   term: ({ setup }, [id, term]) => void (setup.terms[need(id, 'the node')] = number(term)),
@@ -163,6 +164,17 @@ const NODES: Readonly<Record<string, Command>> = {
       cluster.snapshot(need(id, 'the node'), through === undefined ? undefined : number(through)),
     ),
   again: (stage, [id]) => stage.do((cluster) => cluster.sendAgain(need(id, 'the leader'))),
+  add: (stage, [leader, id]) =>
+    stage.ask((cluster) => cluster.add(need(leader, 'the leader'), need(id, 'the node'))),
+  promote: (stage, [leader, id]) =>
+    stage.ask((cluster) =>
+      cluster.change(need(leader, 'the leader'), { type: 'promote', id: need(id, 'the node') }),
+    ),
+  remove: (stage, [leader, id]) =>
+    stage.ask((cluster) =>
+      cluster.change(need(leader, 'the leader'), { type: 'remove', id: need(id, 'the node') }),
+    ),
+  wipe: (stage, [id]) => stage.wipe(need(id, 'the node')),
   stall: ({ cluster }, [id]) => cluster.holdDisk(need(id, 'the node')),
   durable: (stage, [id]) => stage.do((cluster) => cluster.sync(need(id, 'the node'))),
   unstall: (stage, [id]) => stage.do((cluster) => cluster.holdDisk(need(id, 'the node'), false)),
@@ -178,12 +190,21 @@ function stateText({ cluster }: Stage, id: NodeId): string {
   return `${id} ${up ? current.role : 'down'} term ${term} ${rest}`;
 }
 
+function membersText({ cluster }: Stage, id: NodeId): string {
+  const { configuration, log, configurations } = cluster.state(id);
+  const names = configuration.members.map(({ id: name, voter }) => (voter ? name : `(${name})`)).join(' ');
+  const outgoing = configuration.outgoing === undefined ? '' : ` from ${configuration.outgoing.join(' ')}`;
+  const isCommitted = (configurations.at(-1)?.index ?? 0) <= log.commit;
+  return `${id} ${names}${outgoing}${isCommitted ? '' : ', not committed'}`;
+}
+
 const LOOKS: Readonly<Record<string, Command>> = {
   state: (stage, words) => stage.tell(...someOf(stage, words).map((id) => stateText(stage, id))),
   log: (stage, words) =>
     stage.tell(...someOf(stage, words).map((id) => `${id} ${entriesText(logOf(stage.cluster.state(id)))}`)),
   applied: (stage, words) =>
     stage.tell(...someOf(stage, words).map((id) => `${id} ${appliedText(stage.cluster.node(id).applied)}`)),
+  members: (stage, words) => stage.tell(...someOf(stage, words).map((id) => membersText(stage, id))),
   progress: (stage, [id]) => stage.tell(...progressText(stage.cluster.state(need(id, 'the leader')))),
   inflight: (stage) => stage.tell(...stage.cluster.network.map(messageText)),
   expect: (stage, words) => {

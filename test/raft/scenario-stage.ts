@@ -19,6 +19,7 @@ const DELIVERIES_MAX = 1000;
 interface Scene {
   ids: NodeId[];
   readonly learners: NodeId[];
+  readonly spares: NodeId[];
   readonly logs: Record<NodeId, readonly Term[]>;
   readonly terms: Record<NodeId, Term>;
   readonly commits: Record<NodeId, Index>;
@@ -26,7 +27,7 @@ interface Scene {
 }
 
 export class Stage {
-  readonly #setup: Scene = { ids: [], learners: [], logs: {}, terms: {}, commits: {}, raft: {} };
+  readonly #setup: Scene = { ids: [], learners: [], spares: [], logs: {}, terms: {}, commits: {}, raft: {} };
   #cluster: Cluster | undefined;
   readonly reads = new Map<string, number>();
   readonly #readStates = new Map<string, string>();
@@ -43,7 +44,7 @@ export class Stage {
   }
 
   get ids(): readonly NodeId[] {
-    return this.#setup.ids;
+    return [...this.#setup.ids, ...this.#setup.spares];
   }
 
   /** Starts at the first command that needs it, and lets the grace after a start pass (thesis §6.4.1). */
@@ -86,6 +87,20 @@ export class Stage {
   do(deed: (cluster: Cluster) => void): void {
     deed(this.cluster);
     this.#look();
+  }
+
+  /** The same with something that may be refused; then it tells why. */
+  ask(deed: (cluster: Cluster) => string): void {
+    let answer = '';
+    this.do((cluster) => (answer = deed(cluster)));
+    if (answer !== 'taken') this.tell(answer);
+  }
+
+  /** Its disk is another one, and empty. */
+  wipe(id: NodeId): void {
+    this.do((cluster) => cluster.wipe(id));
+    this.#pictures.set(id, pictureOf(this.cluster.node(id)));
+    this.#makePatient(this.cluster.node(id));
   }
 
   tick(id: NodeId): void {

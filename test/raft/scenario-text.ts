@@ -59,6 +59,7 @@ export function logOf({ log }: Readonly<RaftState>): Position[] {
 export function appliedText(entries: readonly Entry[]): string {
   // What a log is set up with says its own place.
   const commands = entries
+    .filter(({ type }) => type === 'command')
     .map((entry) => (text(entry) === `${entry.index}/${entry.term}` ? '' : text(entry)))
     .filter(Boolean);
   return commands.length === 0 ? 'nothing' : commands.join(' ');

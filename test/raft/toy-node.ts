@@ -1,8 +1,9 @@
 /** A node of a toy cluster: a real core, a toy disk, and a state machine that only remembers. */
 
 import type { NodeId } from '../../membership/configuration.js';
+import { configuration, decodeConfiguration, isDeparted, memberOf } from '../../membership/configuration.js';
 import { invariant } from '../../raft/assert.js';
-import type { Entry, HardState, Index, Position, Snapshot, Term } from '../../raft/entry.js';
+import type { ConfigurationAt, Entry, HardState, Index, Position, Snapshot, Term } from '../../raft/entry.js';
 import { ORIGIN, entryBytes } from '../../raft/entry.js';
 import type { Observed } from '../../raft/invariants.js';
 import type { Message } from '../../raft/messages.js';
@@ -19,9 +20,11 @@ export interface Read {
 }
 
 export interface ToyDisk {
+  /** Where every log began once: nothing, and the first members. */
+  readonly first: Snapshot;
   hardState: HardState;
   /** The log begins behind it. */
-  base: Position;
+  base: Snapshot;
   /** Those behind the base. */
   entries: Entry[];
   /** The newest one. */
@@ -43,11 +46,27 @@ export function lastOf({ base, entries }: ToyDisk): Index {
   return base.index + entries.length;
 }
 
+/** A disk that nothing was ever written to. */
+export function emptyDisk(first: Snapshot): ToyDisk {
+  const hardState = { term: 0, vote: undefined, commit: 0 };
+  return { first, hardState, base: first, entries: [], snapshot: undefined, lostEnd: undefined };
+}
+
+/** The configurations that a log of these entries behind `base` knows. */
+export function configurationsOf(base: Snapshot, entries: readonly Entry[]): ConfigurationAt[] {
+  const known = [{ index: base.configurationIndex, configuration: base.configuration }];
+  for (const { type, index, data } of entries)
+    if (type === 'configuration') known.push({ index, configuration: decodeConfiguration(data) });
+  return known;
+}
+
 export interface Node {
   readonly id: NodeId;
+  /** Of its disk: a wiped one has another. */
+  incarnation: string;
   raft: Raft;
   up: boolean;
-  readonly disk: ToyDisk;
+  disk: ToyDisk;
   /** Handed out, not yet durable. */
   writing: Append | undefined;
   /** Appends, fetches: carried out only on demand. */
@@ -67,6 +86,8 @@ export interface Node {
 export interface Setup {
   readonly ids?: readonly NodeId[];
   readonly learners?: readonly NodeId[];
+  /** Nodes that run, and are no members at first. */
+  readonly spares?: readonly NodeId[];
   readonly raft?: Partial<RaftOptions>;
   readonly seed?: number;
   /** The terms of the entries that each node starts with. */
@@ -104,7 +125,12 @@ export function recover({ disk, applied }: Pick<Node, 'disk' | 'applied'>): void
   // A crash came between the state of a snapshot and the log: that is dropped.
   if (applied.length > lastOf(disk) || entryOf(disk, applied.length)?.term !== applied.at(-1)?.term) {
     const { index, term } = applied.at(-1) ?? ORIGIN;
-    if (index > disk.base.index) Object.assign(disk, { base: { index, term }, entries: [] });
+    if (index > disk.base.index) {
+      const [latest] = configurationsOf(disk.first, applied).slice(-1);
+      invariant(latest !== undefined, 'the members are known');
+      const { configuration, index: configurationIndex } = latest;
+      Object.assign(disk, { base: { index, term, configuration, configurationIndex }, entries: [] });
+    }
   }
 }
 
@@ -155,4 +181,31 @@ export function answerFetches(node: Node): void {
     }
     node.raft.fetched(fetch, entries);
   }
+}
+
+/** What a cluster begins with. */
+export function firstOf(ids: readonly NodeId[], learners: readonly NodeId[]): Snapshot {
+  const members = ids.map((id) => {
+    const addresses = { raft: `${id}:1`, rpc: `${id}:2`, http: `${id}:3` };
+    return { id, incarnation: `${id}-1`, ...addresses, voter: !learners.includes(id) };
+  });
+  return { ...ORIGIN, configuration: configuration('test', members), configurationIndex: 0 };
+}
+
+/** What transports check (API, section 5): both ends are the disks that the other one knows, and neither has left. */
+export function mayPass(from: Node | undefined, to: Node): boolean {
+  return from === undefined || (knows(from, to) && knows(to, from));
+}
+
+function knows({ raft }: Node, { id, incarnation }: Node): boolean {
+  if (isDeparted(raft.committedConfiguration, id, incarnation)) return false;
+  return (memberOf(raft.configuration, id)?.incarnation ?? incarnation) === incarnation;
+}
+
+/** A wiped disk: another one, and empty. */
+export function replaceDisk(node: Node): void {
+  const [name, count] = node.incarnation.split('-');
+  node.incarnation = `${name ?? ''}-${Number(count) + 1}`;
+  node.disk = emptyDisk(node.disk.first);
+  node.applied = [];
 }

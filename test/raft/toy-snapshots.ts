@@ -18,6 +18,14 @@ export function takeSnapshot({ id, applied, disk, raft }: Node): void {
   disk.snapshot = { ...snapshotAt(raft.state, last.index), applied: [...applied] };
 }
 
+/** The log begins behind `index` from now on. */
+export function compactTo({ raft, disk }: Node, index: Index): void {
+  const base = raft.compact(index);
+  if (base === undefined) return;
+  disk.entries = disk.entries.slice(base.index - disk.base.index);
+  disk.base = base;
+}
+
 /** As if it were a file: made by a node, at a position. */
 export function chunkOf(maker: NodeId, { index, term }: Position): SnapshotChunk {
   const whole = { bytesTotal: 1, offset: 0, data: new Uint8Array(1), checksum: 0 };

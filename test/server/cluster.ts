@@ -22,6 +22,7 @@ import { Reader } from '../../server/reader.js';
 import { isFresh } from '../../server/recovery.js';
 import type { MemorySnapshotDisk } from '../../snapshot/memory/directory.js';
 import { memorySnapshotDisk } from '../../snapshot/memory/directory.js';
+import { raftOptions } from './raft-options.js';
 import type { SnapshotSettings } from './memory-snapshots.js';
 import {
   RARE_SNAPSHOTS,
@@ -40,6 +41,7 @@ import { envelopeTo } from '../../server/rpc/identity.js';
 import { StatusReport } from '../../server/status.js';
 import { StoreService } from '../../server/store-service.js';
 import { sweep } from '../../server/sweeper.js';
+import { Verification } from '../../server/verification.js';
 import type { VirtualClock } from './virtual-clock.js';
 import { virtualClock } from './virtual-clock.js';
 
@@ -57,6 +59,9 @@ export interface TestNode {
   readonly stateStore: StateStore;
   /** Messages that the core refused as those of no correct peer. */
   readonly refusals: string[];
+  readonly stateDisk: MemoryStateDisk;
+  /** What verification has found; a node that must not use its state any more is to be stopped by the test. */
+  readonly found: string[];
 }
 
 interface Machine {
@@ -77,6 +82,8 @@ export interface ClusterOptions {
   readonly stateDelaysMs?: Map<NodeId, number>;
   /** What is over is looked for, as a server does. */
   readonly sweeping?: boolean;
+  /** The states are compared, as a server does. */
+  readonly verifying?: boolean;
   /** Whether a node has room for what a command stores; by default there is always room. */
   readonly refuses?: (id: NodeId, command: Command) => boolean;
 }
@@ -98,32 +105,6 @@ export interface Cluster {
   /** Ends a node as `stopServer` does at last: the stores close in the same turn. */
   stop(id: NodeId): Promise<void>;
   start(id: NodeId): Promise<TestNode>;
-}
-
-/** The same numbers every time, others for each node. */
-function randomFrom(seed: number): () => number {
-  let state = seed * 2654435761;
-  return () => {
-    state = (Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x9e3779b9) | 0;
-    return (state >>> 0) / 2 ** 32;
-  };
-}
-
-function raftOptions(id: NodeId, seed: number, options: Partial<RaftOptions> = {}): RaftOptions {
-  return {
-    id,
-    electionTicks: [15, 30],
-    heartbeatTicks: 5,
-    appendBytesMax: 4096,
-    window: { appendsMax: 8, bytesMax: 65_536 },
-    uncommittedBytesMax: 1_000_000,
-    entryCacheBytes: 1_000_000,
-    applyBytesMax: 4096,
-    pendingReadsMax: 100,
-    leaseMs: 126,
-    random: randomFrom(seed),
-    ...options,
-  };
 }
 
 class Network {
@@ -315,6 +296,8 @@ async function bootNode(on: Machine, boot: Boot): Promise<TestNode> {
   };
   const start = await clock.until(recoverFrom(remains, snapshots), `${id} recovers`);
   const refusals: string[] = [];
+  const found: string[] = [];
+  const verifying: { current?: Verification } = {};
   const transport = {
     send(messages: Parameters<Node['receive']>[0][]): void {
       for (const message of messages) {
@@ -344,6 +327,7 @@ async function bootNode(on: Machine, boot: Boot): Promise<TestNode> {
       changed: () => undefined,
       unfit: () => undefined,
       refused: (what) => void refusals.push(what),
+      applied: (applied) => verifying.current?.applied(applied),
       broken(error) {
         throw error;
       },
@@ -392,7 +376,18 @@ async function bootNode(on: Machine, boot: Boot): Promise<TestNode> {
     valueBytesMax: 1000,
     requestTimeoutMs: REQUEST_TIMEOUT_MS,
   });
+  verifying.current = new Verification({
+    node,
+    clock,
+    store: stateStore,
+    attest: (command) => service.attest(command),
+    events: {
+      differ: (nodes) => void found.push(`others differ: ${nodes.join()}`),
+      unusable: ({ kind }) => void found.push(kind),
+    },
+  });
   await clock.until(new Promise<void>((resolve) => node.start(resolve)), `${id} starts`);
   if (options.sweeping === true) sweep(node, stateStore, clock);
-  return { id, node, service, logStore, stateStore, refusals };
+  if (options.verifying === true) verifying.current.start();
+  return { id, node, service, logStore, stateStore, stateDisk, refusals, found };
 }

@@ -41,13 +41,15 @@ const LOG = logOf({
 });
 
 /** It begins behind entry 5. */
-const COMPACTED = ((): ReturnType<typeof logOf> => {
+const compacted = (members: typeof FIRST): ReturnType<typeof logOf> => {
   const disk = memoryLogDisk();
-  disk.base = { index: 5, term: 2, configuration: FIRST, configurationIndex: 1 };
+  disk.base = { index: 5, term: 2, configuration: members, configurationIndex: 1 };
   disk.entries.push(command(6, 2), command(7, 2));
   disk.hardState = { term: 3, vote: 'n1', commit: 6 };
   return openMemoryLogStore({ disk, tailBytesMax: 1000, defer: (task) => void setImmediate(task) });
-})();
+};
+
+const COMPACTED = compacted(FIRST);
 
 const NO_SNAPSHOT = (): Promise<undefined> => Promise.resolve(undefined);
 
@@ -122,10 +124,15 @@ test('a state that ends before the log begins is restored from a snapshot', asyn
 });
 
 test('without a snapshot such a state is left to be asked of the leader', async (t) => {
-  const { seed, applied } = await recovered(COMPACTED, NOTHING_APPLIED);
+  const both = configuration('c1', [member, { ...member, id: 'n2' }]);
+  const { seed, applied } = await recovered(compacted(both), NOTHING_APPLIED);
   t.is(applied.index, 0);
   t.like(seed.log, { base: { index: 5, term: 2 }, applied: 0 });
-  t.deepEqual(seed.configurations, [{ index: 1, configuration: FIRST }]);
+  t.deepEqual(seed.configurations, [{ index: 1, configuration: both }]);
+});
+
+test('without a snapshot and without another node there is nobody to ask', async (t) => {
+  t.regex(await refusalOf(t, COMPACTED, NOTHING_APPLIED), /the state is lost, .* there is no other node/);
 });
 
 test('a log that has lost its end says to where it reached, or is refused when nobody knows', async (t) => {

@@ -13,7 +13,7 @@ const event: TraceEvent = {
   state: { term: 3, vote: 'n2', commit: 4 },
   role: 'candidate',
   lastIndex: 5,
-  voters: ['n1', 'n2'],
+  electorate: [['n1', 'n2']],
 };
 
 test('every event is in the file, a line each, when the call returns; what was there stays', (t) => {

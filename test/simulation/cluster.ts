@@ -15,8 +15,8 @@ import { Network } from './network.js';
 import type { Observed } from '../../raft/invariants.js';
 import { Oracle } from './oracle.js';
 import type { Random } from './random.js';
-import type { RaftSettings } from './settings.js';
-import { RAFT } from './settings.js';
+import type { RaftSettings, SessionSettings } from './settings.js';
+import { RAFT, SESSIONS } from './settings.js';
 import { World, settle } from './world.js';
 
 export interface ClusterOptions {
@@ -24,6 +24,7 @@ export interface ClusterOptions {
   readonly traceTo?: (line: string) => void;
   readonly settings?: RaftSettings;
   readonly snapshots?: SnapshotSettings;
+  readonly sessions?: SessionSettings;
 }
 
 export class SimulatedCluster {
@@ -42,7 +43,7 @@ export class SimulatedCluster {
   constructor(
     nodes: number,
     random: Random,
-    { traceTo, settings = RAFT, snapshots = RARE_SNAPSHOTS }: ClusterOptions = {},
+    { traceTo, settings = RAFT, snapshots = RARE_SNAPSHOTS, sessions = SESSIONS }: ClusterOptions = {},
   ) {
     this.network = new Network(this.world, random.fork(), traceTo === undefined);
     const first = firstOf(nodes);
@@ -55,6 +56,7 @@ export class SimulatedCluster {
       configuration: first,
       settings,
       snapshots,
+      sessions,
       oracle: this.oracle,
       hosts: this.#hosts,
       elected: (host: Host) => {
@@ -174,7 +176,7 @@ export class SimulatedCluster {
       if (isTouched) changed.push(host.observed);
     }
     if (!touched) return;
-    this.oracle.observe(this.hostList);
+    this.oracle.observe(this.hostList, this.world.nowMs);
     // A disk counts for what is committed even while nothing runs on it; before its first start there is no state to see.
     if (observed.length === this.hostList.length)
       this.#invariants.observe(observed, this.#restarted, changed);

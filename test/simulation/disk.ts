@@ -169,6 +169,11 @@ export class Disk {
     file.data = data;
   }
 
+  /** What a crash now would leave of the state reaches so far at least. */
+  get stateFlushed(): Index {
+    return (this.#versions[0] ?? this.state).applied.index;
+  }
+
   /** What its node knows of its losses; undefined: none runs. */
   observe(state: Readonly<RaftState> | undefined): void {
     if (state === undefined) return;

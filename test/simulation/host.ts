@@ -31,7 +31,7 @@ import type { Network } from './network.js';
 import type { Oracle } from './oracle.js';
 import { watchProposals } from './oracle.js';
 import type { Random } from './random.js';
-import type { RaftSettings } from './settings.js';
+import type { RaftSettings, SessionSettings } from './settings.js';
 import type { World } from './world.js';
 
 const REQUEST_TIMEOUT_MS = 2000;
@@ -39,8 +39,6 @@ const MAX_ELECTION_MS = 300;
 const DRAIN_MS = 500;
 const SILENT = { info: () => undefined, warn: () => undefined };
 const PENDING_MAX = 64;
-const SESSION_TTL_MS = 2000;
-const SESSIONS_MAX = 8;
 
 export interface Surroundings {
   readonly world: World;
@@ -49,6 +47,7 @@ export interface Surroundings {
   readonly configuration: Configuration;
   readonly settings: RaftSettings;
   readonly snapshots: SnapshotSettings;
+  readonly sessions: SessionSettings;
   readonly oracle: Oracle;
   readonly hosts: ReadonlyMap<NodeId, Host>;
   /** It leads from now on. */
@@ -295,7 +294,7 @@ export class Host {
       reader: new Reader(state, clock, node),
       report,
       requestTimeoutMs: REQUEST_TIMEOUT_MS,
-      sessions: { ttlMs: SESSION_TTL_MS, max: SESSIONS_MAX },
+      sessions: this.#around.sessions,
     });
     sweep(node, state, clock, { sessionsEveryMs: 700 });
     const methods = controlMethods({

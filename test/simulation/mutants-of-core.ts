@@ -23,7 +23,7 @@ const ELECTION_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'second-vote-not-written',
-    file: 'raft/raft.js',
+    file: 'raft/ready-maker.js',
     breaks: 'a vote is on disk before it is told, in a term that is on disk already, too (Figure 2)',
     original: 'state.term !== written.term || state.vote !== written.vote;',
     replacement: 'state.term !== written.term;',
@@ -74,9 +74,9 @@ const LOG_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'handed-out-not-taken-back',
-    file: 'raft/replication.js',
+    file: 'raft/state.js',
     breaks: 'what replaces removed entries is written, too (§5.3)',
-    original: 'state.handedOut = Math.min(state.handedOut, log.lastIndex);',
+    original: 'state.handedOut = Math.min(state.handedOut, state.log.lastIndex);',
     replacement: '',
     seedsMax: 100,
   },

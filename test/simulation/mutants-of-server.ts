@@ -5,15 +5,15 @@ import type { Mutant } from './mutants.js';
 const LOOP_MUTANTS: readonly Mutant[] = [
   {
     name: 'vote-not-persisted',
-    file: 'server/node.js',
+    file: 'server/log-writer.js',
     breaks: 'a vote survives a restart (Figure 2, "Persistent state")',
-    original: '{ entries, hardState }, () => {',
-    replacement: '{ entries, hardState: { ...hardState, vote: undefined } }, () => {',
+    original: ': { entries, hardState }, done);',
+    replacement: ': { entries, hardState: { ...hardState, vote: undefined } }, done);',
     seedsMax: 20,
   },
   {
     name: 'term-not-persisted',
-    file: 'server/node.js',
+    file: 'server/log-writer.js',
     breaks: 'the term survives a restart (Figure 2, "Persistent state")',
     original: 'hardState === undefined ? { entries }',
     replacement: 'hardState === undefined || entries.length === 0 ? { entries }',
@@ -23,11 +23,9 @@ const LOOP_MUTANTS: readonly Mutant[] = [
     name: 'acknowledged-before-fsync',
     file: 'server/node.js',
     breaks: 'an acknowledgement leaves after the fsync that it promises (§5.3; Figure 2)',
-    original: '        const { entries, hardState, messages } = append;\n',
+    original: 'this.#logWriter.append(append, () => {',
     replacement:
-      '        const { entries, hardState } = append;\n' +
-      '        const messages = [];\n' +
-      '        this.#ports.transport.send(append.messages);\n',
+      'this.#ports.transport.send(append.messages);\n        this.#logWriter.append(append, () => {',
     seedsMax: 20,
   },
   {
@@ -58,8 +56,8 @@ const LOOP_MUTANTS: readonly Mutant[] = [
     name: 'truncation-not-persisted',
     file: 'persistence/memory/log-store.js',
     breaks: 'entries that were replaced are gone from the disk (§5.3)',
-    original: 'disk.entries.length = first.index - 1;',
-    replacement: 'disk.entries.length = Math.max(disk.entries.length, first.index - 1);',
+    original: 'disk.entries.length = first.index - 1 - disk.base.index;',
+    replacement: 'disk.entries.length = Math.max(disk.entries.length, first.index - 1 - disk.base.index);',
     seedsMax: 100,
   },
 ];

@@ -5,6 +5,7 @@
 
 import { CORE_MUTANTS } from './mutants-of-core.js';
 import { SERVER_MUTANTS } from './mutants-of-server.js';
+import { SNAPSHOT_AND_KEY_MUTANTS } from './mutants-of-snapshots.js';
 
 export interface Mutant {
   readonly name: string;
@@ -19,4 +20,4 @@ export interface Mutant {
   readonly seedsMax: number;
 }
 
-export const MUTANTS: readonly Mutant[] = [...CORE_MUTANTS, ...SERVER_MUTANTS];
+export const MUTANTS: readonly Mutant[] = [...CORE_MUTANTS, ...SERVER_MUTANTS, ...SNAPSHOT_AND_KEY_MUTANTS];

@@ -11,7 +11,7 @@ import type { SearchLine } from './seed-search.js';
 /** Of compiled files: `dist`, or a copy of it. */
 const COMPILED = path.resolve(import.meta.dirname, '../..');
 /** What the simulator imports, by rooms. */
-const ROOMS = ['api', 'configs', 'kv', 'membership', 'persistence', 'raft', 'server', 'test'];
+const ROOMS = ['api', 'configs', 'kv', 'membership', 'persistence', 'raft', 'server', 'snapshot', 'test'];
 /** A seed takes far less than a second, even on a busy machine: one that goes on for so long never ends. */
 const SEED_MS_MAX = 120_000;
 

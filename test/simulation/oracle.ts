@@ -3,9 +3,7 @@
  * they leave, reads are fresh, leases are exclusive, nothing is applied twice, and a disk's state is what its log says.
  */
 
-import { applyAll, rowsRead } from '../../kv/apply.js';
-import { decodeCommand, readStamp } from '../../kv/codec.js';
-import { WorkingSet } from '../../kv/working-set.js';
+import { decodeCommand } from '../../kv/codec.js';
 import { invariant } from '../../raft/assert.js';
 import type { MemoryStateDisk } from '../../persistence/memory/state-store.js';
 import type { Entry, Index } from '../../raft/entry.js';
@@ -15,10 +13,14 @@ import type { RaftState } from '../../raft/state.js';
 import type { Node } from '../../server/node.js';
 import type { Disk } from './disk.js';
 import type { Host } from './host.js';
+import type { Rows } from './replay.js';
+import { Replay, applyEntry } from './replay.js';
 
 export class Oracle {
   /** The highest index that was ever committed anywhere. */
   committed: Index = 0;
+  /** What answers are held against. */
+  readonly replay = new Replay();
   /** Where each value was set without a session: clients never use one twice. */
   readonly #setAt = new Map<string, Index>();
 
@@ -29,11 +31,15 @@ export class Oracle {
   readonly #rounds = new Map<string, number>();
 
   /** To be called after every event. */
-  observe(hosts: readonly Host[]): void {
+  observe(hosts: readonly Host[], nowMs: number): void {
     for (const { lastNode } of hosts) {
       if (lastNode !== undefined) this.committed = Math.max(this.committed, lastNode.state.log.commit);
     }
-    for (const host of hosts) this.#checkLease(host);
+    this.#replayCommitted(hosts, nowMs);
+    for (const host of hosts) {
+      this.#checkLease(host);
+      checkBase(host);
+    }
   }
 
   /** Whoever could answer a read from its lease now would answer with everything that is committed (thesis §6.4.1). */
@@ -89,6 +95,12 @@ export class Oracle {
         invariant(same, `${what}: entry ${index} on disk is not the leader's`);
         return;
       }
+      case 'installSnapshotResponse': {
+        const { index } = message;
+        const isDurable = index <= disk.log.base.index || disk.termAt(index) !== undefined;
+        invariant(index === 0 || (termIsDurable && isDurable), `${what}: it is not at ${index} on disk`);
+        return;
+      }
       default:
         return;
     }
@@ -115,6 +127,41 @@ export class Oracle {
     invariant(before === entry.index, `${value} is set by entry ${before}, and by ${entry.index} again`);
     this.#setAt.set(value, entry.index);
   }
+
+  /** What is committed is durable somewhere, and no log was cut off behind it yet when it is seen to be committed. */
+  #replayCommitted(hosts: readonly Host[], nowMs: number): void {
+    while (this.replay.index < this.committed) {
+      const index = this.replay.index + 1;
+      const entry = this.#history.get(index) ?? committedEntry(hosts, index);
+      // A log that holds it nowhere is for other checks to find.
+      if (entry === undefined) return;
+      this.#history.set(index, entry);
+      this.replay.apply(entry, nowMs);
+    }
+  }
+}
+
+function committedEntry(hosts: readonly Host[], index: Index): Entry | undefined {
+  const knowing = hosts.find(({ lastNode }) => {
+    const log = lastNode?.state.log;
+    return log !== undefined && log.commit >= index && log.termAt(index) !== undefined;
+  });
+  const term = knowing?.lastNode?.state.log.termAt(index);
+  for (const { disk } of hosts) {
+    const entry = disk.entryAt(index);
+    if (entry !== undefined && entry.term === term) return entry;
+  }
+  return undefined;
+}
+
+/** The log begins no later than behind what a crash leaves of the state: the rest could not be applied again. */
+function checkBase({ id, disk }: Host): void {
+  if (disk.hasLost) return;
+  const { base } = disk.log;
+  invariant(
+    base.index <= disk.stateFlushed,
+    `the log of ${id} begins behind ${base.index}, and a crash may leave its state at ${disk.stateFlushed}`,
+  );
 }
 
 /** A vote goes to a log that is at least as up to date as the voter's (§5.4.1). */
@@ -146,21 +193,8 @@ export function watchProposals(node: Node, fail: (error: unknown) => void): void
 
 /** The state is that of the entries up to its applied index, whether they were applied or came in a snapshot. */
 function checkReplay(id: string, { rows, applied }: MemoryStateDisk, entryAt: (index: Index) => Entry): void {
-  const replayed = new Map<string, Buffer>();
-  for (let index = 1; index <= applied.index; index += 1) {
-    const { type, data } = entryAt(index);
-    if (type !== 'command') continue;
-    const command = decodeCommand(data);
-    const read = rowsRead([command]);
-    const set = new WorkingSet(
-      read,
-      read.map((row) => replayed.get(row.toString('latin1'))),
-    );
-    applyAll(set, [{ command, index, stampMs: readStamp(data) }]);
-    const { puts, deletes } = set.changes();
-    for (const [row, value] of puts) replayed.set(row.toString('latin1'), value);
-    for (const row of deletes) replayed.delete(row.toString('latin1'));
-  }
+  const replayed: Rows = new Map();
+  for (let index = 1; index <= applied.index; index += 1) applyEntry(replayed, entryAt(index));
   const same =
     rows.length === replayed.size &&
     rows.every(([row, value]) => replayed.get(row.toString('latin1'))?.equals(value) === true);

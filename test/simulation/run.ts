@@ -127,7 +127,7 @@ async function recover(cluster: SimulatedCluster, clients: readonly Client[]): P
   for (const host of cluster.hostList) {
     for (const key of ['a', 'b', 'c']) {
       let answered = false;
-      client.ask(host, key, { type: 'get' }, () => (answered = true));
+      client.read(host, key, () => (answered = true));
       if (!(await cluster.run(untilMs, () => answered)))
         throw new Error(`${host.id} does not serve after everything healed`);
     }

@@ -9,6 +9,15 @@ import type { Random } from './random.js';
 /** What is the same for all nodes of a run. */
 export type RaftSettings = Omit<RaftOptions, 'id' | 'random'>;
 
+export interface SessionSettings {
+  readonly ttlMs: number;
+  /** So many at a time. */
+  readonly max: number;
+}
+
+/** Short and few, so that runs of two seconds see them expire. */
+export const SESSIONS: SessionSettings = { ttlMs: 2000, max: 8 };
+
 /** Small bounds, so that short runs meet them. */
 export const RAFT: RaftSettings = {
   electionTicks: [15, 30],

@@ -1,9 +1,11 @@
 /** Clients of a simulated cluster: each asks one thing at a time, of any node, and writes down what it was told. */
 
 import { ServiceError } from '../../server/service.js';
-import type { Write, WriteResult } from '../../kv/command.js';
+import type { Update, UpdateResult, Write } from '../../kv/command.js';
+import type { ReadResult } from '../../server/service.js';
 import type { StoreService } from '../../server/store-service.js';
 import type { Action, Operation, Outcome } from '../linearizability/history.js';
+import { Extras } from './extras.js';
 import type { Host } from './host.js';
 import type { Network } from './network.js';
 import type { Oracle } from './oracle.js';
@@ -38,7 +40,7 @@ export interface WorkloadParts {
   readonly fail: (error: unknown) => void;
 }
 
-type Answer<T> =
+export type Answer<T> =
   | { readonly type: 'done'; readonly value: T }
   | { readonly type: 'failed'; readonly code: string; readonly outcome: 'unknown' | 'not-applied' }
   | { readonly type: 'silence' };
@@ -55,11 +57,20 @@ export class Client {
   #stopped = false;
   /** The revisions it was last told, for conditions. */
   readonly #revisions = new Map<string, number>();
+  readonly #extras: Extras;
 
   constructor(name: string, parts: WorkloadParts) {
     this.#name = name;
     this.#parts = parts;
     this.#usesSession = parts.random.chance(0.5);
+    this.#extras = new Extras({
+      ...parts,
+      value: () => this.#value(),
+      exchange: (ask, then) => this.#exchange(parts.random.pick(parts.hosts), ask, then),
+      update: (update, then) => this.#update(update, then),
+      note: (operation) => void parts.history.push({ client: name, ...operation }),
+      checked: (check) => this.#checked(check),
+    });
   }
 
   start(): void {
@@ -79,11 +90,15 @@ export class Client {
   #next(): void {
     if (this.#stopped) return;
     const { random } = this.#parts;
+    const needsSession = this.#usesSession && this.#clientId === undefined;
+    if (!needsSession && random.chance(0.3)) {
+      this.#extras.next(() => this.start());
+      return;
+    }
     const key = random.pick(KEYS);
     const action = this.#action(key);
-    if (action.type === 'get' || !this.#usesSession)
-      this.ask(random.pick(this.#parts.hosts), key, action, () => this.start());
-    else if (this.#clientId === undefined) this.#register();
+    if (action.type === 'get') this.read(random.pick(this.#parts.hosts), key, () => this.start());
+    else if (needsSession) this.#register();
     else this.#writeOnce(key, action);
   }
 
@@ -100,48 +115,90 @@ export class Client {
     );
   }
 
-  /**
-   * A write under the session, sent again to other nodes until it has a definite answer: one operation of the history,
-   * that takes effect once. Some answers are doubted although they came, and asked for again.
-   */
+  /** A write of one key: one operation of the history, that takes effect once. */
   #writeOnce(key: string, action: Exclude<Action, { type: 'get' }>): void {
-    const { world, random, history, pace } = this.#parts;
+    const { world, history } = this.#parts;
     const invokeMs = world.nowMs;
-    const { seq } = this;
-    this.seq += 1;
-    const session = { clientId: this.#clientId ?? 0, seq, lowestPending: seq };
-    let attempts = 0;
-    const finish = (outcome: Outcome): void => {
-      this.#open.delete(giveUp);
+    this.#update(commandOf(key, action), (answer) => {
+      const outcome = typeof answer === 'string' ? { type: answer } : outcomeOf(answer);
       if ('revision' in outcome) this.#revisions.set(key, outcome.revision ?? 0);
       history.push({ client: this.#name, key, action, outcome, invokeMs, returnMs: world.nowMs });
       this.start();
-    };
-    const giveUp = (): void => finish({ type: 'unknown' });
-    this.#open.add(giveUp);
-    const attempt = (): void => {
-      attempts += 1;
-      const write = { ...commandOf(key, action), session };
+    });
+  }
+
+  /** Once, and under the session, if there is one, sent again until there is a definite answer. */
+  #update(update: Update, then: (answer: UpdateAnswer) => void): void {
+    const { oracle } = this.#parts;
+    const finish =
+      (whole: Update) =>
+      (answer: UpdateAnswer): void => {
+        this.#open.delete(giveUp);
+        this.#checked(() => {
+          if (typeof answer !== 'string') oracle.replay.checkAnswer(whole, answer);
+          else if (answer === 'not-applied' && isUnique(whole)) oracle.replay.checkDenied(whole);
+        });
+        then(answer);
+      };
+    let giveUp = (): void => undefined;
+    if (this.#clientId === undefined) {
+      const settle = finish(update);
+      giveUp = () => settle('unknown');
+      this.#open.add(giveUp);
       this.#exchange(
-        random.pick(this.#parts.hosts),
-        (service) => service.write(write),
+        this.#parts.random.pick(this.#parts.hosts),
+        (service) => perform(service, update),
         (answer) => {
           if (!this.#open.has(giveUp)) return;
+          if (answer.type === 'done') settle(answer.value);
+          else settle(answer.type === 'failed' ? answer.outcome : 'unknown');
+        },
+      );
+      return;
+    }
+    const session = { clientId: this.#clientId, seq: this.seq, lowestPending: this.seq };
+    this.seq += 1;
+    const whole = { ...update, session };
+    const settle = finish(whole);
+    giveUp = () => settle('unknown');
+    this.#open.add(giveUp);
+    this.#repeat(whole, () => this.#open.has(giveUp), settle);
+  }
+
+  /** Sent again to other nodes until it has a definite answer. Some answers are doubted although they came, and asked for again. */
+  #repeat(whole: Update, isOpen: () => boolean, settle: (answer: UpdateAnswer) => void): void {
+    const { world, random, pace } = this.#parts;
+    let attempts = 0;
+    const attempt = (): void => {
+      attempts += 1;
+      this.#exchange(
+        random.pick(this.#parts.hosts),
+        (service) => perform(service, whole),
+        (answer) => {
+          if (!isOpen()) return;
           const sure = answer.type === 'done' && !random.chance(0.1);
-          if (sure) finish(outcomeOf(answer.value));
+          if (sure) settle(answer.value);
           else if (answer.type === 'failed' && answer.code === 'session-conflict')
-            throw new Error(`${this.#name}: number ${seq} conflicts with itself`);
+            throw new Error(`${this.#name}: number ${whole.session?.seq} conflicts with itself`);
           else if (answer.type === 'failed' && answer.code === 'session-expired') {
             this.#clientId = undefined;
-            finish(attempts === 1 ? { type: 'not-applied' } : { type: 'unknown' });
+            settle(attempts === 1 ? 'not-applied' : 'unknown');
           } else if (attempts === 1 && answer.type === 'failed' && answer.outcome === 'not-applied')
-            finish({ type: 'not-applied' });
-          else if (attempts >= ATTEMPTS_MAX || this.#stopped) giveUp();
+            settle('not-applied');
+          else if (attempts >= ATTEMPTS_MAX || this.#stopped) settle('unknown');
           else world.after(random.between(0, pace.thinkMs), attempt);
         },
       );
     };
     attempt();
+  }
+
+  #checked(check: () => void): void {
+    try {
+      check();
+    } catch (error) {
+      this.#parts.fail(error);
+    }
   }
 
   /** One request and its answer, if either arrives. */
@@ -175,10 +232,15 @@ export class Client {
     );
   }
 
+  /** One that was never used before. */
+  #value(): string {
+    this.#values += 1;
+    return `${this.#name}.${this.#values}`;
+  }
+
   #action(key: string): Action {
     const { random } = this.#parts;
-    this.#values += 1;
-    const value = `${this.#name}.${this.#values}`;
+    const value = this.#value();
     const revision = this.#revisions.get(key);
     const condition =
       random.chance(0.5) && revision !== undefined
@@ -191,50 +253,60 @@ export class Client {
     return { type: 'delete' };
   }
 
-  /** Asks `host`, writes down the outcome, then goes on with `then`. */
-  ask(host: Host, key: string, action: Action, then: () => void): void {
-    const { world, network, random, history, pace, oracle, fail } = this.#parts;
+  /** Reads a key through `host`, writes down the outcome, then goes on with `then`. */
+  read(host: Host, key: string, then: () => void): void {
+    const { world, random, history, pace, oracle } = this.#parts;
     const invokeMs = world.nowMs;
-    const committed = oracle.committed;
+    const { committed } = oracle;
+    const consistency = random.chance(pace.leaseShare) ? 'lease' : 'linearizable';
     const settle = (outcome: Outcome): void => {
-      if (!this.#open.has(giveUp)) return;
-      cancel();
-      this.#open.delete(giveUp);
-      if ('revision' in outcome) this.#revisions.set(key, outcome.revision);
+      if (!this.#open.delete(giveUp)) return;
+      if ('revision' in outcome) this.#revisions.set(key, outcome.revision ?? 0);
+      const action = { type: 'get' } as const;
       history.push({ client: this.#name, key, action, outcome, invokeMs, returnMs: world.nowMs });
       then();
     };
     const giveUp = (): void => settle({ type: 'unknown' });
-    const cancel = world.after(random.between(0.2, 1) * pace.patienceMs, giveUp);
     this.#open.add(giveUp);
-    const consistency = random.chance(pace.leaseShare) ? 'lease' : 'linearizable';
-    if (!host.isUp) {
-      world.after(CONNECT_MS, () => settle({ type: 'not-applied' }));
-      return;
-    }
-    network.sendOnce(this.#name, host.id, () =>
-      host.arrive(({ service }) => {
-        const answer = (outcome: Outcome): void =>
-          void network.sendOnce(host.id, this.#name, () => settle(outcome));
-        const asked =
-          action.type === 'get'
-            ? service.read([key], consistency).then(({ entries: [entry], revision }): Outcome => {
-                // Whatever the key: the store as a whole is not older than what was committed before (§8).
-                if (revision < committed)
-                  fail(
-                    new Error(
-                      `a ${consistency} read through ${host.id} reflects ${revision}, but ${committed} was committed before it`,
-                    ),
-                  );
-                return entry === undefined
-                  ? { type: 'missing' }
-                  : { type: 'value', value: entry.value.toString(), revision: entry.revision };
-              })
-            : service.write(commandOf(key, action)).then(outcomeOf);
-        asked.then(answer, (error: unknown) => answer(failureOf(error)));
-      }),
+    this.#exchange(
+      host,
+      (service) => service.read([key], consistency),
+      (answer) => {
+        if (answer.type === 'done') {
+          const what = `a ${consistency} read through ${host.id}`;
+          this.#checked(() => oracle.replay.checkReads([key], answer.value, { committed, what }));
+          settle(outcomeOfRead(answer.value));
+        } else settle({ type: answer.type === 'failed' ? answer.outcome : 'unknown' });
+      },
     );
   }
+}
+
+function outcomeOfRead({ entries: [entry] }: ReadResult): Outcome {
+  return entry === undefined
+    ? { type: 'missing' }
+    : { type: 'value', value: entry.value.toString(), revision: entry.revision };
+}
+
+/** What became of an update, as far as its client knows. */
+export type UpdateAnswer = UpdateResult | 'not-applied' | 'unknown';
+
+function perform(service: StoreService, update: Update): Promise<UpdateResult> {
+  switch (update.op) {
+    case 'set':
+    case 'delete':
+      return service.write(update);
+    case 'txn':
+      return service.transact(update);
+    case 'delete-prefix':
+      return service.deletePrefix(update);
+  }
+}
+
+/** Whether no other command is like it: by its session, or by a value that is never used again. */
+function isUnique(update: Update): boolean {
+  if (update.session !== undefined || update.op === 'set') return true;
+  return update.op === 'txn' && update.ops.some(({ op }) => op === 'set');
 }
 
 function commandOf(key: string, action: Exclude<Action, { type: 'get' }>): Write {
@@ -245,7 +317,7 @@ function commandOf(key: string, action: Exclude<Action, { type: 'get' }>): Write
   return { op: 'set', key, value: Buffer.from(action.value), ...revision, ...absent };
 }
 
-function outcomeOf(result: WriteResult): Outcome {
+function outcomeOf(result: UpdateResult): Outcome {
   switch (result.status) {
     case 'set':
       return { type: 'written', revision: result.revision };
@@ -258,15 +330,12 @@ function outcomeOf(result: WriteResult): Outcome {
         type: 'mismatch',
         currentRevision: result.currentRevision === 0 ? null : result.currentRevision,
       };
+    default:
+      throw new Error(`a write was answered ${result.status}`);
   }
 }
 
 /** Only what the product calls certain is certain; any error that is not of its own making fails the run. */
-function failureOf(error: unknown): Outcome {
-  if (!(error instanceof ServiceError)) throw error;
-  return error.outcome === 'not-applied' ? { type: 'not-applied' } : { type: 'unknown' };
-}
-
 function faultOf(error: unknown): { readonly code: string; readonly outcome: 'unknown' | 'not-applied' } {
   if (!(error instanceof ServiceError)) throw error;
   return { code: error.code, outcome: error.outcome };

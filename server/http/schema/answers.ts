@@ -42,6 +42,12 @@ const problem = z.strictObject({
   oldestRevision: anyRevision.meta({ description: 'revision-compacted' }).optional(),
 });
 
+const progress = z.strictObject({
+  phase: z.enum(['making', 'sending', 'receiving', 'restoring']),
+  bytes: whole,
+  totalBytes: whole.nullable(),
+});
+const snapshotShape = { id: z.string(), index: whole, term: whole, bytes: whole };
 const statusShape = {
   id: z.string(),
   state: z.enum(['LEADER', 'FOLLOWER', 'CANDIDATE', 'PRE-CANDIDATE']),
@@ -60,6 +66,8 @@ const statusShape = {
   clusterId: z.string().nullable(),
   version: z.string(),
   uptimeMs: whole,
+  snapshot: progress.nullable(),
+  snapshots: z.array(z.strictObject(snapshotShape)),
 };
 /** Later members of the cluster's status are for people to read: they are not listed one by one. */
 const status = z.looseObject(statusShape);
@@ -74,6 +82,7 @@ const member = z.looseObject({
   lagEntries: z.int().nullable(),
   lastContactMs: whole.nullable(),
   reachable: z.boolean().nullable(),
+  snapshot: progress.nullable(),
 });
 
 const opAnswer = z.union([setAnswer, deleteAnswer, entry]);
@@ -125,6 +134,8 @@ export const answers = {
     leader: z.string().nullable(),
     reason: z.string().optional(),
   }),
+  SnapshotAnswer: z.strictObject({ ...snapshotShape, node: z.string() }),
+  WaitingAnswer: z.strictObject({ waitingFor: z.string() }),
   LivezAnswer: z.strictObject({ status: z.literal('alive') }),
   ReadyzAnswer: z.strictObject({
     status: z.enum(['ready', 'not-ready']),

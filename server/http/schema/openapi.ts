@@ -132,6 +132,7 @@ function responses(operation: Operation): Json {
 
 const DESCRIPTIONS: Readonly<Record<string, string>> = {
   201: 'Opened',
+  202: 'It goes on',
   304: 'It still is at that revision',
   307: 'The leader is to be asked (redirect=true, or http.onFollower: redirect)',
   503: 'It cannot serve now',
@@ -180,6 +181,8 @@ function contentOf(answer: Operation['answers'][number], raw: boolean): Json {
       return { content: { 'text/plain': { schema: { type: 'string' } } } };
     case 'events':
       return { content: { 'text/event-stream': { schema: { type: 'string' } } } };
+    case 'bytes':
+      return { content: { 'application/octet-stream': {} } };
     case 'document':
       return { content: { 'application/json': { schema: { type: 'object' } } } };
     default:

@@ -18,8 +18,8 @@ export interface Operation {
   readonly body?: z.ZodObject;
   /** The body, or the answer, may be the bytes of a value. */
   readonly raw?: 'body' | 'answer';
-  /** By status; `text` and `events` are no JSON, `none` has no body. */
-  readonly answers: Readonly<Record<number, AnswerName | 'text' | 'events' | 'none' | 'document'>>;
+  /** By status; `text`, `events` and `bytes` are no JSON, `none` has no body. */
+  readonly answers: Readonly<Record<number, AnswerName | 'text' | 'events' | 'bytes' | 'none' | 'document'>>;
   readonly etag?: true;
   /** What it may fail with beside what every request may. */
   readonly errors: readonly ErrorCode[];
@@ -218,6 +218,22 @@ const node: readonly Operation[] = [
   {
     ...plain(PATHS.readyz, 'Whether to send requests here', { 200: 'ReadyzAnswer', 503: 'ReadyzAnswer' }),
     query: params.readyz,
+  },
+  {
+    method: 'post',
+    path: PATHS.snapshot,
+    summary: 'Take a snapshot of this node now',
+    query: params.none,
+    answers: { 200: 'SnapshotAnswer', 202: 'WaitingAnswer' },
+    errors: ['no-leader', 'shutting-down'],
+  },
+  {
+    method: 'get',
+    path: PATHS.snapshot,
+    summary: 'A snapshot to keep elsewhere, as a file that checks itself',
+    query: params.none,
+    answers: { 200: 'bytes' },
+    errors: ['no-leader', 'shutting-down'],
   },
   plain(PATHS.metrics, 'Metrics in the text format of Prometheus', { 200: 'text' }),
   plain(PATHS.openapi, 'This document', { 200: 'document' }),

@@ -156,7 +156,7 @@ test('status and health', async (t) => {
   t.like((await get('/status'))[1], { id: 'n1', state: 'LEADER', isLeader: true });
   t.like((await get('/cluster/status'))[1], { id: 'n1', members: [] });
   const addresses = { raft: 'h:1', rpc: 'h:2', http: 'h:3' };
-  const progress = { matchIndex: 1, lagEntries: 0, lastContactMs: 0, reachable: true };
+  const progress = { matchIndex: 1, lagEntries: 0, lastContactMs: 0, reachable: true, snapshot: null };
   const member = { id: 'n2', ...addresses, voter: true, role: 'leader' as const, ...progress };
   service.leaderMembers = () => Promise.resolve([member]);
   t.like((await get('/cluster/status'))[1], { id: 'n1', members: [member] });

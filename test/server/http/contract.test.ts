@@ -147,9 +147,7 @@ test('every route is documented, and nothing else', (t) => {
   });
   const routed = router.stack.flatMap(({ path, methods }) =>
     methods
-      .map(
-        (method) => `${method.toLowerCase()} ${path instanceof RegExp ? `${PATHS.kv}/{key}` : path}`,
-      )
+      .map((method) => `${method.toLowerCase()} ${path instanceof RegExp ? `${PATHS.kv}/{key}` : path}`)
       // Every GET answers HEAD as well; only of a key it is worth telling.
       .filter((route) => !route.startsWith('head ') || route.includes('{key}')),
   );
@@ -168,12 +166,15 @@ test('every good request is answered as documented, and fits the schema of its b
         node.service.leading = false;
         sent.query['redirect'] = 'true';
       }
+      const takeSnapshot = node.service.takeSnapshot.bind(node.service);
+      if (status === '202') node.service.takeSnapshot = () => Promise.resolve(undefined);
       if (status === '503') node.service.unreadyReason = 'starting';
       if (operation.body !== undefined) {
         const pointer = `doc#/paths/${encodeURIComponent(operation.path.replaceAll('/', '~1'))}/${operation.method}/requestBody/content/application~1json/schema`;
         t.true(ajv.validate(pointer, sent.body), `${nameOf(operation)}: ${ajv.errorsText()}`);
       }
       const response = await send(node, operation, sent);
+      node.service.takeSnapshot = takeSnapshot;
       t.is(String(response.status), status, `${nameOf(operation)}: ${await response.clone().text()}`);
       const body = await assertDocumented(t, operation, response);
       if (answer === 'document') t.is(body['openapi'], '3.1.0');

@@ -1,5 +1,6 @@
 /** A store of one node in memory, so that HTTP can be tested without consensus. */
 
+import { Readable } from 'node:stream';
 import type { LeaderHint } from '../../../api/errors.js';
 import type { Consistency, HealthResponse, StatusResponse } from '../../../api/types.js';
 import type { TxnCommand, TxnOp, TxnOpResult, Update, Write, WriteResult } from '../../../kv/command.js';
@@ -145,6 +146,9 @@ export function memoryService(): MemoryService {
     },
     status: () => status(service, index),
     clusterStatus: () => ({ ...status(service, index), members: [] }),
+    takeSnapshot: () => answer(() => ({ id: 'snap', index, term: 1, bytes: 4 })),
+    backup: () =>
+      answer(() => ({ id: 'snap', index, term: 1, bytes: 4, data: Readable.from([Buffer.from('snap')]) })),
     leaderMembers: () => Promise.resolve(undefined),
     health: (): HealthResponse => ({
       status: service.unreadyReason === undefined ? 'healthy' : 'unhealthy',
@@ -203,5 +207,7 @@ function status(service: MemoryService, index: number): StatusResponse {
     version: '0.0.0',
     addresses: { raft: 'localhost:3', rpc: 'localhost:2', http: 'localhost:1' },
     uptimeMs: 1,
+    snapshot: null,
+    snapshots: [],
   };
 }
