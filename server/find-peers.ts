@@ -89,7 +89,7 @@ function checkFirstVoters({ clusterId, firstVoters }: Greeting, own: string): vo
   throw new Error(
     firstVoters === null
       ? 'it still looks for its own peers'
-      : 'its cluster.peers is not the list of this node, or it begins with another backup: make ids, addresses and restore.snap the same on every node, and start anew where they were wrong',
+      : 'its cluster.peers is not the list of this node, or it begins with another backup: make ids and addresses the same on every node, and restore.snap, and start anew where they were wrong',
   );
 }
 

@@ -54,15 +54,17 @@ export interface Recovered {
 export async function recoverSeed(remains: Remains): Promise<Recovered> {
   const { dataDir, log } = remains;
   if (log.hardState === undefined) throw contradiction(dataDir, 'the log has lost its term and vote');
+  // The watermark may know term and vote, and the state may be whole; but what was acknowledged last, only the log knew.
+  if (log.lastIndex === 0)
+    throw contradiction(
+      dataDir,
+      whatIsLost(remains.assessment, 'the log is empty, and nothing in it tells who the members are'),
+    );
   const lostEnd = lostEndOf(remains);
   const applied = await appliedOf(remains);
   const kept = await logFor(remains, applied);
   if (kept.configurations.length === 0) {
-    const { assessment } = remains;
-    throw contradiction(
-      dataDir,
-      assessment?.kind === 'damaged' ? assessment.what : 'nothing tells who the members are',
-    );
+    throw contradiction(dataDir, whatIsLost(remains.assessment, 'nothing tells who the members are'));
   }
   const { base, termRuns, lastIndex, tail } = kept;
   if (applied.index < base.index && isAlone(kept))
@@ -117,6 +119,10 @@ async function logFor(
     configurations: [{ index: configurationIndex, configuration }],
     bytes: 0,
   };
+}
+
+function whatIsLost(assessment: Assessment | undefined, otherwise: string): string {
+  return assessment?.kind === 'damaged' ? assessment.what : otherwise;
 }
 
 function isAlone({ configurations }: RecoveredLog): boolean {

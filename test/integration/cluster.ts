@@ -154,6 +154,13 @@ export class Cluster {
     await running?.ended();
   }
 
+  /** Resolves once a process has ended by itself, with its exit code. */
+  async exitCode(id: string, deadlineMs = READY_MS): Promise<number | null> {
+    const { process: ending } = this.#member(id);
+    await this.waitFor(`${id} ends`, () => ending?.running !== true, deadlineMs);
+    return ending === undefined ? null : ending.ended();
+  }
+
   /** SIGTERM; resolves with the exit code. Rejects when the node is not gone in time. */
   async stop(id: string, deadlineMs = STOP_MS): Promise<number | null> {
     const { process: running } = this.#member(id);

@@ -218,7 +218,12 @@ class Model {
       const match = node.match.get(msg.to) ?? 0;
       if (msg.type === 'MsgAppResp')
         must(msg.index === node.log.length, 'its own answer is for its whole log');
-      else if (msg.type === 'MsgHeartbeat')
+      else if (msg.type === 'MsgSnap') {
+        // It stands for all entries up to there, whatever the receiver is known to have.
+        must(msg.index === 0 && msg.logTerm === 0, 'a snapshot is of all from the beginning');
+        must(msg.entries <= node.commit, 'a snapshot covers what is not committed');
+        terms = node.log.slice(0, last);
+      } else if (msg.type === 'MsgHeartbeat')
         must(msg.commit === Math.min(node.commit, match), 'it commits what is not known to match');
       else {
         must(msg.index >= match && last <= node.log.length, 'it sends other entries than it should');
@@ -242,7 +247,7 @@ class Model {
     must(name === `Receive${kindOf(msg)}`, 'the name is not that of the message');
     const sent = this.#inFlight({ msg, terms: [] }).shift();
     must(sent !== undefined, 'nobody has sent that');
-    const isAppend = msg.type === 'MsgApp' || msg.type === 'MsgHeartbeat';
+    const isAppend = isAppendRequest(msg);
     if (msg.term > node.term) {
       enterTerm(node, msg.term);
       node.role = 'StateFollower';
@@ -257,7 +262,7 @@ class Model {
     const { msg } = sent;
     const { from, term, reject } = msg;
     if (msg.type === 'MsgVote') handleVote(node, msg);
-    else if (msg.type === 'MsgApp' || msg.type === 'MsgHeartbeat') handleAppend(node, sent);
+    else if (isAppendRequest(msg)) handleAppend(node, sent);
     else if (term < node.term || reject) return;
     else if (msg.type === 'MsgVoteResp') node.granted.add(from);
     else if (msg.type === 'MsgAppResp') node.match.set(from, Math.max(node.match.get(from) ?? 0, msg.index));
@@ -335,6 +340,14 @@ function handleAppend(node: NodeModel, { msg, terms }: Sent): void {
   if (type === 'MsgHeartbeat') {
     node.commit = Math.max(node.commit, msg.commit);
     answer(node, msg, { type: 'MsgHeartbeatResp' });
+  } else if (type === 'MsgSnap') {
+    // Beyond what is committed it takes the log's place, unless the log has it already (§7).
+    const covered = terms.length;
+    if (covered > node.commit) {
+      if (node.log[covered - 1] !== terms.at(-1)) node.log = [...terms];
+      node.commit = covered;
+    }
+    answer(node, msg, { type: 'MsgAppResp', index: node.commit });
   } else if (prev > 0 && node.log[prev - 1] !== msg.logTerm)
     answer(node, msg, { type: 'MsgAppResp', reject: true });
   else if (prev < node.commit) answer(node, msg, { type: 'MsgAppResp', index: node.commit });
@@ -347,6 +360,10 @@ function handleAppend(node: NodeModel, { msg, terms }: Sent): void {
     node.commit = Math.max(node.commit, Math.min(msg.commit, prev + terms.length));
     answer(node, msg, { type: 'MsgAppResp', index: prev + terms.length });
   }
+}
+
+function isAppendRequest({ type }: Pick<Msg, 'type'>): boolean {
+  return type === 'MsgApp' || type === 'MsgHeartbeat' || type === 'MsgSnap';
 }
 
 function answer(

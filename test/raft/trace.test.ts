@@ -92,12 +92,15 @@ test('chance finds no run outside of the specification: disks that are slow, mes
 
 test('the simulator’s runs are the specification’s', async (t) => {
   let checked = 0;
+  let snapshots = 0;
   for (let seed = 1; seed <= 12; seed += 1) {
     const lines: string[] = [];
     await simulate({ seed, traceTo: (line) => void lines.push(line) });
     checked += checkTrace(parsed(lines)).lines;
+    snapshots += lines.filter((line) => line.includes('Receive') && line.includes('MsgSnap')).length;
   }
   t.true(checked > 1000);
+  t.true(snapshots > 0);
 });
 
 interface Broken {

@@ -2,6 +2,7 @@
 
 import { appendFileSync } from 'node:fs';
 import { Command, InvalidArgumentError } from 'commander';
+import { RARE_MUTANTS } from './mutants-of-snapshots.js';
 import { MUTANTS } from './mutants.js';
 import { searchAll } from './mutation-run.js';
 import type { RunReport } from './run.js';
@@ -78,7 +79,8 @@ function traceInto(path: string): (line: string) => void {
 }
 
 async function searchMutants({ only, seeds }: Options): Promise<boolean> {
-  const mutants = MUTANTS.filter(({ name }) => only === undefined || name === only);
+  const mutants =
+    only === undefined ? MUTANTS : [...MUTANTS, ...RARE_MUTANTS].filter(({ name }) => name === only);
   if (mutants.length === 0) {
     process.stderr.write(
       `there is no mutant ${only ?? ''}; there are: ${MUTANTS.map(({ name }) => name).join(', ')}\n`,

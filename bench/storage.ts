@@ -1,0 +1,197 @@
+/**
+ * What storage costs: `npm run bench:storage -- [--keys N] [--seconds S] [--dir D]`. A cluster of three with the shipped defaults is loaded with N keys of 256 B (default
+ * 1,000,000); then writes are measured at 16 connections, quietly, while snapshots are made, and while one is sent to a node whose state was removed; then a restart, and
+ * the disk use of overwrites of 1,000 keys for S seconds (default 600).
+ */
+
+import { execFileSync } from 'node:child_process';
+import { readFileSync, rmSync } from 'node:fs';
+import { Agent, request } from 'node:http';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { PATHS } from '../api/paths.js';
+import type { Cluster, ClusterNode } from './cluster.js';
+import { ROOT, startCluster } from './cluster.js';
+
+const CONNECTIONS = 16;
+const LOAD_BATCH = 200;
+const VALUE = 'v'.repeat(256);
+const OVERWRITTEN = 1000;
+const QUIET_MS = 10_000;
+const DISK_LOOK_MS = 15_000;
+
+const agent = new Agent({ keepAlive: true, maxSockets: 64 });
+
+function post(node: ClusterNode, route: string, body: unknown): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request(`http://${node.http}${route}`, { method: 'POST', agent }, (incoming) => {
+      incoming.resume();
+      incoming.once('end', () => resolve(incoming.statusCode ?? 0));
+    });
+    outgoing.once('error', reject);
+    outgoing.end(JSON.stringify(body));
+  });
+}
+
+async function load(node: ClusterNode, keys: number): Promise<void> {
+  let next = 0;
+  const work = async (): Promise<void> => {
+    while (next < keys) {
+      const from = next;
+      next += LOAD_BATCH;
+      const ops = Array.from({ length: Math.min(LOAD_BATCH, keys - from) }, (_, at) => ({
+        op: 'set',
+        key: `key${String(from + at).padStart(9, '0')}`,
+        value: VALUE,
+      }));
+      while ((await post(node, PATHS.txn, { checks: [], ops })) !== 200);
+    }
+  };
+  await Promise.all(Array.from({ length: 8 }, work));
+}
+
+interface Figures {
+  readonly perSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly failed: number;
+}
+
+/** Overwrites few keys at 16 connections until `over`. */
+async function writes(node: ClusterNode, over: Promise<unknown>): Promise<Figures> {
+  const tookMs: number[] = [];
+  let failed = 0;
+  let going = true;
+  void over.finally(() => (going = false));
+  const startMs = performance.now();
+  const work = async (_: unknown, worker: number): Promise<void> => {
+    for (let at = worker; going; at += CONNECTIONS) {
+      const sentMs = performance.now();
+      const status = await post(node, PATHS.set, { key: `hot${at % OVERWRITTEN}`, value: VALUE });
+      if (status === 200) tookMs.push(performance.now() - sentMs);
+      else failed += 1;
+    }
+  };
+  await Promise.all(Array.from({ length: CONNECTIONS }, work));
+  await over;
+  const seconds = (performance.now() - startMs) / 1000;
+  tookMs.sort((a, b) => a - b);
+  const quantile = (part: number): number => tookMs[Math.floor(tookMs.length * part)] ?? 0;
+  return { perSecond: tookMs.length / seconds, p50Ms: quantile(0.5), p99Ms: quantile(0.99), failed };
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
+
+function diskBytes(directory: string): number {
+  try {
+    return Number(
+      execFileSync('du', ['-sb', directory], { stdio: ['ignore', 'pipe', 'ignore'] })
+        .toString()
+        .split('\t')[0],
+    );
+  } catch {
+    // A file went while it was looked at.
+    return 0;
+  }
+}
+
+function residentBytes(node: ClusterNode): number {
+  const status = readFileSync(`/proc/${node.process.pid ?? 0}/status`, 'utf8');
+  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) * 1024;
+}
+
+function tell(what: string, figures: Figures, quiet?: Figures): void {
+  const ratio =
+    quiet === undefined ? '' : `, ${(figures.p99Ms / quiet.p99Ms).toFixed(2)} times the quiet p99`;
+  const { perSecond, p50Ms, p99Ms, failed } = figures;
+  process.stdout.write(
+    `${what}: ${perSecond.toFixed(0)} writes/s, p50 ${p50Ms.toFixed(1)} ms, p99 ${p99Ms.toFixed(1)} ms, ${failed} failed${ratio}\n`,
+  );
+}
+
+function sizes(cluster: Cluster, what: string): void {
+  for (const node of cluster.nodes) {
+    const of = (part: string): string => mebibytes(diskBytes(path.join(cluster.directory, node.id, part)));
+    process.stdout.write(
+      `${what}: ${node.id} resident ${mebibytes(residentBytes(node))}, log ${of('log')}, state ${of('state')}, snapshots ${of('snapshots')}\n`,
+    );
+  }
+}
+
+async function timed<T>(what: string, work: () => Promise<T>): Promise<T> {
+  const startMs = performance.now();
+  const result = await work();
+  process.stdout.write(`${what}: ${((performance.now() - startMs) / 1000).toFixed(1)} s\n`);
+  return result;
+}
+
+/** Until a node has every key again, read from its own state. */
+async function transferred(node: ClusterNode): Promise<void> {
+  for (;;) {
+    const { status } = await fetch(`http://${node.http}${PATHS.readyz}`).catch(() => ({ status: 0 }));
+    if (status === 200) return;
+    await pause(50);
+  }
+}
+
+async function measure(cluster: Cluster, keys: number, seconds: number): Promise<void> {
+  const leader = await cluster.leader();
+  await timed(`load of ${keys} keys of 256 B`, () => load(leader, keys));
+  sizes(cluster, 'loaded');
+  await timed('one snapshot', () => post(leader, PATHS.snapshot, undefined));
+  const quiet = await writes(leader, pause(QUIET_MS));
+  tell('quiet', quiet);
+  const making = (async () => {
+    for (let round = 0; round < 3; round += 1) await post(leader, PATHS.snapshot, undefined);
+  })();
+  tell('while snapshots are made', await writes(leader, making), quiet);
+  const follower = cluster.nodes.find(({ id }) => id !== leader.id);
+  if (follower === undefined) return;
+  await cluster.kill(follower);
+  for (const part of ['state', 'snapshots']) {
+    rmSync(path.join(cluster.directory, follower.id, part), { recursive: true, force: true });
+  }
+  const sending = timed('full transfer to an empty state', async () => {
+    await cluster.restart(follower);
+    await transferred(follower);
+  });
+  tell('while one is sent and restored', await writes(leader, sending), quiet);
+  await cluster.kill(follower);
+  await timed('restart to ready', () => cluster.restart(follower));
+  sizes(cluster, 'restarted');
+  await overwrite(cluster, leader, seconds);
+}
+
+async function overwrite(cluster: Cluster, leader: ClusterNode, seconds: number): Promise<void> {
+  const most = { log: 0, all: 0 };
+  const look = (): void => {
+    const directory = path.join(cluster.directory, leader.id);
+    most.log = Math.max(most.log, diskBytes(path.join(directory, 'log')));
+    most.all = Math.max(most.all, diskBytes(directory));
+  };
+  const looking = setInterval(look, Math.min(DISK_LOOK_MS, seconds * 100));
+  tell(`${seconds} s of overwrites of ${OVERWRITTEN} keys`, await writes(leader, pause(seconds * 1000)));
+  clearInterval(looking);
+  look();
+  process.stdout.write(
+    `most on the leader's disk meanwhile: log ${mebibytes(most.log)}, all ${mebibytes(most.all)}\n`,
+  );
+  sizes(cluster, 'overwritten');
+}
+
+const { values } = parseArgs({
+  options: {
+    keys: { type: 'string', default: '1000000' },
+    seconds: { type: 'string', default: '600' },
+    dir: { type: 'string', default: path.join(ROOT, '.bench') },
+  },
+});
+const cluster = await startCluster(3, values.dir);
+try {
+  await measure(cluster, Number(values.keys), Number(values.seconds));
+} finally {
+  agent.destroy();
+  await cluster.stop();
+}
