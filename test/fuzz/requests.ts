@@ -69,7 +69,10 @@ function objectOf(names: readonly string[], always: readonly string[] = []): fc.
   return mostly(
     fc
       .tuple(
-        fc.record(shape, { requiredKeys: [...always] }),
+        fc.oneof(
+          fc.record(Object.fromEntries(always.map((name) => [name, FIELDS[name] ?? junk]))),
+          fc.record(shape, { requiredKeys: [...always] }),
+        ),
         fc.oneof(
           { weight: 9, arbitrary: fc.constant({}) },
           { weight: 1, arbitrary: fc.dictionary(fc.string(), scalar) },
