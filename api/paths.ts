@@ -17,6 +17,8 @@ export const PATHS = Object.freeze({
   health: '/health',
   livez: '/livez',
   readyz: '/readyz',
+  metrics: '/metrics',
+  openapi: '/openapi.json',
   rpc: '/rpc',
 });
 

@@ -45,6 +45,8 @@ export interface EngineDatabase {
     done: (error?: Error | null, values?: ReadonlyArray<Buffer | undefined>) => void,
   ): void;
   iterator(range: RowRange): RowIterator;
+  /** What the engine says of itself now, by short names, from memory alone: cheap. */
+  properties(): Readonly<Record<string, number>>;
   /** After everything else has answered. */
   close(): Promise<void>;
 }

@@ -8,6 +8,8 @@ import type { Fatal, StoragePart } from './errors.js';
 import { StorageError } from './errors.js';
 import type { Identity } from './identity.js';
 import { openIdentity } from './identity.js';
+import type { EngineProperties } from './engine-properties.js';
+import { telling } from './engine-properties.js';
 import { loadEngine } from './load-engine.js';
 import type { LogStore, RecoveredLog } from './log-store.js';
 import { markedLogStore } from './marked-log-store.js';
@@ -39,6 +41,8 @@ export interface Storage {
   readonly stateRemoved: string | undefined;
   /** Whether the log is all that its node has promised. */
   readonly assessment: Assessment;
+  /** What the engine says now of each database that is open, by the name of its part. */
+  readonly properties: () => readonly EngineProperties[];
 }
 
 /**
@@ -48,7 +52,7 @@ export interface Storage {
 export async function openStorage(options: StorageOptions): Promise<Storage> {
   const { dataDir, nodeId, clusterName } = options;
   // Before the directory gets an identity, which records the engine.
-  const engine = await loadEngine(options.engine);
+  const { engine, properties } = telling(await loadEngine(options.engine), dataDir);
   const identity = await inPart(
     'identity',
     openIdentity(dataDir, { nodeId, clusterName, engine: engine.name }),
@@ -89,6 +93,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
         state,
         stateRemoved: removed,
         assessment,
+        properties,
       };
     } catch (error) {
       await watermark.close();

@@ -10,8 +10,11 @@ import type { SnapshotStore } from '../snapshot/store.js';
 import type { Acquaintances } from './members/acquaintances.js';
 import { acquaintances } from './members/acquaintances.js';
 import type { Members } from './members/members.js';
+import type { Metrics } from './metrics/metrics.js';
+import { createMetrics } from './metrics/metrics.js';
 import type { Node } from './node.js';
 import type { Inbox } from './ports.js';
+import { TICK_MS } from './raft-settings.js';
 import type { ControlClient } from './rpc/control.js';
 import { createControlClient } from './rpc/control.js';
 import type { Roster } from './rpc/identity.js';
@@ -45,6 +48,7 @@ export interface Base {
   readonly starting: Starting;
   readonly storage: Storage;
   readonly snapshots: SnapshotStore;
+  readonly metrics: Metrics;
   readonly roster: Roster;
   readonly acquaintances: Acquaintances;
   readonly members: { current: Members | undefined };
@@ -112,11 +116,13 @@ export function assemble(
     elsewhere: (id) => friends.placesOf(id).map(({ rpc }) => rpc),
     logger,
   });
+  const metrics = metricsOf(node, storage, snapshots);
   return {
     options,
     starting,
     storage,
     snapshots,
+    metrics,
     roster,
     acquaintances: friends,
     members: { current: undefined },
@@ -135,4 +141,13 @@ export function assemble(
 
 function memberIn(configuration: Configuration | undefined, id: string): ReturnType<typeof memberOf> {
   return configuration && memberOf(configuration, id);
+}
+
+function metricsOf(node: Base['node'], storage: Storage, snapshots: SnapshotStore): Metrics {
+  return createMetrics({
+    node: () => node.current,
+    snapshots: () => snapshots.list(),
+    engine: () => storage.properties(),
+    tickMs: TICK_MS,
+  });
 }

@@ -10,11 +10,13 @@ import { createHttpServer } from './http/http-server.js';
 import type { Methods } from './rpc/dispatch.js';
 import type { RpcHost } from './rpc/host.js';
 import { createRpcHost } from './rpc/host.js';
+import type { Metrics } from './metrics/metrics.js';
 import type { Service } from './service.js';
 
 export interface ListenersOptions {
   readonly config: Config;
   readonly service: Service;
+  readonly metrics: Metrics;
   /** For `raft.bindAddr`. */
   readonly raftMethods: Methods;
   /** For `rpcAddr`. */
@@ -84,9 +86,10 @@ function application(
   host: RpcHost | undefined,
   options: ListenersOptions,
 ): RequestListener {
-  const { config, service, logger } = options;
+  const { config, service, metrics, logger } = options;
   const rpc = host === undefined ? undefined : { endpoint: host.post };
-  if (carriesHttp) return createHttpApp({ service, config, logger, ...(rpc === undefined ? {} : { rpc }) });
+  if (carriesHttp)
+    return createHttpApp({ service, config, logger, metrics, ...(rpc === undefined ? {} : { rpc }) });
   if (rpc === undefined) throw new Error('an address carries nothing');
   return createRpcApp({ service, config, logger, rpc });
 }

@@ -153,6 +153,11 @@ export class Node implements Inbox {
     return this.#proposals.size;
   }
 
+  /** Proposals that were ever appended here. */
+  get proposalCount(): number {
+    return this.#proposals.added;
+  }
+
   /** Reads that wait for an index to be applied here. */
   get waitingReads(): number {
     return this.#appliedWaiters.size;

@@ -54,12 +54,15 @@ export function snapshotsOf(
     stateStore,
     store,
     log,
+    made,
   }: {
     readonly config: Pick<Config, 'raft' | 'snapshots'>;
     readonly logger: Logger;
     readonly stateStore: StateStore;
     readonly store: SnapshotStore;
     readonly log: LogExtent;
+    /** A snapshot was made, in so much time by the wall clock. */
+    readonly made: (durationMs: number, bytes: number) => void;
   },
   hand: SnapshotHand,
 ): Snapshots {
@@ -81,7 +84,10 @@ export function snapshotsOf(
       wallMs: () => Date.now(),
       log,
       events: {
-        made: ({ id, position, bytes }) => logger.info({ id, ...position, bytes }, 'made a snapshot'),
+        made({ id, position, bytes }, durationMs) {
+          made(durationMs, bytes);
+          logger.info({ id, ...position, bytes, durationMs }, 'made a snapshot');
+        },
         sending: (to, { id, bytes }) => logger.info({ to, id, bytes }, 'sends a snapshot'),
         sent: (to, result) =>
           result.type === 'received'

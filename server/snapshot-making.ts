@@ -33,7 +33,10 @@ export interface MakingParts {
   readonly options: MakingOptions;
   /** The wall clock, for people. */
   readonly wallMs: () => number;
-  readonly events: { made(file: SnapshotFile): void; failed(what: string, error: SnapshotError): void };
+  readonly events: {
+    made(file: SnapshotFile, durationMs: number): void;
+    failed(what: string, error: SnapshotError): void;
+  };
 }
 
 /** What the log held when it was opened. */
@@ -97,6 +100,7 @@ export class SnapshotMaking {
     this.#waiting.push(done);
     if (this.#making !== undefined) return;
     const { stateStore: state, store, codec, wallMs } = this.#parts;
+    const createdAtMs = wallMs();
     const { id: nodeId, configuration } = this.#hand.state;
     this.#making = makeSnapshot(
       {
@@ -105,10 +109,10 @@ export class SnapshotMaking {
         codec,
         clusterId: configuration.clusterId,
         nodeId,
-        createdAtMs: wallMs(),
+        createdAtMs,
         progress: (progress) => (this.progress = progress),
       },
-      (outcome) => this.#made(outcome),
+      (outcome) => this.#made(outcome, wallMs() - createdAtMs),
     );
   }
 
@@ -151,11 +155,11 @@ export class SnapshotMaking {
     });
   }
 
-  #made(outcome: Outcome<SnapshotFile>): void {
+  #made(outcome: Outcome<SnapshotFile>, durationMs: number): void {
     this.#making = undefined;
     this.progress = undefined;
     const { events } = this.#parts;
-    if (outcome.ok) events.made(outcome.value);
+    if (outcome.ok) events.made(outcome.value, durationMs);
     else if (outcome.error.fault !== 'cancelled')
       events.failed('a snapshot could not be made', outcome.error);
     for (const done of this.#waiting.splice(0)) done(outcome);

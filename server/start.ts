@@ -17,6 +17,7 @@ import { countLog } from './members/lag.js';
 import { keepPlace } from './members/place.js';
 import { promoteLearners } from './members/promoter.js';
 import { Node } from './node.js';
+import { nodeEvents } from './node-events.js';
 import { SNAPSHOT_CODEC, openSnapshots, restoreEvents, snapshotsOf } from './open-snapshots.js';
 import { TICK_MS, raftOptions } from './raft-settings.js';
 import type { Recovered } from './recovery.js';
@@ -31,7 +32,6 @@ import { RESTORE_FILE, openBackup, removeBackup } from './restore-backup.js';
 import { removeSetAside } from '../persistence/sound-state.js';
 import { isFirstStart } from './first-start.js';
 import { addressesOf, startingService } from './starting.js';
-import { tellStanding } from './standing-log.js';
 import { stopServer } from './stop.js';
 import { sweep } from './sweeper.js';
 import { fileTrace } from './trace.js';
@@ -65,6 +65,7 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
   const listeners = await listen({
     config,
     service: starting.service,
+    metrics: base.metrics,
     raftMethods: base.transport.methods,
     controlMethods: {
       ...controlMethods({
@@ -186,18 +187,20 @@ async function recoverFrom(base: Base, beginning: BeginOptions): Promise<Recover
 }
 
 async function run(base: Base, recovered: Recovered, listeners: Listeners): Promise<RunningServer> {
-  const { options, starting, storage, transport, control } = base;
+  const { options, starting, storage, metrics, transport, control } = base;
   const { config, logger } = options;
-  const { log, state } = storage;
+  const { log } = storage;
+  const state = metrics.stores.state(storage.state);
   const [first] = recovered.seed.configurations;
   const trace = fileTrace(config, first?.configuration.members.map(({ id }) => id) ?? []);
-  const snapshotting = { config, logger, stateStore: state, store: base.snapshots, log: recovered.log };
+  const made = metrics.snapshotMade;
+  const snapshotting = { config, logger, stateStore: state, store: base.snapshots, log: recovered.log, made };
   const counted = countLog(recovered.log);
   const node = new Node(
     {
       clock: systemClock,
       transport,
-      logStore: log.store,
+      logStore: metrics.stores.log(log.store),
       stateStore: state,
       snapshots: (hand) => counted.count((base.taking.current = snapshotsOf(snapshotting, hand))),
     },
@@ -209,13 +212,8 @@ async function run(base: Base, recovered: Recovered, listeners: Listeners): Prom
     },
     recovered,
     {
-      changed: (now, before) => tellStanding(logger, now, before),
-      refused: (what) => logger.error({ what }, 'a message that no correct node sends was refused'),
-      unfit: (why) =>
-        why === undefined
-          ? logger.info('the disk answers again')
-          : logger.warn({ why }, 'this node is unfit to lead'),
-      broken: options.broken,
+      ...nodeEvents(logger, metrics.standing, options.broken),
+      applied: (applied) => base.verification.current?.applied(applied),
     },
   );
   const maxElectionMs = config.raft.electionTimeoutMs[1];

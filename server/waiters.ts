@@ -23,6 +23,12 @@ interface Waiting {
 export class ProposalWaiters {
   readonly #waiting = new Map<Index, Waiting>();
   #onEmpty: (() => void) | undefined;
+  #added = 0;
+
+  /** All that were ever added. */
+  get added(): number {
+    return this.#added;
+  }
 
   get size(): number {
     return this.#waiting.size;
@@ -33,6 +39,7 @@ export class ProposalWaiters {
     // node may be elected next and commit it (§5.4.2, Figure 8): nothing is certain before an entry at this index is committed.
     this.#waiting.get(index)?.settle({ status: 'unresolved' });
     this.#waiting.set(index, { term, settle });
+    this.#added += 1;
   }
 
   /** The entry of `term` at `index` was applied: (term, index) tells whether it is the one that was waited for. */

@@ -38,6 +38,10 @@ function adapt(level: Level): EngineDatabase {
     batch: (operations, sync, done) => settle(level.batch([...operations], { sync }), done),
     getMany: (keys, done) => settle(level.getMany([...keys]), done),
     iterator: (range) => iterate(level, range),
+    properties: () => ({
+      approximate_memory_usage: Number(level.getProperty('leveldb.approximate-memory-usage')),
+      num_files_at_level0: Number(level.getProperty('leveldb.num-files-at-level0')),
+    }),
     close: () => level.close(),
   };
 }

@@ -6,6 +6,19 @@
 import rocksdb from 'rocksdb';
 import type { Engine, EngineDatabase, RowRange } from '../engine.js';
 
+/** Numbers all of them; the names are RocksDB's own. */
+const PROPERTIES = [
+  'estimate-num-keys',
+  'cur-size-all-mem-tables',
+  'estimate-table-readers-mem',
+  'block-cache-usage',
+  'num-files-at-level0',
+  'num-running-compactions',
+  'estimate-pending-compaction-bytes',
+  'total-sst-files-size',
+  'is-write-stopped',
+];
+
 export const rocksdbEngine: Engine = {
   name: 'rocksdb',
   open(options) {
@@ -32,6 +45,13 @@ function adapt(database: rocksdb.RocksDB): EngineDatabase {
     batch: (operations, sync, done) => database.batch(operations, { sync }, done),
     getMany: (keys, done) => database.getMany(keys, done),
     iterator: (range) => database.iterator(toOptions(range)),
+    properties: () =>
+      Object.fromEntries(
+        PROPERTIES.flatMap((name) => {
+          const text = database.getProperty(`rocksdb.${name}`);
+          return text === '' ? [] : [[name.replaceAll('-', '_'), Number(text)]];
+        }),
+      ),
     close: () =>
       new Promise((resolve, reject) => {
         database.close((error) => {

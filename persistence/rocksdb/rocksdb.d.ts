@@ -53,6 +53,8 @@ declare module 'rocksdb' {
       ): void;
       /** Sees the database as of this call. */
       iterator(options: IteratorOptions): RowIterator;
+      /** Empty for a name that it does not know. */
+      getProperty(name: string): string;
     }
   }
 

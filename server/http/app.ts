@@ -8,6 +8,8 @@ import type { Logger } from 'pino';
 
 import { HEADERS } from '../../api/types.js';
 import type { Config } from '../../configs/config.js';
+import type { ObserveRequest } from '../metrics/http-metrics.js';
+import type { MetricsText } from '../metrics/metrics.js';
 import type { Service } from '../service.js';
 import { bodyBudget } from './body.js';
 import { type ClientRoutes, clientRoutes } from './client-routes.js';
@@ -17,6 +19,7 @@ import { leaderHeader } from './leader-header.js';
 import { PROBLEM_TYPE, problemOf } from './problem.js';
 import { ClientGone, RequestError, badField } from './request-error.js';
 import { requestIds } from './request-id.js';
+import { methodName, routeName } from './route-name.js';
 import { type RpcRouteOptions, rpcRoute } from './rpc-route.js';
 import { parseTarget } from './target.js';
 
@@ -35,23 +38,30 @@ export interface HttpAppOptions {
   readonly logger: Logger;
   /** Present: the same listener carries `POST /rpc` as well. */
   readonly rpc?: RpcRouteOptions;
+  readonly metrics?: MetricsText & { readonly request: ObserveRequest };
 }
 
 /** Everything that a client may ask of a node, for a server of `createHttpServer`. */
-export function createHttpApp({ service, config, logger, rpc }: HttpAppOptions): RequestListener {
+export function createHttpApp({ service, config, logger, rpc, metrics }: HttpAppOptions): RequestListener {
   const client = clientRoutes({
     service,
     valueBytesMax: config.limits.valueBytes,
     redirectWrites: config.http.onFollower === 'redirect',
     bodies: bodyBudget(),
+    ...(metrics && { metrics }),
   });
   const routers = rpc === undefined ? [client.router] : [client.router, rpcRoute(rpc)];
-  return createApp({ service, config, logger, routers, hot: client.hot });
+  return createApp({ service, config, logger, routers, hot: client.hot, observe: metrics?.request });
 }
 
 /** An application of `POST /rpc` alone, for an address that carries nothing else. */
-export function createRpcApp({ service, config, logger, rpc }: Required<HttpAppOptions>): RequestListener {
-  return createApp({ service, config, logger, routers: [rpcRoute(rpc)], hot: new Map() });
+export function createRpcApp({
+  service,
+  config,
+  logger,
+  rpc,
+}: Required<Omit<HttpAppOptions, 'metrics'>>): RequestListener {
+  return createApp({ service, config, logger, routers: [rpcRoute(rpc)], hot: new Map(), observe: undefined });
 }
 
 interface AppOptions {
@@ -60,9 +70,10 @@ interface AppOptions {
   readonly logger: Logger;
   readonly routers: readonly Router<RequestState>[];
   readonly hot: ClientRoutes['hot'];
+  readonly observe: ObserveRequest | undefined;
 }
 
-function createApp({ service, config, logger, routers, hot }: AppOptions): RequestListener {
+function createApp({ service, config, logger, routers, hot, observe }: AppOptions): RequestListener {
   const app = new Koa<RequestState>();
   const requestId = requestIds();
   const leader = leaderHeader(service);
@@ -74,11 +85,14 @@ function createApp({ service, config, logger, routers, hot }: AppOptions): Reque
   ]);
 
   app.use(async (ctx: Context, next) => {
+    let path = '';
+    const startMs = observe === undefined ? 0 : performance.now();
     ctx.state.requestId = requestId(ctx.req.headers['x-request-id']);
     try {
       acceptTarget(ctx);
+      ({ path } = ctx.state.target);
       if (!answeredAsCrossSite(ctx)) {
-        const handler = hot.get(`${ctx.req.method ?? ''} ${ctx.state.target.path}`);
+        const handler = hot.get(`${ctx.req.method ?? ''} ${path}`);
         await (handler === undefined ? next() : handler(ctx));
       }
     } catch (error) {
@@ -88,6 +102,7 @@ function createApp({ service, config, logger, routers, hot }: AppOptions): Reque
     ctx.res.setHeader(HEADERS.requestId, ctx.state.requestId);
     const leaderText = leader();
     if (leaderText !== undefined) ctx.res.setHeader(HEADERS.leader, leaderText);
+    observe?.(methodName(ctx.req.method), routeName(path), ctx.status, (performance.now() - startMs) / 1000);
   });
   for (const router of routers) app.use(router.routes());
   app.use((ctx: Context) => noRoute(ctx, routers));

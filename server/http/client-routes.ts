@@ -8,6 +8,8 @@ import { listRoute } from './list-route.js';
 import { pathRoutes } from './path-routes.js';
 import { pipelineRoute } from './pipeline-route.js';
 import { queryRoutes } from './query-routes.js';
+import { metricsRoute } from './metrics-route.js';
+import { openApiRoute } from './openapi-route.js';
 import { openSession } from './session.js';
 import { backup, takeSnapshot } from './snapshot-route.js';
 import { statusRoutes } from './status-routes.js';
@@ -62,6 +64,11 @@ export function clientRoutes(options: KeyRouteOptions): ClientRoutes {
   router.get(PATHS.health, status.health);
   router.get(PATHS.livez, status.livez);
   router.get(PATHS.readyz, status.readyz);
+  router.get(
+    PATHS.openapi,
+    openApiRoute(() => options.service.status().version),
+  );
+  if (options.metrics !== undefined) router.get(PATHS.metrics, metricsRoute(options.metrics));
   const hot = new Map<string, Handler>([
     [`GET ${PATHS.get}`, byQuery.get],
     [`POST ${PATHS.set}`, byQuery.set],

@@ -3,6 +3,7 @@
 import { bodyBytesMax } from '../../api/limits.js';
 import { PATHS } from '../../api/paths.js';
 import type { Write } from '../../kv/command.js';
+import type { MetricsText } from '../metrics/metrics.js';
 import type { Service, StoredEntry } from '../service.js';
 import { answerWrite } from './answer.js';
 import { type BodyBudget, announcesBody, isOctetStream, readBody } from './body.js';
@@ -22,6 +23,8 @@ export interface KeyRouteOptions {
   /** Every write at a follower is answered with a 307, unless it says `redirect=false`. */
   readonly redirectWrites: boolean;
   readonly bodies: BodyBudget;
+  /** Without them there is no `/metrics`. */
+  readonly metrics?: MetricsText;
 }
 
 /** The entry, with its `ETag` already in the answer; undefined when the answer is complete, as a 304. */

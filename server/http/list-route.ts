@@ -9,13 +9,14 @@ import { answerJson } from './answer.js';
 import type { Handler } from './context.js';
 import { checkedKey, consistencyParam, countParam, flagParam } from './params.js';
 import { badField } from './request-error.js';
+import { namesOf, params as schemas } from './schema/requests.js';
 import { type Params, parseParams } from './target.js';
 import { wireEntry, wireFacts } from './values.js';
 
 /** A page ends early at so many bytes: a thousand values of the largest size would not fit into memory. */
 const PAGE_BYTES_MAX = 8 * 1024 * 1024;
 
-const PARAMS = ['prefix', 'start', 'end', 'limit', 'reverse', 'cursor', 'keysOnly', 'consistency'];
+const PARAMS = namesOf(schemas.list);
 
 /** Each page is a read of its own, as fresh as its `consistency` says. */
 export function listRoute(service: Service): Handler {

@@ -2,6 +2,7 @@
 
 import { keyFault } from '../../api/limits.js';
 import { CONSISTENCIES, type Consistency } from '../../api/types.js';
+import { revisionFault } from './schema/fields.js';
 import { badField } from './request-error.js';
 import type { Params } from './target.js';
 
@@ -39,17 +40,9 @@ export function countParam(params: Params, name: string, max: number, otherwise 
   return count;
 }
 
-const REVISION = /^[1-9][0-9]{0,18}$/;
-
 /** A revision of the wire: digits, without leading zeros. Revisions start at 1: 0 would never match. */
 export function parseRevision(text: unknown, field: string): number {
-  if (typeof text !== 'string' || !REVISION.test(text)) {
-    throw badField(
-      field,
-      'must be a revision: a string of decimal digits, from "1" up, without leading zeros',
-    );
-  }
-  const revision = Number(text);
-  if (!Number.isSafeInteger(revision)) throw badField(field, 'is higher than any revision');
-  return revision;
+  const fault = revisionFault(text);
+  if (fault !== undefined) throw badField(field, fault);
+  return Number(text);
 }

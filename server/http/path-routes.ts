@@ -5,7 +5,6 @@ import { answerJson } from './answer.js';
 import { isOctetStream, readBody } from './body.js';
 import { deleteOf, keyOfBody, setOfBody, setOfKey, ttlOfQuery, valueOfKeyBody } from './commands.js';
 import type { Context, Handler } from './context.js';
-import { checkNames } from './json.js';
 import {
   type KeyRouteOptions,
   isRedirected,
@@ -15,15 +14,15 @@ import {
   refuseBody,
 } from './key-access.js';
 import { checkedKey } from './params.js';
-import { REDIRECT } from './redirect.js';
 import { badField } from './request-error.js';
+import { namesOf, params } from './schema/requests.js';
 import { parseParams, percentDecode } from './target.js';
 import { wireEntry } from './values.js';
 
-const GET_PARAMS = ['consistency'];
+const GET_PARAMS = namesOf(params.keyGet);
 /** Raw bytes have no room for a time to live. */
-const SET_PARAMS = ['ttlMs', REDIRECT];
-const DELETE_PARAMS = [REDIRECT];
+const SET_PARAMS = namesOf(params.keySet);
+const DELETE_PARAMS = namesOf(params.set);
 
 // The older verbs are told from the keys `get`, `put` and `del` by what only they carry.
 const OLD_GET = `${PATHS.kv}/get`;
@@ -61,25 +60,24 @@ export function pathRoutes(options: KeyRouteOptions, oldGet: Handler): PathRoute
 
     async set(ctx) {
       const { path, query } = ctx.state.target;
-      const params = parseParams(query, SET_PARAMS);
-      if (isRedirected(ctx, options, params)) return;
+      const given = parseParams(query, SET_PARAMS);
+      if (isRedirected(ctx, options, given)) return;
       const key = keyOfPath(path);
       const { headers } = ctx.req;
       const { valueBytesMax, bodies } = options;
       if (isOctetStream(ctx.req)) {
-        const ttl = ttlOfQuery(params);
+        const ttl = ttlOfQuery(given);
         const value = await readBody(ctx.req, valueBytesMax, bodies);
         await propose(ctx, options, setOfKey(key, { value, ...ttl }, headers));
         return;
       }
-      if (params.has('ttlMs')) throw badField('ttlMs', 'belongs into the body, unless that is raw bytes');
+      if (given.has('ttlMs')) throw badField('ttlMs', 'belongs into the body, unless that is raw bytes');
       const body = await readJson(ctx, options);
       if (ctx.method === 'PUT' && path === OLD_PUT && Object.hasOwn(body, 'key')) {
         await propose(ctx, options, setOfBody(body, headers, valueBytesMax));
         return;
       }
       if (ctx.method === 'POST' && path === OLD_DELETE && Object.hasOwn(body, 'key')) {
-        checkNames(body, ['key']);
         await propose(ctx, options, deleteOf(keyOfBody(body), headers, {}));
         return;
       }

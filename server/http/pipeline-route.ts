@@ -1,18 +1,21 @@
 /** `POST /pipeline`: independent operations in one round trip, each answered for itself. */
 
+import type { z } from 'zod';
+
 import { PIPELINE_OPS_MAX, batchBodyBytesMax } from '../../api/limits.js';
 import { HEADERS, type PipelineOpResponse, type PipelineResponse } from '../../api/types.js';
+import type { SessionTag } from '../../kv/command.js';
 import type { PipelineOp, PipelineOutcome, Service } from '../service.js';
 import { answerJson, mismatch, writeBody } from './answer.js';
-import { conditionsOfBody, keyOfBody, ttlOfBody } from './commands.js';
+import { conditionsOf, ttlOf } from './commands.js';
 import { refuseConditions, writeConditions } from './conditions.js';
 import type { Handler } from './context.js';
 import { type JsonObject, checkNames, objectAt, objectsOf } from './json.js';
 import { type KeyRouteOptions, isRedirected, readJson, refuseOctetStream } from './key-access.js';
-import { consistencyParam, parseRevision } from './params.js';
+import { consistencyParam } from './params.js';
 import { problemOf } from './problem.js';
-import { REDIRECT } from './redirect.js';
 import { RequestError, badField, within } from './request-error.js';
+import { checked, namesOf, params as schemas, pipelineBody, pipelineOps } from './schema/requests.js';
 import { parseTag } from './session.js';
 import { parseParams } from './target.js';
 import { valueOfBody, wireEntry } from './values.js';
@@ -23,7 +26,7 @@ type Checked = PipelineOp | RequestError;
 export function pipelineRoute(options: KeyRouteOptions): Handler {
   const { service, valueBytesMax } = options;
   return async (ctx) => {
-    const params = parseParams(ctx.state.target.query, ['consistency', REDIRECT]);
+    const params = parseParams(ctx.state.target.query, namesOf(schemas.pipeline));
     const consistency = consistencyParam(params);
     if (isRedirected(ctx, options, params)) return;
     refuseOctetStream(ctx);
@@ -31,7 +34,7 @@ export function pipelineRoute(options: KeyRouteOptions): Handler {
     if (ctx.req.headers[HEADERS.session.toLowerCase()] !== undefined)
       throw badField(HEADERS.session, 'has no meaning here; each operation has a session of its own');
     const body = await readJson(ctx, options, batchBodyBytesMax(valueBytesMax));
-    checkNames(body, ['ops']);
+    checkNames(body, namesOf(pipelineBody));
     const checked = checkedOps(objectsOf(body['ops'], 'ops', PIPELINE_OPS_MAX), valueBytesMax);
     const good = checked.flatMap((op) => (op instanceof RequestError ? [] : [op]));
     const { outcomes, revision } =
@@ -75,28 +78,31 @@ function opOf(op: JsonObject, valueBytesMax: number): PipelineOp {
   const tag = op['session'] === undefined ? {} : { session: parseTag(op['session'], 'session') };
   switch (op['op']) {
     case 'set':
-      checkNames(op, ['op', 'key', 'value', 'valueBase64', 'ttlMs', 'ifRevision', 'ifAbsent', 'session']);
-      return {
-        op: 'set',
-        key: keyOfBody(op),
-        value: valueOfBody(op, valueBytesMax),
-        ...ttlOfBody(op),
-        ...writeConditions({}, conditionsOfBody(op)),
-        ...tag,
-      };
+      return setOf(checked(pipelineOps.set, op), tag, valueBytesMax);
     case 'delete': {
-      checkNames(op, ['op', 'key', 'ifRevision', 'session']);
-      const { ifRevision } = op;
-      const condition =
-        ifRevision === undefined ? {} : { ifRevision: parseRevision(ifRevision, 'ifRevision') };
-      return { op: 'delete', key: keyOfBody(op), ...condition, ...tag };
+      const { key, ifRevision } = checked(pipelineOps.delete, op);
+      return { op: 'delete', key, ...conditionsOf({ ifRevision }), ...tag };
     }
     case 'get':
-      checkNames(op, ['op', 'key']);
-      return { op: 'get', key: keyOfBody(op) };
+      return checked(pipelineOps.get, op);
     default:
       throw badField('op', 'must be set, delete or get');
   }
+}
+
+function setOf(
+  fields: z.output<typeof pipelineOps.set>,
+  tag: { readonly session?: SessionTag },
+  valueBytesMax: number,
+): PipelineOp {
+  return {
+    op: 'set',
+    key: fields.key,
+    value: valueOfBody(fields, valueBytesMax),
+    ...ttlOf(fields),
+    ...writeConditions({}, conditionsOf(fields)),
+    ...tag,
+  };
 }
 
 interface Answers {

@@ -13,13 +13,13 @@ import {
   refuseOctetStream,
 } from './key-access.js';
 import { checkedKey, parseRevision } from './params.js';
-import { REDIRECT } from './redirect.js';
+import { namesOf, params } from './schema/requests.js';
 import { parseParams } from './target.js';
 import { wireEntry } from './values.js';
 
-const GET_PARAMS = ['key', 'consistency'];
-const SET_PARAMS = [REDIRECT];
-const DELETE_PARAMS = ['key', 'ifRevision', REDIRECT];
+const GET_PARAMS = namesOf(params.get);
+const SET_PARAMS = namesOf(params.set);
+const DELETE_PARAMS = namesOf(params.delete);
 
 /** `GET /get`, `POST /set`, `DELETE /delete`. */
 export interface QueryRoutes {
@@ -32,8 +32,8 @@ export interface QueryRoutes {
 export function queryRoutes(options: KeyRouteOptions): QueryRoutes {
   return {
     async get(ctx) {
-      const params = parseParams(ctx.state.target.query, GET_PARAMS);
-      const entry = await readEntry(ctx, options, checkedKey(params.get('key')), params);
+      const given = parseParams(ctx.state.target.query, GET_PARAMS);
+      const entry = await readEntry(ctx, options, checkedKey(given.get('key')), given);
       if (entry !== undefined) answerJson(ctx, 200, wireEntry(entry));
     },
 
@@ -45,12 +45,12 @@ export function queryRoutes(options: KeyRouteOptions): QueryRoutes {
     },
 
     async delete(ctx) {
-      const params = parseParams(ctx.state.target.query, DELETE_PARAMS);
-      if (isRedirected(ctx, options, params)) return;
+      const given = parseParams(ctx.state.target.query, DELETE_PARAMS);
+      if (isRedirected(ctx, options, given)) return;
       refuseBody(ctx);
-      const ifRevision = params.get('ifRevision');
+      const ifRevision = given.get('ifRevision');
       const asked = ifRevision === undefined ? {} : { ifRevision: parseRevision(ifRevision, 'ifRevision') };
-      await propose(ctx, options, deleteOf(checkedKey(params.get('key')), ctx.req.headers, asked));
+      await propose(ctx, options, deleteOf(checkedKey(given.get('key')), ctx.req.headers, asked));
     },
   };
 }

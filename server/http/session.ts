@@ -7,8 +7,8 @@ import { SESSION_WINDOW, type SessionTag } from '../../kv/command.js';
 import { answerJson } from './answer.js';
 import type { Handler } from './context.js';
 import { type KeyRouteOptions, isRedirected, refuseBody } from './key-access.js';
-import { REDIRECT } from './redirect.js';
 import { badField } from './request-error.js';
+import { namesOf, params } from './schema/requests.js';
 import { parseParams } from './target.js';
 
 /** Three integers below 2^53. */
@@ -39,7 +39,7 @@ export function parseTag(text: unknown, field: string): SessionTag {
 /** `POST /sessions`. */
 export function openSession(options: KeyRouteOptions): Handler {
   return async (ctx) => {
-    if (isRedirected(ctx, options, parseParams(ctx.state.target.query, [REDIRECT]))) return;
+    if (isRedirected(ctx, options, parseParams(ctx.state.target.query, namesOf(params.set)))) return;
     refuseBody(ctx);
     const body: SessionResponse = { clientId: String(await options.service.openSession()) };
     answerJson(ctx, 201, body);

@@ -4,6 +4,7 @@ import type { Service } from '../service.js';
 import { answerJson } from './answer.js';
 import type { Handler } from './context.js';
 import { countParam, flagParam } from './params.js';
+import { namesOf, params as schemas } from './schema/requests.js';
 import { parseParams } from './target.js';
 
 /** One handler a path. */
@@ -33,7 +34,7 @@ export function statusRoutes(service: Service): StatusRoutes {
       answerJson(ctx, 200, { ...own, ...(await service.leaderMembers()) });
     },
     async clusterLog(ctx) {
-      const params = parseParams(ctx.state.target.query, ['limit']);
+      const params = parseParams(ctx.state.target.query, namesOf(schemas.log));
       const lines = await service.log(countParam(params, 'limit', LOG_LIMIT_MAX, LOG_LIMIT));
       const body: LogResponse = {
         entries: lines.map(({ bytes, key = null, ...line }) => ({ ...line, size: bytes, key })),
@@ -47,7 +48,7 @@ export function statusRoutes(service: Service): StatusRoutes {
     livez: plain(() => [200, { status: 'alive' }]),
 
     async readyz(ctx) {
-      const verbose = flagParam(parseParams(ctx.state.target.query, ['verbose']), 'verbose');
+      const verbose = flagParam(parseParams(ctx.state.target.query, namesOf(schemas.readyz)), 'verbose');
       const reason = service.notReady();
       const body = { status: reason === undefined ? 'ready' : 'not-ready', reason };
       answerJson(ctx, reason === undefined ? 200 : 503, verbose ? { ...body, node: service.status() } : body);

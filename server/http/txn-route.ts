@@ -1,17 +1,19 @@
 /** What is one entry of the log, whatever it changes: `POST /txn` and `DELETE /kv?prefix=`. */
 
+import type { z } from 'zod';
+
 import { TXN_CHECKS_MAX, TXN_OPS_MAX, batchBodyBytesMax } from '../../api/limits.js';
 import type { DeletePrefixResponse, TxnResponse } from '../../api/types.js';
 import type { Check, TxnCommand, TxnOp, TxnOpResult } from '../../kv/command.js';
 import { answerJson, writeBody } from './answer.js';
-import { keyOfBody, ttlOfBody } from './commands.js';
+import { ttlOf } from './commands.js';
 import { refuseConditions } from './conditions.js';
 import type { Handler } from './context.js';
 import { type JsonObject, checkNames, objectAt, objectsOf } from './json.js';
 import { type KeyRouteOptions, isRedirected, readJson, refuseBody, refuseOctetStream } from './key-access.js';
 import { checkedKey, parseRevision } from './params.js';
-import { REDIRECT } from './redirect.js';
 import { RequestError, badField, within } from './request-error.js';
+import { check, checked, namesOf, params as schemas, txnBody, txnOps } from './schema/requests.js';
 import { sessionOf } from './session.js';
 import { parseParams } from './target.js';
 import { valueOfBody, wireEntry } from './values.js';
@@ -20,7 +22,7 @@ import { valueOfBody, wireEntry } from './values.js';
 export function txnRoute(options: KeyRouteOptions): Handler {
   const { service, valueBytesMax } = options;
   return async (ctx) => {
-    if (isRedirected(ctx, options, parseParams(ctx.state.target.query, [REDIRECT]))) return;
+    if (isRedirected(ctx, options, parseParams(ctx.state.target.query, namesOf(schemas.set)))) return;
     refuseOctetStream(ctx);
     refuseConditions(ctx.req.headers);
     const tag = sessionOf(ctx.req.headers);
@@ -39,37 +41,36 @@ export function txnRoute(options: KeyRouteOptions): Handler {
 }
 
 function txnOf(body: JsonObject, valueBytesMax: number): TxnCommand {
-  checkNames(body, ['checks', 'ops']);
+  checkNames(body, namesOf(txnBody));
   const checks = objectsOf(body['checks'] ?? [], 'checks', TXN_CHECKS_MAX);
   const ops = objectsOf(body['ops'] ?? [], 'ops', TXN_OPS_MAX);
   if (checks.length + ops.length === 0) throw badField('ops', 'and checks are both empty');
   return {
     op: 'txn',
-    checks: checks.map((check, at) => within(`checks.${at}`, () => checkOf(objectAt(check)))),
+    checks: checks.map((raw, at) => within(`checks.${at}`, () => checkOf(objectAt(raw)))),
     ops: ops.map((op, at) => within(`ops.${at}`, () => opOf(objectAt(op), valueBytesMax))),
   };
 }
 
-function checkOf(check: JsonObject): Check {
-  checkNames(check, ['key', 'revision']);
-  const { revision } = check;
-  if (revision === undefined)
-    throw badField('revision', 'is missing; null stands for a key that is not there');
-  return { key: keyOfBody(check), revision: revision === null ? 0 : parseRevision(revision, 'revision') };
+function checkOf(raw: JsonObject): Check {
+  const { key, revision } = checked(check, raw);
+  return { key, revision: revision === null ? 0 : parseRevision(revision, 'revision') };
 }
 
 function opOf(op: JsonObject, valueBytesMax: number): TxnOp {
   switch (op['op']) {
     case 'set':
-      checkNames(op, ['op', 'key', 'value', 'valueBase64', 'ttlMs']);
-      return { op: 'set', key: keyOfBody(op), value: valueOfBody(op, valueBytesMax), ...ttlOfBody(op) };
+      return setOf(checked(txnOps.set, op), valueBytesMax);
     case 'delete':
     case 'get':
-      checkNames(op, ['op', 'key']);
-      return { op: op['op'], key: keyOfBody(op) };
+      return checked(txnOps[op['op']], op);
     default:
       throw badField('op', 'must be set, delete or get');
   }
+}
+
+function setOf(fields: z.output<typeof txnOps.set>, valueBytesMax: number): TxnOp {
+  return { op: 'set', key: fields.key, value: valueOfBody(fields, valueBytesMax), ...ttlOf(fields) };
 }
 
 function checkFailed({ checks }: TxnCommand, positions: readonly number[]): RequestError {
@@ -99,7 +100,7 @@ function resultBody(
 /** `DELETE /kv?prefix=P`. An empty prefix would be everything, and is more likely a variable that was not set. */
 export function deletePrefix(options: KeyRouteOptions): Handler {
   return async (ctx) => {
-    const params = parseParams(ctx.state.target.query, ['prefix', REDIRECT]);
+    const params = parseParams(ctx.state.target.query, namesOf(schemas.deletePrefix));
     if (isRedirected(ctx, options, params)) return;
     refuseBody(ctx);
     refuseConditions(ctx.req.headers);

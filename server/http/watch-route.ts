@@ -8,6 +8,7 @@ import type { Service, WatchItem, WatchQuery } from '../service.js';
 import type { Handler } from './context.js';
 import { checkedKey, parseRevision } from './params.js';
 import { badField } from './request-error.js';
+import { namesOf, params as schemas } from './schema/requests.js';
 import { type Params, parseParams } from './target.js';
 import { wireValue } from './values.js';
 
@@ -18,7 +19,7 @@ const HELD_BYTES = 64 * 1024;
 
 export function watchRoute(service: Service): Handler {
   return async (ctx) => {
-    const params = parseParams(ctx.state.target.query, ['key', 'prefix', 'fromRevision']);
+    const params = parseParams(ctx.state.target.query, namesOf(schemas.watch));
     const query = queryOf(params);
     const from = fromOf(params, ctx.req.headers['last-event-id']);
     if (ctx.method !== 'HEAD') {

@@ -236,6 +236,17 @@ export function engineContract(test: TestFn, { engine, inTemporaryDirectory }: E
     }),
   );
 
+  test(name('it says numbers of itself'), (t) =>
+    inTemporaryDirectory(async (directory) => {
+      const database = await openOn(engine, directory);
+      await batched(database, [put('key', 'value')]);
+      const properties = Object.entries(database.properties());
+      t.true(properties.length >= 2);
+      for (const [property, value] of properties) t.true(Number.isFinite(value), property);
+      await database.close();
+    }),
+  );
+
   test(name('what cannot be opened is refused with the reason'), (t) =>
     inTemporaryDirectory(async (directory) => {
       // A directory where a file must be: not even root can lock it.

@@ -22,6 +22,8 @@ export interface ClusterOptions {
   readonly nodes?: number;
   /** Further keys at the top of every configuration file. */
   readonly settings?: Readonly<Record<string, unknown>>;
+  /** Where the others are to reach a node for consensus, by its id and the address that it listens on; default: there. */
+  readonly raftAddress?: (id: string, bound: string) => Promise<string>;
   /** Further keys under `raft`. */
   readonly raft?: Readonly<Record<string, unknown>>;
 }
@@ -84,17 +86,23 @@ export class Cluster {
     const ports = await freePorts(count * 3);
     const folder = mkdtempSync(path.join(tmpdir(), 'quorumkv-test-'));
     const address = (port: number | undefined): string => `127.0.0.1:${port ?? 0}`;
-    const peers = Array.from({ length: count }, (_, at) => ({
+    const bound = Array.from({ length: count }, (_, at) => ({
       id: `n${at + 1}`,
       raft: address(ports[at * 3]),
       rpc: address(ports[at * 3 + 1]),
       http: address(ports[at * 3 + 2]),
     }));
-    const members = peers.map(({ id, raft, rpc, http }): Member => {
+    const raftAddress = options.raftAddress ?? ((_, given) => Promise.resolve(given));
+    const peers = await Promise.all(
+      bound.map(async (peer) => ({ ...peer, raft: await raftAddress(peer.id, peer.raft) })),
+    );
+    const members = bound.map(({ id, raft, rpc, http }): Member => {
       const configFile = path.join(folder, `${id}.yaml`);
+      const advertisedAddr = peers.find((peer) => peer.id === id)?.raft;
       const raftSettings = {
         nodeID: id,
         bindAddr: raft,
+        advertisedAddr,
         dataDir: path.join(folder, id),
         logLevel: 'info',
         ...options.raft,

@@ -6,7 +6,7 @@ import type { ExecutionContext } from 'ava';
 import { pino } from 'pino';
 
 import type { ErrorCode, Problem } from '../../../api/errors.js';
-import { type HttpConfig, createHttpApp } from '../../../server/http/app.js';
+import { type HttpAppOptions, type HttpConfig, createHttpApp } from '../../../server/http/app.js';
 import {
   type HttpServer,
   type HttpServerOptions,
@@ -40,6 +40,7 @@ export interface NodeOptions {
   readonly http?: Partial<HttpConfig['http']>;
   readonly limits?: Partial<HttpServerOptions['limits']>;
   readonly rpc?: RpcRouteOptions;
+  readonly metrics?: HttpAppOptions['metrics'];
   /** In place of the application. */
   readonly listener?: RequestListener;
 }
@@ -51,8 +52,9 @@ export async function startNode(t: ExecutionContext, options: NodeOptions = {}):
   const logger = pino({ level: 'debug' }, { write: (line) => void logged.push(line) });
   const config = { ...CONFIG, http: { ...CONFIG.http, ...options.http } };
   const rpc = options.rpc === undefined ? {} : { rpc: options.rpc };
+  const metrics = options.metrics === undefined ? {} : { metrics: options.metrics };
   const { server, stop } = createHttpServer({
-    listener: options.listener ?? createHttpApp({ service, config, logger, ...rpc }),
+    listener: options.listener ?? createHttpApp({ service, config, logger, ...rpc, ...metrics }),
     limits: {
       requestTimeoutMs: 5000,
       headersTimeoutMs: 5000,

@@ -150,9 +150,9 @@ export function memoryService(): MemoryService {
       });
     },
     status: () => status(service, index),
-    takeSnapshot: () => Promise.resolve({ id: 'snap', index, term: 1, bytes: 4 }),
+    takeSnapshot: () => answer(() => ({ id: 'snap', index, term: 1, bytes: 4 })),
     backup: () =>
-      Promise.resolve({ id: 'snap', index, term: 1, bytes: 4, data: Readable.from([Buffer.from('snap')]) }),
+      answer(() => ({ id: 'snap', index, term: 1, bytes: 4, data: Readable.from([Buffer.from('snap')]) })),
     clusterStatus: () => ({ ...status(service, index), members: [], waitingFor: null }),
     changeCluster: (request) =>
       answer(() => {
