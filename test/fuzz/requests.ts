@@ -3,6 +3,7 @@
 import fc from 'fast-check';
 import { z } from 'zod';
 
+import { PATHS } from '../../api/paths.js';
 import { OPERATIONS, type Operation } from '../../server/http/schema/operations.js';
 
 /** One request as it goes out; `listener`: the address that it is for. */
@@ -286,7 +287,8 @@ export interface ClusterNames {
 /** Any request there is. */
 export function anyRequest(names: ClusterNames): fc.Arbitrary<FuzzRequest> {
   return fc.oneof(
-    ...OPERATIONS.map((operation) => ({
+    // Changes of the members call other machines, so what comes of them depends on those.
+    ...OPERATIONS.filter(({ path }) => !path.startsWith(PATHS.members)).map((operation) => ({
       weight: operation.method === 'get' ? 2 : 4,
       arbitrary: requestOf(operation),
     })),

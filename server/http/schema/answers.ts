@@ -80,10 +80,14 @@ const member = z.looseObject({
   role: z.enum([...role.options, 'unknown']),
   matchIndex: whole.nullable(),
   lagEntries: z.int().nullable(),
+  lagBytes: z.number().nullable(),
   lastContactMs: whole.nullable(),
   reachable: z.boolean().nullable(),
+  receivesSnapshot: z.boolean().nullable(),
+  version: z.string().nullable(),
   snapshot: progress.nullable(),
 });
+const membersShape = { members: z.array(member), waitingFor: z.string().nullable() };
 
 const opAnswer = z.union([setAnswer, deleteAnswer, entry]);
 
@@ -115,7 +119,9 @@ export const answers = {
   SessionAnswer: z.strictObject({ clientId: z.string().regex(/^[0-9]+$/) }),
   RedirectAnswer: z.strictObject({ leaderId: z.string(), leaderAddr: z.string() }),
   StatusAnswer: status,
-  ClusterStatusAnswer: z.looseObject({ ...statusShape, members: z.array(member) }),
+  ClusterStatusAnswer: z.looseObject({ ...statusShape, ...membersShape }),
+  MembersAnswer: z.strictObject(membersShape),
+  ChangeAnswer: z.strictObject({ success: z.literal(true), waitingFor: z.string().optional() }),
   LogAnswer: z.strictObject({
     entries: z.array(
       z.strictObject({

@@ -81,8 +81,9 @@ function parameters({ path, query, headers = [] }: Operation): Json[] {
     name,
     in: 'path',
     required: true,
-    schema: jsonSchema(keyField, 'input'),
-    description: 'Percent-escaped; slashes may stay',
+    ...(name === 'key'
+      ? { schema: jsonSchema(keyField, 'input'), description: 'Percent-escaped; slashes may stay' }
+      : { schema: { type: 'string' }, description: 'Of a node' }),
   }));
   const { properties = {}, required = [] } = z.toJSONSchema(query, { io: 'input', unrepresentable: 'any' });
   const inQuery = Object.entries(properties).map(([name, schema]) => ({

@@ -5,11 +5,21 @@ import type { z } from 'zod';
 import { PATHS } from '../../../api/paths.js';
 import type { ErrorCode } from '../../../api/errors.js';
 import type { AnswerName } from './answers.js';
-import { keyBody, params, pipelineBody, setBody, txnBody, valueBody } from './requests.js';
+import {
+  addressesBody,
+  keyBody,
+  memberBody,
+  params,
+  pipelineBody,
+  setBody,
+  transferBody,
+  txnBody,
+  valueBody,
+} from './requests.js';
 
 export interface Operation {
   readonly method: 'get' | 'head' | 'put' | 'post' | 'delete' | 'patch';
-  /** With `{key}` where a path names something. */
+  /** With `{key}` or `{id}` where a path names something. */
   readonly path: string;
   readonly summary: string;
   readonly query: z.ZodObject;
@@ -239,4 +249,55 @@ const node: readonly Operation[] = [
   plain(PATHS.openapi, 'This document', { 200: 'document' }),
 ];
 
-export const OPERATIONS: readonly Operation[] = [...keys, ...many, ...node];
+const CHANGED = { 200: 'ChangeAnswer', 202: 'ChangeAnswer' } as const;
+const CHANGE: readonly ErrorCode[] = [...READ, 'membership-conflict'];
+const MEMBER = `${PATHS.members}/{id}`;
+
+const members: readonly Operation[] = [
+  plain(PATHS.members, 'The members of the cluster', { 200: 'MembersAnswer' }),
+  {
+    method: 'post',
+    path: PATHS.members,
+    summary: 'Take a node in: as a learner, and as a voter once it has caught up',
+    query: params.none,
+    body: memberBody,
+    answers: CHANGED,
+    errors: [...CHANGE, ...BODY],
+  },
+  {
+    method: 'delete',
+    path: MEMBER,
+    summary: 'Remove a member',
+    query: params.none,
+    answers: CHANGED,
+    errors: CHANGE,
+  },
+  {
+    method: 'patch',
+    path: MEMBER,
+    summary: 'Tell where a member is found from now on',
+    query: params.none,
+    body: addressesBody,
+    answers: CHANGED,
+    errors: [...CHANGE, ...BODY],
+  },
+  {
+    method: 'post',
+    path: `${MEMBER}/promote`,
+    summary: 'Make a learner a voter',
+    query: params.none,
+    answers: CHANGED,
+    errors: CHANGE,
+  },
+  {
+    method: 'post',
+    path: PATHS.transfer,
+    summary: 'Hand leadership over',
+    query: params.none,
+    body: transferBody,
+    answers: CHANGED,
+    errors: [...CHANGE, ...BODY],
+  },
+];
+
+export const OPERATIONS: readonly Operation[] = [...keys, ...many, ...node, ...members];

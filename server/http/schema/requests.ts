@@ -35,6 +35,25 @@ export const setBody = z.strictObject({ ...only, ...value, ...conditions });
 export const valueBody = z.strictObject(value);
 export const keyBody = z.strictObject(only);
 
+const address = z.string().meta({ description: 'host:port, as others call it' });
+const nodeId = z
+  .string()
+  .meta({ description: '1 to 64 letters, digits, ".", "_" and "-", a letter or digit first' });
+/** See `member-routes.ts`, which says what is wrong with an id or an address. */
+export const memberBody = z.strictObject({
+  id: nodeId,
+  raft: address,
+  rpc: address,
+  http: address,
+  voter: z.boolean().optional(),
+});
+export const addressesBody = z.strictObject({
+  raft: address.optional(),
+  rpc: address.optional(),
+  http: address.optional(),
+});
+export const transferBody = z.strictObject({ to: nodeId.optional() });
+
 /** By their `op`. */
 export const txnOps = {
   set: z.strictObject({ op: z.literal('set'), ...only, ...value }),

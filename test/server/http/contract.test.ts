@@ -38,6 +38,9 @@ const NEEDS: Record<string, Partial<Sent>> = {
   'post /set': { body: { key: 'a', value: 'w', ttlMs: 1000 } },
   'delete /delete': { query: { key: 'a' } },
   'get /kv/{key}': { query: { consistency: 'stale' } },
+  'post /cluster/members': { body: { id: 'n9', raft: 'h:1', rpc: 'h:2', http: 'h:3' } },
+  'patch /cluster/members/{id}': { body: { raft: 'h:9' } },
+  'post /cluster/transfer': { body: { to: 'n2' } },
   'put /kv/{key}': { body: { value: 'w' } },
   'post /kv/{key}': { body: { valueBase64: '/w==' } },
   'get /kv/get': { query: { key: 'a' } },
@@ -57,7 +60,7 @@ const nameOf = ({ method, path }: Operation): string => `${method} ${path}`;
 function goodRequest(operation: Operation): Sent {
   const needs = NEEDS[nameOf(operation)] ?? {};
   return {
-    path: operation.path.replace('{key}', 'a'),
+    path: operation.path.replace('{key}', 'a').replace('{id}', 'n2'),
     query: { ...needs.query },
     headers: {},
     body: needs.body,
@@ -147,13 +150,19 @@ test('every route is documented, and nothing else', (t) => {
   });
   const routed = router.stack.flatMap(({ path, methods }) =>
     methods
-      .map((method) => `${method.toLowerCase()} ${path instanceof RegExp ? `${PATHS.kv}/{key}` : path}`)
+      .map((method) => `${method.toLowerCase()} ${path instanceof RegExp ? templateOf(path) : path}`)
       // Every GET answers HEAD as well; only of a key it is worth telling.
       .filter((route) => !route.startsWith('head ') || route.includes('{key}')),
   );
   const older = ['get /kv/get', 'put /kv/put', 'post /kv/del'];
   t.deepEqual([...new Set(routed), ...older].toSorted(), OPERATIONS.map(nameOf).toSorted());
 });
+
+/** What a route's pattern stands for. */
+function templateOf(pattern: RegExp): string {
+  const templates = [`${PATHS.kv}/{key}`, `${PATHS.members}/{id}`, `${PATHS.members}/{id}/promote`];
+  return templates.find((template) => pattern.test(template)) ?? pattern.source;
+}
 
 test('every good request is answered as documented, and fits the schema of its body', async (t) => {
   const node = await startNode(t, { metrics });
@@ -167,7 +176,10 @@ test('every good request is answered as documented, and fits the schema of its b
         sent.query['redirect'] = 'true';
       }
       const takeSnapshot = node.service.takeSnapshot.bind(node.service);
-      if (status === '202') node.service.takeSnapshot = () => Promise.resolve(undefined);
+      if (status === '202') {
+        node.service.takeSnapshot = () => Promise.resolve(undefined);
+        node.service.clusterAnswer = { status: 'waiting', waitingFor: 'n2' };
+      }
       if (status === '503') node.service.unreadyReason = 'starting';
       if (operation.body !== undefined) {
         const pointer = `doc#/paths/${encodeURIComponent(operation.path.replaceAll('/', '~1'))}/${operation.method}/requestBody/content/application~1json/schema`;
@@ -175,6 +187,7 @@ test('every good request is answered as documented, and fits the schema of its b
       }
       const response = await send(node, operation, sent);
       node.service.takeSnapshot = takeSnapshot;
+      node.service.clusterAnswer = { status: 'done' };
       t.is(String(response.status), status, `${nameOf(operation)}: ${await response.clone().text()}`);
       const body = await assertDocumented(t, operation, response);
       if (answer === 'document') t.is(body['openapi'], '3.1.0');
@@ -264,7 +277,7 @@ test('a body that does not end is 408', async (t) => {
   await Promise.all(
     OPERATIONS.filter(({ errors }) => errors.includes('request-timeout')).map(async ({ method, path }) => {
       const connection = await rawConnection(t, node.port);
-      const head = `${method.toUpperCase()} ${path.replace('{key}', 'a')} HTTP/1.1`;
+      const head = `${method.toUpperCase()} ${path.replace('{key}', 'a').replace('{id}', 'n2')} HTTP/1.1`;
       connection.socket.write(`${head}\r\nHost: x\r\nContent-Length: 100\r\n\r\n{`);
       const answer = await connection.until(/"code":"request-timeout"/);
       t.regex(answer, /^HTTP\/1\.1 408 /);
