@@ -12,6 +12,6 @@ test('some thousand random requests: no 500, no crash, nothing stored that was r
     t.true((report.byStatus[status] ?? 0) > 0, `no ${status}: ${JSON.stringify(report.byStatus)}`);
   for (const code of [-32700, -32600, -32601, -32602])
     t.true((report.rpcByCode[code] ?? 0) > 0, `no ${code}: ${JSON.stringify(report.rpcByCode)}`);
-  t.true(report.storedTokens > 5, 'little was stored');
+  t.true(report.storedTokens > 20, 'little was stored');
   t.true(report.refusedTokens > 100, 'little was refused');
 });
