@@ -15,7 +15,7 @@ const STRANGER_SUSPENSION_MS_MAX = 60_000;
 /** Failed nodes remembered at most; a cluster has far fewer. */
 const SUSPENSIONS_MAX = 64;
 
-/** Nodes that are no endpoints and have led are remembered, so many of them: the members may all be others than the endpoints by now. */
+/** Nodes that are no endpoints, and lead or have led, are remembered, so many of them: the members may all be others than the endpoints by now. */
 const STRANGERS_MAX = 16;
 
 /** What one attempt wants of its node. */
@@ -68,6 +68,12 @@ export function createNodes(endpoints: readonly string[], now: () => number): No
     return all.sort((a, b) => rank(a) - rank(b));
   }
 
+  function meet(origin: string): void {
+    if (everyone().includes(origin)) return;
+    strangers.push(origin);
+    if (strangers.length > STRANGERS_MAX) strangers.shift();
+  }
+
   return {
     pick(wish) {
       const { route, readyAt } = wish;
@@ -83,9 +89,10 @@ export function createNodes(endpoints: readonly string[], now: () => number): No
     earliest: ({ route, readyAt }) => Math.min(...known(route).map(readyAt)),
     answered(origin, hint) {
       suspended.delete(origin);
-      if (!everyone().includes(origin)) strangers.push(origin);
-      if (strangers.length > STRANGERS_MAX) strangers.shift();
       const named = typeof hint === 'string' ? originOf(hint) : undefined;
+      meet(origin);
+      // It may be the last word of the last node that is known.
+      if (named !== undefined) meet(named);
       // Others may go on naming a dead leader until they elect the next one.
       if (named !== undefined && usable(named)) leader = named;
       else if (hint === null && leader === origin) leader = undefined;
