@@ -2,8 +2,8 @@
 
 import test from 'ava';
 import { KVClient } from 'quorumkv-client';
-import type { Cluster } from './cluster.js';
-import { startCluster } from './cluster.js';
+import type { Cluster } from '../integration/cluster.js';
+import { startCluster } from '../integration/cluster.js';
 
 const SETTLE_MS = 30_000;
 const WRITERS = 4;
