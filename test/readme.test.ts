@@ -43,7 +43,7 @@ test('every block is of a kind that is checked here', (t) => {
 });
 
 test('the commands of npm exist, and npm start runs what is tested here', (t) => {
-  const names = [...readme.matchAll(/`npm (?:run )?([a-z]+)[^`]*`/g)].map((match) => match[1] ?? '');
+  const names = [...readme.matchAll(/`npm (?:run )?([a-z:]+)[^`]*`/g)].map((match) => match[1] ?? '');
   t.true(names.includes('start'));
   for (const name of names) t.not(manifest.scripts[name], undefined, `npm run ${name}`);
   t.regex(manifest.scripts['start'] ?? '', /(?:^|\s)node scripts\/run\.mjs dist\/scripts\/cluster\.js$/);
