@@ -241,7 +241,11 @@ async function run(base: Base, recovered: Recovered, listeners: Listeners): Prom
     failed: (error) => logger.debug({ err: error }, 'this node could not announce where it is found'),
   });
   starting.handOver(service);
-  void catchUp(node, readIndexes, report, logger).then(() => removeSetAside(config.raft.dataDir));
+  void catchUp(node, readIndexes, report, logger)
+    .then(() => removeSetAside(config.raft.dataDir))
+    .catch((error: unknown) =>
+      logger.warn({ err: error }, 'the damaged state that was set aside could not be removed'),
+    );
   const stores = [log.store, state, base.snapshots];
   return {
     stop: () => stopServer({ node, service, listeners, transport, control, stores, maxElectionMs, logger }),
