@@ -3,7 +3,7 @@
 import type { Change, ChangeFault } from '../membership/change.js';
 import { changed, isJoint, leaveJoint } from '../membership/change.js';
 import type { Configuration, NodeId } from '../membership/configuration.js';
-import { electorate, encodeConfiguration, isElector, memberOf, voters } from '../membership/configuration.js';
+import { electorate, encodeConfiguration, isElector, voters } from '../membership/configuration.js';
 import { majority } from '../membership/quorum.js';
 import type { Position } from './entry.js';
 import { sendHeartbeats } from './heartbeats.js';
@@ -106,9 +106,4 @@ function resign(state: RaftState, lead: Leadership): void {
   }
   sendHeartbeats(state, lead, true);
   becomeFollower(state, state.term, undefined);
-}
-
-/** Whether this node belongs to the cluster, as far as its own log knows. */
-export function isMember({ configuration, id }: RaftState): boolean {
-  return memberOf(configuration, id) !== undefined;
 }

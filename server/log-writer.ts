@@ -31,7 +31,9 @@ export class LogWriter {
     } else if (this.#compacting) {
       this.#onCompacted = () => this.append(append, done);
     } else {
-      this.#store.reset(newBase, hardState, () => {
+      // Entries may have been committed behind the base by now; the log does not hold them before they are appended.
+      const commit = Math.min(hardState?.commit ?? newBase.index, newBase.index);
+      this.#store.reset(newBase, hardState && { ...hardState, commit }, () => {
         if (this.#stopped) return;
         if (entries.length === 0) done();
         else this.#store.append({ entries }, done);

@@ -109,10 +109,18 @@ export class SnapshotReceiving {
       case 'received':
         this.#headerOf(answer.id, (snapshot) => {
           if (this.#stopped) return;
-          const installs = snapshot !== undefined && this.#hand.install(snapshot, message);
-          if (!installs) this.#hand.chunkTaken(message, { offset: bytesTotal });
+          if (snapshot === undefined) this.#drop(answer.id, message);
+          else if (!this.#hand.install(snapshot, message))
+            this.#hand.chunkTaken(message, { offset: bytesTotal });
         });
     }
+  }
+
+  /** It was whole when it was received, and is not any more: the next offer begins anew. */
+  #drop(id: SnapshotId, message: InstallSnapshot): void {
+    this.#parts.store.remove(id, () => {
+      if (!this.#stopped) this.#hand.chunkTaken(message, { offset: 0, refusal: 'damaged' });
+    });
   }
 
   /** Who the members are, as of the snapshot, is in its header. */
@@ -137,7 +145,13 @@ export class SnapshotReceiving {
       // All of it was verified when it was received; only its beginning is needed here.
       cancelled: () => seen,
     };
-    verifySnapshot(sourceOf(store, file), codec, undefined, () => done(this.#offered?.snapshot), visitor);
+    verifySnapshot(
+      sourceOf(store, file),
+      codec,
+      undefined,
+      () => done(this.#offered?.id === id ? this.#offered.snapshot : undefined),
+      visitor,
+    );
   }
 }
 
