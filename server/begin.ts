@@ -12,6 +12,7 @@ import { findPeers, greetPeer } from './find-peers.js';
 import { discover } from './members/discovery.js';
 import { findCluster } from './members/find-cluster.js';
 import type { Recovered } from './recovery.js';
+import { newcomerSeed } from './recovery.js';
 import type { Backup } from './restore-backup.js';
 import type { ControlClient } from './rpc/control.js';
 import type { Identity, Roster } from './rpc/identity.js';
@@ -172,15 +173,7 @@ function seedOf(
     { clusterId: configuration.clusterId, members: configuration.members.map(({ id }) => id) },
     'joined the cluster',
   );
-  return {
-    seed: {
-      hardState,
-      log: { base, termRuns: [], lastIndex: 0, tail: [], applied: 0 },
-      configurations: [{ index: 0, configuration }],
-    },
-    applied: NOTHING_APPLIED,
-    log: { base: base.index, last: 0, bytes: 0 },
-  };
+  return newcomerSeed(base, configuration, hardState);
 }
 
 function append({ log }: BeginOptions, batch: LogBatch): Promise<void> {

@@ -5,8 +5,10 @@ import type { Assessment } from '../persistence/assess.js';
 import { StorageError } from '../persistence/errors.js';
 import type { Identity } from '../persistence/identity.js';
 import type { LogStore, RecoveredLog } from '../persistence/log-store.js';
+import type { Configuration } from '../membership/configuration.js';
 import type { Applied, StateStore } from '../persistence/state-store.js';
-import type { Index, Position, Snapshot } from '../raft/entry.js';
+import { NOTHING_APPLIED } from '../persistence/state-store.js';
+import type { HardState, Index, Position, Snapshot } from '../raft/entry.js';
 import type { RaftSeed } from '../raft/state.js';
 import type { LogExtent } from './snapshot-making.js';
 
@@ -30,6 +32,19 @@ export function isNew(log: RecoveredLog, applied: Applied, assessment: Assessmen
 export function checkForgetful(dataDir: string, identity: Identity): void {
   if (identity.clusterId === null) return;
   throw contradiction(dataDir, `the log is empty, but the node belongs to the cluster ${identity.clusterId}`);
+}
+
+/** What the core of a node starts from that was taken in, and has received nothing yet: the log, or a snapshot, will come. */
+export function newcomerSeed(base: Position, configuration: Configuration, hardState: HardState): Recovered {
+  return {
+    seed: {
+      hardState,
+      log: { base, termRuns: [], lastIndex: 0, tail: [], applied: 0 },
+      configurations: [{ index: 0, configuration }],
+    },
+    applied: NOTHING_APPLIED,
+    log: { base: base.index, last: 0, bytes: 0 },
+  };
 }
 
 export interface Remains {
