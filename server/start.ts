@@ -168,6 +168,8 @@ async function recoverFrom(base: Base, beginning: BeginOptions): Promise<Recover
     logger.warn({ file: RESTORE_FILE }, 'the backup is not restored: this node has data already');
   if (hardState !== undefined && isNew(log.recovered, state.recovered, assessment))
     return resumeJoining(beginning, hardState);
+  if (assessment.kind === 'damaged')
+    logger.error({ why: assessment.what }, 'the log has lost its end; it is filled up by the others');
   const restoring = {
     stateStore: state,
     store: snapshots,
