@@ -21,7 +21,7 @@ import { nodeEvents } from './node-events.js';
 import { SNAPSHOT_CODEC, openSnapshots, restoreEvents, snapshotsOf } from './open-snapshots.js';
 import { TICK_MS, raftOptions } from './raft-settings.js';
 import type { Recovered } from './recovery.js';
-import { checkForgetful, isNew, recoverSeed } from './recovery.js';
+import { isNew, recoverSeed } from './recovery.js';
 import { openTrusted } from './reclaim.js';
 import { restoreNewest } from './restore.js';
 import { controlMethods } from './rpc/control-methods.js';
@@ -156,7 +156,6 @@ async function recoverFrom(base: Base, beginning: BeginOptions): Promise<Recover
   const { dataDir } = config.raft;
   const { hardState } = log.recovered;
   if (isFirstStart(storage, identity, beginning.backup)) {
-    checkForgetful(dataDir, identity);
     const recovered = await begin(beginning);
     const { configuration } = recovered.seed.configurations.at(-1) ?? {};
     if (beginning.backup !== undefined && configuration !== undefined) {
@@ -169,6 +168,8 @@ async function recoverFrom(base: Base, beginning: BeginOptions): Promise<Recover
     logger.warn({ file: RESTORE_FILE }, 'the backup is not restored: this node has data already');
   if (hardState !== undefined && isNew(log.recovered, state.recovered, assessment))
     return resumeJoining(beginning, hardState);
+  if (assessment.kind === 'damaged')
+    logger.error({ why: assessment.what }, 'the log has lost its end; it is filled up by the others');
   const restoring = {
     stateStore: state,
     store: snapshots,
