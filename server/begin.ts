@@ -14,6 +14,7 @@ import { findCluster } from './members/find-cluster.js';
 import type { Recovered } from './recovery.js';
 import { newcomerSeed } from './recovery.js';
 import type { Backup } from './restore-backup.js';
+import type { Credentials } from './credentials.js';
 import type { ControlClient } from './rpc/control.js';
 import type { Identity, Roster } from './rpc/identity.js';
 
@@ -21,6 +22,7 @@ export interface BeginOptions {
   readonly config: Config;
   readonly roster: Roster;
   readonly control: Pick<ControlClient, 'callAddress'>;
+  readonly credentials: Credentials;
   readonly logger: Logger;
   /** Told what is waited for, in one line. */
   readonly waitFor: (what: string) => void;
