@@ -42,6 +42,7 @@ export const FAULT_KINDS = [
   'damaged-snapshot',
   'lost-state',
   'lost-log-end',
+  'lost-when-needed',
   ...MEMBER_FAULT_KINDS,
 ] as const;
 
@@ -61,8 +62,9 @@ const CLOCK_RATES = [0.955, 1.045] as const;
 /** Each seed has its own mix: some kinds often, most never. */
 export function drawFaults(random: Random, untilMs: number): Fault[] {
   const share = random.pick([0.1, 0.25, 0.4]);
-  const drawn = FAULT_KINDS.filter(() => random.chance(share));
-  const mix = random.chance(0.5) ? drawn : drawn.filter((kind) => !isMemberFault(kind));
+  // Members change in every other run, and then often: most changes are over before anything else goes wrong.
+  const memberShare = random.pick([0, 0.5]);
+  const mix = FAULT_KINDS.filter((kind) => random.chance(isMemberFault(kind) ? memberShare : share));
   if (mix.length === 0) return [];
   const meanMs = random.between(60, 500);
   const faults: Fault[] = [];
@@ -297,6 +299,30 @@ export function inject(cluster: SimulatedCluster, fault: Fault, random: Random):
       else victim.disk.loseEnd();
       later(() => cluster.restart(victim));
       return;
+    case 'lost-when-needed': {
+      // Some are cut off while the others commit; then of those one alone is left, and has lost what it knew.
+      if (leader === undefined) return;
+      const others = random.shuffled(hosts.filter((host) => host !== leader && host.isUp));
+      const away = others.slice(0, Math.floor(others.length / 2));
+      const isAway = (id: string): boolean => away.some((host) => host.id === id);
+      const forgetful = others.at(-1);
+      if (forgetful === undefined || away.includes(forgetful)) return;
+      cutOff(isAway, (id) => !isAway(id));
+      cutOff((id) => !isAway(id), isAway);
+      world.after(random.between(0.3, 1) * fault.durationMs, () => {
+        const down = hosts.filter(({ id, isUp }) => isUp && !isAway(id));
+        if (!forgetful.isUp || !cluster.canSpare(forgetful)) return;
+        for (const host of down) cluster.crash(host);
+        if (random.chance(0.7)) forgetful.disk.loseEnd();
+        else forgetful.disk.loseState();
+        network.heal();
+        cluster.restart(forgetful);
+        later(() => {
+          for (const host of down) cluster.restart(host);
+        });
+      });
+      return;
+    }
     case 'connection-loss':
       for (const host of hosts) host.arrive(({ node }) => node.unreachable(victim.id));
       return;

@@ -63,7 +63,7 @@ const SPARES = 2;
 
 export async function simulate({ seed, faults: given, traceTo }: RunOptions): Promise<RunReport> {
   const random = new Random(seed);
-  const nodes = random.pick([1, 2, 3, 3, 3, 3, 4, 5, 5]);
+  const nodes = random.pick([1, 2, 2, 3, 3, 3, 4, 4, 5, 5]);
   const pace = random.pick(PACES);
   const drawn = given ?? drawFaults(random.fork(), pace.stormMs);
   // In the specification that a trace is held against, no disk loses anything, and no server is added.
