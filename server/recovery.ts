@@ -4,9 +4,11 @@ import path from 'node:path';
 import type { Assessment } from '../persistence/assess.js';
 import { StorageError } from '../persistence/errors.js';
 import type { LogStore, RecoveredLog } from '../persistence/log-store.js';
+import type { Configuration } from '../membership/configuration.js';
 import type { Storage } from '../persistence/storage.js';
 import type { Applied, StateStore } from '../persistence/state-store.js';
-import type { Index, Position, Snapshot } from '../raft/entry.js';
+import { NOTHING_APPLIED } from '../persistence/state-store.js';
+import type { HardState, Index, Position, Snapshot } from '../raft/entry.js';
 import type { RaftSeed } from '../raft/state.js';
 import type { LogExtent } from './snapshot-making.js';
 
@@ -37,6 +39,19 @@ export function forgottenPromise(
   if (log.lastIndex > 0 && log.hardState !== undefined) return undefined;
   const otherwise = `the log is empty, but the node belongs to the cluster ${identity.clusterId}`;
   return contradiction(dataDir, whatIsLost(assessment, otherwise));
+}
+
+/** What the core of a node starts from that was taken in, and has received nothing yet: the log, or a snapshot, will come. */
+export function newcomerSeed(base: Position, configuration: Configuration, hardState: HardState): Recovered {
+  return {
+    seed: {
+      hardState,
+      log: { base, termRuns: [], lastIndex: 0, tail: [], applied: 0 },
+      configurations: [{ index: 0, configuration }],
+    },
+    applied: NOTHING_APPLIED,
+    log: { base: base.index, last: 0, bytes: 0 },
+  };
 }
 
 type Known = Pick<Storage, 'identity' | 'log' | 'state' | 'assessment'>;

@@ -8,6 +8,7 @@ import type { Base, StartOptions } from './base.js';
 import { assemble } from './base.js';
 import type { BeginOptions } from './begin.js';
 import { begin, resumeJoining } from './begin.js';
+import { readCredentials } from './credentials.js';
 import { systemClock } from './clock.js';
 import { greetMember } from './find-peers.js';
 import type { Listeners } from './listeners.js';
@@ -46,11 +47,12 @@ export interface RunningServer {
  * Resolves when the node listens and takes part; `readyz` tells when it has caught up.
  *
  * @throws EngineUnavailableError; StorageError when the data directory can't be used; ListenError when an address can't be; ConfigError when the trace can't be
- *   written
+ *   written, or the files of `tls` are not what they should be
  */
 export async function startServer(options: StartOptions): Promise<RunningServer> {
   const { config, logger, version, fatal } = options;
   const { dataDir, nodeID, entryCacheBytes } = config.raft;
+  const credentials = readCredentials(config);
   const startMs = performance.now();
   const starting = startingService(config, version, () => performance.now() - startMs);
   const { storage, rejoin } = await openTrusted(options, {
@@ -62,10 +64,11 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     fatal,
   });
   const { identity } = storage;
-  const base = assemble(options, starting, storage, await snapshotsIn(dataDir, storage));
+  const base = assemble(options, starting, storage, await snapshotsIn(dataDir, storage), credentials);
   const listeners = await listen({
     config,
     service: starting.service,
+    credentials,
     metrics: base.metrics,
     raftMethods: base.transport.methods,
     controlMethods: {
@@ -134,6 +137,7 @@ async function recover(base: Base, rejoin: readonly string[] | undefined): Promi
     config,
     roster,
     control,
+    credentials: base.credentials,
     logger,
     signal,
     log,
@@ -240,7 +244,11 @@ async function run(base: Base, recovered: Recovered, listeners: Listeners): Prom
     greet: (member) => greetMember(base, member),
     departed: () => {
       const others = node.configuration.members.filter(({ id }) => id !== config.raft.nodeID);
-      void sayFarewell({ others, refuse: (leader) => service.sendAway(leader) }).then(options.departed);
+      void sayFarewell({
+        others,
+        credentials: base.credentials,
+        refuse: (leader) => service.sendAway(leader),
+      }).then(options.departed);
     },
     failed: (error) => logger.debug({ err: error }, 'this node could not announce where it is found'),
   });

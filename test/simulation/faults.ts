@@ -3,6 +3,7 @@
 import type { Random } from './random.js';
 import type { SimulatedCluster } from './cluster.js';
 import type { Host } from './host.js';
+import { MEMBER_FAULT_KINDS, changeMembers, isMemberFault } from './member-faults.js';
 
 export const FAULT_KINDS = [
   'crash',
@@ -41,6 +42,7 @@ export const FAULT_KINDS = [
   'damaged-snapshot',
   'lost-state',
   'lost-log-end',
+  ...MEMBER_FAULT_KINDS,
 ] as const;
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
@@ -59,7 +61,8 @@ const CLOCK_RATES = [0.955, 1.045] as const;
 /** Each seed has its own mix: some kinds often, most never. */
 export function drawFaults(random: Random, untilMs: number): Fault[] {
   const share = random.pick([0.1, 0.25, 0.4]);
-  const mix = FAULT_KINDS.filter(() => random.chance(share));
+  const drawn = FAULT_KINDS.filter(() => random.chance(share));
+  const mix = random.chance(0.5) ? drawn : drawn.filter((kind) => !isMemberFault(kind));
   if (mix.length === 0) return [];
   const meanMs = random.between(60, 500);
   const faults: Fault[] = [];
@@ -105,6 +108,10 @@ export function inject(cluster: SimulatedCluster, fault: Fault, random: Random):
   };
   journal.fault(fault.kind, `${victim.id} for ${fault.durationMs.toFixed(1)} ms`);
 
+  if (isMemberFault(fault.kind)) {
+    changeMembers(cluster, fault.kind, { victim, random, later });
+    return;
+  }
   switch (fault.kind) {
     case 'crash':
     case 'crash-leader':
@@ -283,8 +290,8 @@ export function inject(cluster: SimulatedCluster, fault: Fault, random: Random):
       return;
     case 'lost-state':
     case 'lost-log-end':
-      // What every node has lost is lost: one at a time.
-      if (!hosts.every((host) => host === victim || host.isWhole) || hosts.length < 3) return;
+      // What every node has lost is lost.
+      if (victim.disk.isEmpty || victim.place === 'outside' || !cluster.canSpare(victim)) return;
       cluster.crash(victim);
       if (fault.kind === 'lost-state') victim.disk.loseState();
       else victim.disk.loseEnd();

@@ -1,5 +1,6 @@
 /** The document of the interface against the interface: every documented request is sent, every documented answer is provoked and checked. */
 
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 
 import { Validator } from '@seriousme/openapi-schema-validator';
@@ -11,7 +12,8 @@ import { PATHS } from '../../../api/paths.js';
 import { createMetrics } from '../../../server/metrics/metrics.js';
 import { bodyBudget } from '../../../server/http/body.js';
 import { clientRoutes } from '../../../server/http/client-routes.js';
-import { openApiDocument } from '../../../server/http/schema/openapi.js';
+import { neededRights } from '../../../server/http/rights.js';
+import { openApiDocument, refusals } from '../../../server/http/schema/openapi.js';
 import { OPERATIONS, type Operation } from '../../../server/http/schema/operations.js';
 import { ServiceError } from '../../../server/service.js';
 import { type Node, VALUE_BYTES_MAX, rawConnection, startNode } from './harness.js';
@@ -213,6 +215,10 @@ test('bytes as they are, both ways', async (t) => {
   }
 });
 
+const READER = 'reader-reader-reader';
+const WRITER = 'writer-writer-writer';
+const sha256 = (token: string): string => createHash('sha256').update(token).digest('hex');
+
 /** Changes a good request, or what answers it, so that it fails with `code`. */
 function provoke(node: Node, operation: Operation, sent: Sent, code: ErrorCode): void {
   switch (code) {
@@ -241,6 +247,13 @@ function provoke(node: Node, operation: Operation, sent: Sent, code: ErrorCode):
     case 'check-failed':
       sent.body = { checks: [{ key: 'a', revision: '7' }] };
       return;
+    case 'unauthenticated':
+    case 'rate-limited':
+      return;
+    case 'forbidden':
+      sent.headers['Authorization'] =
+        `Bearer ${neededRights(operation.method.toUpperCase(), operation.path) === 'admin' ? WRITER : READER}`;
+      return;
     default:
       node.service.failure = new ServiceError(code, 'provoked');
   }
@@ -248,13 +261,24 @@ function provoke(node: Node, operation: Operation, sent: Sent, code: ErrorCode):
 
 test('every documented failure is answered as documented', async (t) => {
   const node = await startNode(t, { metrics });
+  const clients = [
+    { name: 'reader', sha256: sha256(READER), rights: 'read' },
+    { name: 'writer', sha256: sha256(WRITER), rights: 'write' },
+  ] as const;
+  const asking = await startNode(t, { metrics, auth: { clients } });
+  const counting = await startNode(t, { metrics, requestsPerSecond: 1e-3 });
+  t.is((await fetch(`${counting.url}/status`)).status, 200);
+  const guarded = (code: ErrorCode): Node | undefined => {
+    if (code === 'rate-limited') return counting;
+    return code === 'unauthenticated' || code === 'forbidden' ? asking : undefined;
+  };
   for (const operation of OPERATIONS) {
-    for (const code of new Set<ErrorCode>(['bad-request', 'cross-site', ...operation.errors])) {
+    for (const code of new Set<ErrorCode>([...refusals(operation), ...operation.errors])) {
       if (code === 'request-timeout') continue;
       seeded(node);
       const sent = goodRequest(operation);
       provoke(node, operation, sent, code);
-      const response = await send(node, operation, sent);
+      const response = await send(guarded(code) ?? node, operation, sent);
       t.is(response.status, ERRORS[code].status, `${nameOf(operation)} ${code}`);
       const body = await assertDocumented(t, operation, response);
       if (operation.method !== 'head') t.is(body['code'], code);
@@ -273,7 +297,7 @@ test('a fault of ours is a problem, too', async (t) => {
 });
 
 test('a body that does not end is 408', async (t) => {
-  const node = await startNode(t, { limits: { requestTimeoutMs: 200, headersTimeoutMs: 200 } });
+  const node = await startNode(t, { limits: { requestTimeoutMs: 1000, headersTimeoutMs: 1000 } });
   await Promise.all(
     OPERATIONS.filter(({ errors }) => errors.includes('request-timeout')).map(async ({ method, path }) => {
       const connection = await rawConnection(t, node.port);
