@@ -34,6 +34,7 @@ import { removeSetAside } from '../persistence/sound-state.js';
 import { isFirstStart } from './first-start.js';
 import { addressesOf, startingService } from './starting.js';
 import { stopServer } from './stop.js';
+import { endSuspicion, settleSuspicion, suspectState } from './suspicion.js';
 import { sweep } from './sweeper.js';
 import { fileTrace } from './trace.js';
 
@@ -99,6 +100,7 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     if (clusterId !== undefined) await recordClusterId(dataDir, identity, clusterId);
     base.clusterId.current = clusterId;
     if (rejoin !== undefined) await endRejoin(dataDir);
+    await settleSuspicion({ dataDir, configuration, self: nodeID, control: base.control });
     return await run(base, recovered, listeners);
   } catch (error) {
     base.transport.close();
@@ -219,6 +221,7 @@ async function run(base: Base, recovered: Recovered, listeners: Listeners): Prom
     {
       ...nodeEvents(logger, metrics.standing, options.broken),
       applied: (applied) => base.verification.current?.applied(applied),
+      unappliable: (index, error) => suspectState(config.raft.dataDir, index, error),
     },
   );
   const maxElectionMs = config.raft.electionTimeoutMs[1];
@@ -251,9 +254,9 @@ async function run(base: Base, recovered: Recovered, listeners: Listeners): Prom
   });
   starting.handOver(service);
   void catchUp(node, readIndexes, report, logger)
-    .then(() => removeSetAside(config.raft.dataDir))
+    .then(() => Promise.all([removeSetAside(config.raft.dataDir), endSuspicion(config.raft.dataDir)]))
     .catch((error: unknown) =>
-      logger.warn({ err: error }, 'the damaged state that was set aside could not be removed'),
+      logger.warn({ err: error }, 'what was kept of a damaged state could not be removed'),
     );
   const stores = [log.store, state, base.snapshots];
   return {
