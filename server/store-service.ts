@@ -287,6 +287,10 @@ export class StoreService implements Service {
     return this.#successor ?? this.#parts.report.leader();
   }
 
+  membersIndex(): number | undefined {
+    return this.#parts.report.membersIndex();
+  }
+
   isLeader(): boolean {
     return this.#parts.node.standing.role === 'leader';
   }

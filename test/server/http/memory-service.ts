@@ -169,6 +169,7 @@ export function memoryService(): MemoryService {
     }),
     notReady: () => service.unreadyReason,
     leader: () => service.leaderHint,
+    membersIndex: () => 1,
     isLeader: () => service.leading,
     revision: () => index,
   };
