@@ -52,6 +52,7 @@ export function interpret(origin: string, expected: Expected, exchange: Exchange
   if (exchange.kind === 'failed') {
     return { failure: connectionFailure(origin, doubt, exchange), leader: undefined };
   }
+  if (exchange.kind === 'tokenless') return { failure: tokenless(exchange.cause), leader: undefined };
   const { status, headers } = exchange;
   const body = parse(exchange.body);
   const leader = leaderOf(headers[HEADERS.leader.toLowerCase()], body);
@@ -117,6 +118,18 @@ function connectionFailure(origin: string, doubt: Outcome, exchange: Failed): Fa
     outcome: sent ? doubt : 'not-applied',
     nodeFailed: true,
     cause: timedOutMs === undefined ? cause : undefined,
+  };
+}
+
+/** Nothing was sent. */
+function tokenless(cause: unknown): Failure {
+  return {
+    code: 'unauthenticated',
+    message: `auth.token failed: ${reasonOf(cause)}`,
+    retryable: false,
+    outcome: 'not-applied',
+    nodeFailed: false,
+    cause,
   };
 }
 

@@ -1,6 +1,6 @@
 /** The nodes that this client knows: which one leads, which ones have failed of late, whose turn it is. */
 
-import { originOf } from './options.js';
+import { originOf, schemeOf } from './options.js';
 
 /** `leader`: the node that needs no forwarding. `any`: each of the endpoints in turn. */
 export type Route = 'leader' | 'any';
@@ -41,6 +41,7 @@ export interface Nodes {
 }
 
 export function createNodes(endpoints: readonly string[], now: () => number): Nodes {
+  const scheme = schemeOf(endpoints);
   const suspended = new Map<string, { readonly until: number; readonly ms: number }>();
   let leader: string | undefined;
   let nextForLeader = 0;
@@ -89,7 +90,7 @@ export function createNodes(endpoints: readonly string[], now: () => number): No
     earliest: ({ route, readyAt }) => Math.min(...known(route).map(readyAt)),
     answered(origin, hint) {
       suspended.delete(origin);
-      const named = typeof hint === 'string' ? originOf(hint) : undefined;
+      const named = typeof hint === 'string' ? originOf(hint, scheme) : undefined;
       meet(origin);
       // It may be the last word of the last node that is known.
       if (named !== undefined) meet(named);
