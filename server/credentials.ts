@@ -1,5 +1,6 @@
 /** What a node shows to the others, and what it asks of them: read once, when it starts. */
 
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import type { Config } from '../configs/config.js';
@@ -44,7 +45,7 @@ export function readCredentials({ auth, tls, source }: Pick<Config, 'auth' | 'tl
     throw refusal(source, 'certFile', why);
   }
   try {
-    createSecureContext({ ca });
+    if (ca !== undefined) new X509Certificate(ca);
   } catch (error) {
     throw refusal(
       source,

@@ -4,6 +4,7 @@ import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { rootCertificates } from 'node:tls';
 import { promisify } from 'node:util';
 import test from 'ava';
 import { createStore } from '../cli/store-server.js';
@@ -21,9 +22,14 @@ test('the examples do what they show', async (t) => {
   const lines = source.split('\n');
   const imports = lines.filter((line) => line.startsWith('import '));
   const rest = lines.filter((line) => !line.startsWith('import '));
-  const program = [...imports, ...rest, 'await kv.close();'].join('\n').replace(/localhost:\d{4}/g, address);
-
   const folder = mkdtempSync(join(tmpdir(), 'kv-readme-'));
+  const [ca = ''] = rootCertificates;
+  writeFileSync(join(folder, 'ca.pem'), ca);
+  const program = [...imports, ...rest, 'await kv.close();']
+    .join('\n')
+    .replace(/localhost:\d{4}/g, address)
+    .replace('/etc/kv/ca.pem', join(folder, 'ca.pem'));
+
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
   symlinkSync(resolve('node_modules'), join(folder, 'node_modules'));
   writeFileSync(join(folder, 'package.json'), '{"type": "module"}');

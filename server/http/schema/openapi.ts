@@ -26,7 +26,8 @@ export function refusals({ method, path }: Pick<Operation, 'method' | 'path'>): 
 }
 
 const REQUEST_HEADERS: Record<RequestHeader, string> = {
-  'If-Match': 'Only if the key is at this revision: "<revision>", in double quotes',
+  'If-Match':
+    'Only if the key is at this revision: "<revision>", in double quotes; *: only if there is such a key',
   'If-None-Match': 'Of a write: *, only if there is no such key; of a read: an ETag that is known already',
   'KV-Session': String(sessionField.meta()?.description),
   'Last-Event-ID': 'Resume behind this event: <revision>.<n>',
