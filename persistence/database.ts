@@ -71,9 +71,6 @@ export interface DatabaseOptions extends EngineOptions {
 
 const INT32_MAX = 2 ** 31 - 1;
 
-/** The engine syncs nothing without writing something, so a record is removed that no store ever has. */
-const SYNC_OPERATIONS: readonly Operation[] = [{ type: 'del', key: Buffer.alloc(1) }];
-
 /**
  * Opens a database and lets `recover` read from it what its store starts from. A failure until then rejects, with
  * the database closed again; a later one goes to `fatal`.
@@ -264,7 +261,7 @@ function wrap(engine: EngineDatabase, directory: string, fatal: Fatal): Database
     },
     sync(done) {
       if (!begin()) return;
-      engine.batch(SYNC_OPERATIONS, true, (error) => {
+      engine.sync((error) => {
         if (error) fail(new StorageError('write', `syncing failed: ${oneLine(error)}`, error));
         finish(done);
       });

@@ -233,8 +233,8 @@ class DiskStateStore implements StateStore {
       finish: (applied, done) => {
         this.#checkOpen();
         this.#run(async () => {
-          // Synced, and with it every row before it.
-          await this.#orFailed((written) => database.write([putApplied(applied)], true, written));
+          await this.#orFailed((written) => database.write([putApplied(applied)], false, written));
+          await this.#orFailed((synced) => database.sync(synced));
           await this.#drop(database);
           await putInPlace(this.#root, number);
           await this.#switchTo(number);

@@ -1,7 +1,7 @@
 /** What befalls disks, on real processes, while clients write. */
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { Cluster, startCluster } from './cluster.js';
@@ -119,6 +119,41 @@ test.serial('a node whose log is gone or damaged forgets its promises: it rejoin
     t.is((await cluster.http.get(cluster.url('n3'), `key${at}`, 'stale')).body['value'], what);
   }
 });
+
+test.serial(
+  'a log that has lost its end is filled up again, under the promises that its node made',
+  async (t) => {
+    t.timeout(90_000);
+    const cluster = await startCluster(t);
+    const newest = (dataDir: string): string => {
+      const logs = readdirSync(path.join(dataDir, 'log')).filter((name) => /^\d+\.log$/.test(name));
+      return path.join(dataDir, 'log', logs.sort().at(-1)!);
+    };
+    const damages: Readonly<Record<string, (file: string) => void>> = {
+      'its end is torn': (file) => truncateSync(file, statSync(file).size - 20),
+      'a half of it is missing': (file) => truncateSync(file, Math.floor(statSync(file).size / 2)),
+    };
+    for (const [what, damage] of Object.entries(damages)) {
+      for (let at = 0; at < 20; at += 1) {
+        t.is((await cluster.http.set(cluster.url('n1'), `key${at}`, `${what} ${at}`)).status, 200);
+      }
+      await cluster.caughtUp();
+      t.is(await cluster.stop('n3'), 0);
+      damage(newest(cluster.dataDir('n3')));
+      await cluster.restart('n3');
+      const lines = cluster.logs('n3');
+      t.true(
+        lines.some((line) => /was durable in it.*is filled up/.test(line)),
+        `${what}\n${lines.join('\n')}`,
+      );
+      t.false(readdirSync(cluster.dataDir('n3')).some((name) => name.startsWith('set-aside')));
+      for (let at = 0; at < 20; at += 1) {
+        const { body } = await cluster.http.get(cluster.url('n3'), `key${at}`, 'stale');
+        t.is(body['value'], `${what} ${at}`);
+      }
+    }
+  },
+);
 
 async function isVoter(cluster: Cluster, url: string, id: string): Promise<boolean> {
   const { body } = await cluster.http.call(url, 'GET', '/cluster/status');
