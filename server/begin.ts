@@ -46,9 +46,10 @@ export interface BeginOptions {
  */
 export async function begin(options: BeginOptions): Promise<Recovered> {
   const { config, logger } = options;
-  if (options.rejoin !== undefined) return joined(options, await joinBy(options, true));
-  if (config.cluster.join.length > 0 || config.cluster.discovery.dns !== '')
-    return joined(options, await joinBy(options, false));
+  const { join, discovery } = config.cluster;
+  const isToJoin = join.length > 0 || discovery.dns !== '';
+  if (options.rejoin !== undefined) return joined(options, await joinBy(options, !isToJoin));
+  if (isToJoin) return joined(options, await joinBy(options, false));
   const first = await firstOrRunning(options);
   if (first.running) return joined(options, first.configuration);
   const { configuration } = first;

@@ -96,7 +96,8 @@ export class StoreService implements Service {
 
   /** Not ready any more, so that nobody new comes; whoever does is still served. */
   leave(): void {
-    this.#state = 'leaving';
+    // A removed node has sent its clients away already.
+    if (this.#state === 'serving') this.#state = 'leaving';
   }
 
   /** From now on new requests are refused as `shutting-down`. */

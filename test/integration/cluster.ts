@@ -119,13 +119,14 @@ export class Cluster {
     return new Cluster(folder, members, options);
   }
 
-  /** The files of one more node, on new ports, that asks these nodes to be taken in. */
-  async addNode(id: string, join: readonly string[]): Promise<Addresses> {
+  /** The files of one more node, on new ports, that asks these nodes to be taken in; with further keys under `raft`. */
+  async addNode(id: string, join: readonly string[], raftKeys: object = {}): Promise<Addresses> {
     const [raft = '', rpc = '', http = ''] = (await freePorts(3)).map((port) => `127.0.0.1:${port}`);
     this.#configure(
       id,
       { raft, rpc, http },
       { name: 'test', join: join.map((other) => this.addresses(other).rpc) },
+      raftKeys,
     );
     return { raft, rpc, http };
   }
@@ -152,10 +153,16 @@ export class Cluster {
     this.#configure(id, { raft, rpc, http }, { name: 'test', peers });
   }
 
-  #configure(id: string, addresses: Addresses, cluster: object): void {
+  #configure(id: string, addresses: Addresses, cluster: object, raftKeys: object = {}): void {
     const configFile = path.join(this.folder, `${id}.yaml`);
     const { raft, rpc, http } = addresses;
-    const raftSettings = { nodeID: id, bindAddr: raft, dataDir: this.dataDir(id), logLevel: 'info' };
+    const raftSettings = {
+      nodeID: id,
+      bindAddr: raft,
+      dataDir: this.dataDir(id),
+      logLevel: 'info',
+      ...raftKeys,
+    };
     writeFileSync(
       configFile,
       stringify({ rpcAddr: rpc, httpAddr: http, raft: raftSettings, cluster, ...this.#settings }),

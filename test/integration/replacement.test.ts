@@ -114,7 +114,7 @@ test.serial(
       await operator.cluster.removeMember(gone);
       voters = voters.filter((id) => id !== gone);
       await areVoters(cluster, operator, voters);
-      t.is(await cluster.exitCode(gone, SETTLE_MS), 0);
+      t.is(await cluster.exitCode(gone, SETTLE_MS), 0, cluster.logs(gone).slice(-8).join('\n'));
       t.true(
         cluster.logs(gone).some((line) => line.includes(`${gone} was removed from the cluster and stops`)),
       );

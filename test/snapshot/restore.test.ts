@@ -204,6 +204,51 @@ test('making and restoring can be cancelled, and leave nothing behind', async (t
   t.is((await scanOf(other)).entries.length, 1);
 });
 
+test('a state that is closed while a snapshot of it is made is asked nothing more', async (t) => {
+  for (let blocks = 1; blocks <= 6; blocks += 1) {
+    const disk = memorySnapshotDisk();
+    const store = await storeInMemory(disk);
+    const state = await stateOf(rowsOf(3000, 100));
+    let left = blocks;
+    const outcome = await new Promise<Outcome<SnapshotFile>>((resolve) => {
+      const making = makeSnapshot(
+        {
+          state,
+          store: {
+            create() {
+              const writer = store.create();
+              return {
+                ...writer,
+                get bytes() {
+                  return writer.bytes;
+                },
+                // In the middle of a write, as a stop comes.
+                append(data, done) {
+                  left -= 1;
+                  writer.append(data, (written) => {
+                    if (left === 0) {
+                      making.cancel();
+                      void state.close();
+                    }
+                    done(written);
+                  });
+                },
+              };
+            },
+          },
+          codec: PLAIN,
+          clusterId: 'c',
+          nodeId: 'n',
+          createdAtMs: 0,
+        },
+        resolve,
+      );
+    });
+    t.true(outcome.ok || outcome.error.fault === 'cancelled');
+    t.is(disk.files.size, outcome.ok ? 1 : 0);
+  }
+});
+
 test('a snapshot that cannot be written is reported and removed, and the next one succeeds', async (t) => {
   const disk = memorySnapshotDisk();
   const store = await storeInMemory(disk);
