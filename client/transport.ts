@@ -7,7 +7,7 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { once } from 'node:events';
 import { got, type HttpsOptions, type PlainResponse } from 'got';
-import { checkToken, type AuthOptions, type TlsOptions } from './options.js';
+import { checkToken, type AbortSignalLike, type AuthOptions, type TlsOptions } from './options.js';
 
 /** Connections to one node at most; further requests of this client wait for one of them. */
 const CONNECTIONS_MAX = 128;
@@ -33,7 +33,7 @@ export interface Request {
   /** Connecting takes at most so long, and so does the answer from the moment a connection is there. */
   readonly phaseMs: number;
   /** Stops the exchange. */
-  readonly signal: AbortSignal;
+  readonly signal: AbortSignalLike;
 }
 
 export type Exchange =
@@ -61,7 +61,7 @@ export interface StreamRequest {
   /** Connecting takes at most so long, and so does the head of the answer from the moment a connection is there. */
   readonly phaseMs: number;
   /** Stops it at any time. */
-  readonly signal: AbortSignal;
+  readonly signal: AbortSignalLike;
 }
 
 /** A stream of bytes, with 200; any other answer as a whole. */
