@@ -19,6 +19,7 @@ import { leaderHeader } from './leader-header.js';
 import { PROBLEM_TYPE, problemOf } from './problem.js';
 import { ClientGone, RequestError, badField } from './request-error.js';
 import { requestIds } from './request-id.js';
+import { hotAnswers } from './hot.js';
 import { methodName, routeName } from './route-name.js';
 import { type RpcRouteOptions, rpcRoute } from './rpc-route.js';
 import { parseTarget } from './target.js';
@@ -91,10 +92,7 @@ function createApp({ service, config, logger, routers, hot, observe }: AppOption
     try {
       acceptTarget(ctx);
       ({ path } = ctx.state.target);
-      if (!answeredAsCrossSite(ctx)) {
-        const handler = hot.get(`${ctx.req.method ?? ''} ${path}`);
-        await (handler === undefined ? next() : handler(ctx));
-      }
+      if (!answeredAsCrossSite(ctx)) await next();
     } catch (error) {
       answerError(ctx, error, service, logger);
     }
@@ -114,7 +112,10 @@ function createApp({ service, config, logger, routers, hot, observe }: AppOption
   });
 
   const handle = app.callback();
-  return (request, response) => void handle(request, response);
+  const answerHot = hotAnswers({ hot, service, requestId, leader, observe, logger });
+  return (request, response) => {
+    if (!answerHot(request, response)) void handle(request, response);
+  };
 }
 
 function acceptTarget(ctx: Context): void {
