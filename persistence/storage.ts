@@ -13,6 +13,7 @@ import { telling } from './engine-properties.js';
 import { loadEngine } from './load-engine.js';
 import type { LogStore, RecoveredLog } from './log-store.js';
 import { markedLogStore } from './marked-log-store.js';
+import { bufferedStateStore } from './buffered-state-store.js';
 import { openDiskLogStore } from './disk/log-store.js';
 import { openDiskStateStore } from './disk/state-store.js';
 import { openSoundState } from './sound-state.js';
@@ -45,6 +46,13 @@ export interface Storage {
   readonly properties: () => readonly EngineProperties[];
 }
 
+/** Gathered for about as long as a busy disk takes for a sync; a crash makes so much be applied again. */
+const BUFFER = Object.freeze({
+  pendingBytesMax: 2 * 1024 * 1024,
+  delayMs: 10,
+  cacheBytes: 48 * 1024 * 1024,
+});
+
 /**
  * @throws EngineUnavailableError before anything is touched; StorageError, `part` of which says what it is about. What was opened
  *   until then is closed again.
@@ -60,7 +68,10 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
   const fatal = (part: StoragePart): Fatal => {
     return (error) => options.fatal(error.of(part));
   };
+  let reportFailure = (): void => undefined;
+  const failed = new Promise<void>((resolve) => (reportFailure = resolve));
   const fatalState: Fatal = (error) => {
+    reportFailure();
     if (error.fault === 'damaged') markState(dataDir, { kind: 'damaged', what: error.message });
     fatal('state')(error);
   };
@@ -90,7 +101,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
       return {
         identity,
         log: { store, recovered: { ...log.recovered, hardState } },
-        state,
+        state: bufferedStateStore(state, { ...BUFFER, failed }),
         stateRemoved: removed,
         assessment,
         properties,

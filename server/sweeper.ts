@@ -9,8 +9,10 @@ import type { Check, Command } from '../kv/command.js';
 import {
   HISTORY_BYTES_ROW,
   HISTORY_COUNT_ROW,
+  HISTORY_LOST_ROW,
   HISTORY_ROWS,
   historyBytesOf,
+  historyRow,
   revisionOfHistoryRow,
 } from '../kv/history.js';
 import { CLOCK_ROW, EXPIRY_ROWS, decodeCount, decodeTime, dueRows, keyOfExpiryRow } from '../kv/rows.js';
@@ -136,10 +138,16 @@ async function carryClock({ node, store, propose }: Parts): Promise<void> {
 /** Down to so many revisions, or fewer where they have too many bytes. */
 async function sweepHistory({ node, store, propose }: Parts, bytesMax: number): Promise<void> {
   for (;;) {
-    const [count, bytes] = await counters(store, [HISTORY_COUNT_ROW, HISTORY_BYTES_ROW]);
+    const [count, bytes, lost] = await counters(store, [
+      HISTORY_COUNT_ROW,
+      HISTORY_BYTES_ROW,
+      HISTORY_LOST_ROW,
+    ]);
     if (!leads(node) || (count <= HISTORY_REVISIONS + TRIM_REVISIONS_MAX && bytes <= bytesMax)) return;
     const { entries } = await scan(store, {
-      ...HISTORY_ROWS,
+      // Not from the beginning of the rows: the engine would step over all that were removed since it last cleaned up.
+      gt: historyRow(lost),
+      lt: HISTORY_ROWS.lt,
       limit: TRIM_REVISIONS_MAX,
       bytesMax: PAGE_BYTES,
     });
@@ -156,9 +164,12 @@ async function sweepHistory({ node, store, propose }: Parts, bytesMax: number): 
   }
 }
 
-function counters(store: StateStore, rows: readonly Buffer[]): Promise<[count: number, bytes: number]> {
+function counters(
+  store: StateStore,
+  rows: readonly [Buffer, Buffer, Buffer],
+): Promise<[number, number, number]> {
   return new Promise((resolve) =>
-    store.getMany(rows, ([count, bytes]) => resolve([decodeCount(count), decodeCount(bytes)])),
+    store.getMany(rows, ([a, b, c]) => resolve([decodeCount(a), decodeCount(b), decodeCount(c)])),
   );
 }
 

@@ -3,13 +3,15 @@
 import type { ClientCredential, Config, Rights } from '../../configs/config.js';
 import { digestOf, digestOfBearer, isSame } from '../bearer.js';
 import { ServiceError } from '../service.js';
-import type { Context } from './context.js';
+import type { Exchange } from './context.js';
 import { createRateLimit } from './rate-limit.js';
 import { RequestError } from './request-error.js';
 import { includes, neededRights } from './rights.js';
 
 /** Throws `unauthenticated`, `forbidden` or `rate-limited`. */
-export type AccessCheck = (ctx: Context) => void;
+export type AccessCheck = (asked: Asked) => void;
+
+type Asked = Pick<Exchange, 'req' | 'state'>;
 
 interface Client {
   readonly name: string;
@@ -26,7 +28,7 @@ export function accessCheck({ auth, limits }: Pick<Config, 'auth' | 'limits'>): 
   const rate = requestsPerSecond === 0 ? undefined : createRateLimit(requestsPerSecond);
   if (clients === undefined && rate === undefined) return undefined;
   return (ctx) => {
-    const needed = neededRights(ctx.method, ctx.state.target.path);
+    const needed = neededRights(ctx.req.method ?? '', ctx.state.target.path);
     if (needed === undefined) return;
     const client = clients && clientAmong(clients, ctx);
     // Before a wrong token is told so: whoever guesses may guess so often.
@@ -55,7 +57,7 @@ function peerOf({ peerSecret }: Config['auth']): Client[] {
     : [{ name: 'peer', digest: digestOf(peerSecret), rights: 'read', isPeer: true }];
 }
 
-function clientAmong(clients: readonly Client[], ctx: Context): Client | undefined {
+function clientAmong(clients: readonly Client[], ctx: Asked): Client | undefined {
   const shown = digestOfBearer(ctx.req);
   if (shown === undefined) return undefined;
   // All of them, whichever it is: the time tells nothing.
@@ -65,7 +67,7 @@ function clientAmong(clients: readonly Client[], ctx: Context): Client | undefin
   );
 }
 
-function unauthenticated(ctx: Context): RequestError {
+function unauthenticated(ctx: Asked): RequestError {
   const why =
     ctx.req.headers.authorization === undefined
       ? 'this node asks for a token: Authorization: Bearer <token>'

@@ -1,18 +1,18 @@
 import type { SetResponse, DeleteResponse } from '../../api/types.js';
 import type { WriteResult } from '../../kv/command.js';
-import type { Context } from './context.js';
+import type { Exchange } from './context.js';
 import { RequestError } from './request-error.js';
 
 /** `revision`: the applied index that the answer reflects, when it isn't simply the current one. */
-export function answerJson(ctx: Context, status: number, body: object, revision?: number): void {
+export function answerJson(ctx: Exchange, status: number, body: object, revision?: number): void {
   ctx.status = status;
-  ctx.res.setHeader('Content-Type', 'application/json');
+  ctx.set('Content-Type', 'application/json');
   ctx.body = JSON.stringify(body);
   if (revision !== undefined) ctx.state.revision = revision;
 }
 
 /** The answer of a write that the state machine has decided; `applied` is what this node, perhaps a follower, has applied. */
-export function answerWrite(ctx: Context, key: string, result: WriteResult, applied: number): void {
+export function answerWrite(ctx: Exchange, key: string, result: WriteResult, applied: number): void {
   if (result.status !== 'revision-mismatch') {
     answerJson(ctx, 200, writeBody(key, result), result.revision);
     return;

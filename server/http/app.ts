@@ -21,6 +21,7 @@ import { leaderHeader } from './leader-header.js';
 import { PROBLEM_TYPE, problemOf } from './problem.js';
 import { ClientGone, RequestError, badField } from './request-error.js';
 import { requestIds } from './request-id.js';
+import { hotAnswers } from './hot.js';
 import { methodName, routeName } from './route-name.js';
 import { type RpcRouteOptions, rpcRoute } from './rpc-route.js';
 import { parseTarget } from './target.js';
@@ -107,8 +108,7 @@ function createApp({ service, config, logger, routers, hot, check, observe }: Ap
       if (!answeredAsCrossSite(ctx)) {
         // What nodes show to each other is `/rpc`'s own to look at.
         if (path !== PATHS.rpc) check?.(ctx);
-        const handler = hot.get(`${ctx.req.method ?? ''} ${path}`);
-        await (handler === undefined ? next() : handler(ctx));
+        await next();
       }
     } catch (error) {
       answerError(ctx, error, service, logger);
@@ -131,7 +131,10 @@ function createApp({ service, config, logger, routers, hot, check, observe }: Ap
   });
 
   const handle = app.callback();
-  return (request, response) => void handle(request, response);
+  const answerHot = hotAnswers({ hot, check, service, requestId, leader, observe, logger });
+  return (request, response) => {
+    if (!answerHot(request, response)) void handle(request, response);
+  };
 }
 
 function acceptTarget(ctx: Context): void {

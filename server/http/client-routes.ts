@@ -1,7 +1,7 @@
 import Router from '@koa/router';
 
 import { PATHS } from '../../api/paths.js';
-import type { Handler, RequestState } from './context.js';
+import type { HotHandler, RequestState } from './context.js';
 import type { KeyRouteOptions } from './key-access.js';
 import { memberRoutes } from './member-routes.js';
 import { listRoute } from './list-route.js';
@@ -20,10 +20,10 @@ import { watchRoute } from './watch-route.js';
 export interface ClientRoutes {
   readonly router: Router<RequestState>;
   /**
-   * The two requests that most of the traffic consists of, by method and path, for a look-up in front of the router
-   * (which tries every route in turn). The router has them as well.
+   * The requests that most of the traffic consists of, by method and path, to be answered without Koa and its router, which
+   * have them as well.
    */
-  readonly hot: ReadonlyMap<string, Handler>;
+  readonly hot: ReadonlyMap<string, HotHandler>;
 }
 
 /** Everything that clients ask of a node. */
@@ -69,7 +69,7 @@ export function clientRoutes(options: KeyRouteOptions): ClientRoutes {
     openApiRoute(() => options.service.status().version),
   );
   if (options.metrics !== undefined) router.get(PATHS.metrics, metricsRoute(options.metrics));
-  const hot = new Map<string, Handler>([
+  const hot = new Map<string, HotHandler>([
     [`GET ${PATHS.get}`, byQuery.get],
     [`POST ${PATHS.set}`, byQuery.set],
   ]);

@@ -1,3 +1,5 @@
+import type { IncomingMessage } from 'node:http';
+
 import type { ParameterizedContext } from 'koa';
 
 import type { Target } from './target.js';
@@ -14,6 +16,20 @@ export interface RequestState {
 
 /** Koa's context with our state. */
 export type Context = ParameterizedContext<RequestState>;
+
+/** What of it the routes need that most of the traffic goes to; they are answered without Koa (`hot.ts`). */
+export interface Exchange {
+  readonly req: IncomingMessage;
+  readonly state: RequestState;
+  status: number;
+  /** The whole text. */
+  body: unknown;
+  /** A header of the answer. */
+  set(name: string, value: string): void;
+}
+
+/** Answers one request by filling in its exchange; whatever it throws becomes a problem answer. */
+export type HotHandler = (exchange: Exchange) => Promise<void>;
 
 /** Answers one request by filling in its context; whatever it throws becomes a problem answer. */
 export type Handler = (ctx: Context) => Promise<void>;

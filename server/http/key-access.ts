@@ -8,7 +8,7 @@ import type { Service, StoredEntry } from '../service.js';
 import { answerWrite } from './answer.js';
 import { type BodyBudget, announcesBody, isOctetStream, readBody } from './body.js';
 import { namesRevision } from './conditions.js';
-import type { Context } from './context.js';
+import type { Exchange } from './context.js';
 import { type JsonObject, parseJsonObject } from './json.js';
 import { consistencyParam } from './params.js';
 import { redirected } from './redirect.js';
@@ -29,7 +29,7 @@ export interface KeyRouteOptions {
 
 /** The entry, with its `ETag` already in the answer; undefined when the answer is complete, as a 304. */
 export async function readEntry(
-  ctx: Context,
+  ctx: Exchange,
   { service }: KeyRouteOptions,
   key: string,
   params: Params,
@@ -38,7 +38,7 @@ export async function readEntry(
   ctx.state.revision = revision;
   const [entry] = entries;
   if (entry === undefined) throw new RequestError('key-not-found', 'there is no such key', { field: 'key' });
-  ctx.res.setHeader('ETag', `"${entry.revision}"`);
+  ctx.set('ETag', `"${entry.revision}"`);
   const ifNoneMatch = ctx.req.headers['if-none-match'];
   if (ifNoneMatch === undefined || !namesRevision(ifNoneMatch, entry.revision)) return entry;
   ctx.status = 304;
@@ -47,7 +47,7 @@ export async function readEntry(
 
 /** See `redirected`. */
 export function isRedirected(
-  ctx: Context,
+  ctx: Exchange,
   { service, redirectWrites }: KeyRouteOptions,
   params: Params,
 ): boolean {
@@ -56,7 +56,7 @@ export function isRedirected(
 
 /** The body as a JSON object; long enough for the longest value, however it is escaped. */
 export async function readJson(
-  ctx: Context,
+  ctx: Exchange,
   { valueBytesMax, bodies }: KeyRouteOptions,
   bytesMax = bodyBytesMax(valueBytesMax),
 ): Promise<JsonObject> {
@@ -64,20 +64,20 @@ export async function readJson(
 }
 
 /** For the routes that take JSON alone. */
-export function refuseOctetStream(ctx: Context): void {
+export function refuseOctetStream(ctx: Exchange): void {
   if (!isOctetStream(ctx.req)) return;
   const detail = `application/octet-stream is taken by ${PATHS.kv}/<key> only; send JSON here`;
   throw new RequestError('unsupported-media-type', detail, { field: 'Content-Type' });
 }
 
 /** Has the command decided, and answers what became of it. */
-export async function propose(ctx: Context, { service }: KeyRouteOptions, write: Write): Promise<void> {
+export async function propose(ctx: Exchange, { service }: KeyRouteOptions, write: Write): Promise<void> {
   const result = await service.write(write);
   answerWrite(ctx, write.key, result, service.revision());
 }
 
 /** A condition in a body that nobody reads would be a write without its condition. */
-export function refuseBody(ctx: Context): void {
+export function refuseBody(ctx: Exchange): void {
   if (announcesBody(ctx.req))
     throw badField('body', 'is not read by this route; use the query and the headers');
 }

@@ -2,7 +2,7 @@
 
 import { answerJson } from './answer.js';
 import { deleteOf, setOfBody } from './commands.js';
-import type { Handler } from './context.js';
+import type { HotHandler } from './context.js';
 import {
   type KeyRouteOptions,
   isRedirected,
@@ -23,9 +23,9 @@ const DELETE_PARAMS = namesOf(params.delete);
 
 /** `GET /get`, `POST /set`, `DELETE /delete`. */
 export interface QueryRoutes {
-  readonly get: Handler;
-  readonly set: Handler;
-  readonly delete: Handler;
+  readonly get: HotHandler;
+  readonly set: HotHandler;
+  readonly delete: HotHandler;
 }
 
 /** The handlers of the three. */

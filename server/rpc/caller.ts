@@ -1,6 +1,6 @@
 /** The calling side of a connection: gives calls their ids, and answers to those who wait for them. */
 
-import { createJSONRPCRequest, JSONRPCClient, JSONRPCErrorException } from 'json-rpc-2.0';
+import { JSONRPCErrorException } from 'json-rpc-2.0';
 import type { JSONRPCResponse } from 'json-rpc-2.0';
 import { isRecord } from './dispatch.js';
 import { ChannelError, RPC_CODES } from './errors.js';
@@ -14,15 +14,11 @@ export interface Caller {
   close(): void;
 }
 
-/** What went wrong with a call before it was on its way. */
-interface Slot {
-  fault?: ChannelError;
+interface Waiting {
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (error: Error) => void;
+  readonly timer: NodeJS.Timeout;
 }
-
-const LOST = 'the connection was lost';
-
-/** Told from what the other side sends by its identity. */
-const TIMED_OUT = Object.freeze({ code: RPC_CODES.noAnswer, message: 'no answer in time' });
 
 /** `write` queues one message, or says why it can't. `remote` is for messages. */
 export function createCaller(
@@ -32,51 +28,54 @@ export function createCaller(
 ): Caller {
   let open = true;
   let ids = 0;
-  let pending = 0;
+  /** By their ids, which are never used twice. Bound: `pendingCallsMax`. */
+  const pending = new Map<number, Waiting>();
 
-  const client = new JSONRPCClient<Slot>((payload: unknown, slot) => {
-    const fault = write(JSON.stringify(payload));
-    if (fault === undefined) return;
-    slot.fault = new ChannelError('never-sent', `${remote}: ${fault}`);
-    throw slot.fault;
-  });
+  function take(id: unknown): Waiting | undefined {
+    const found = typeof id === 'number' ? pending.get(id) : undefined;
+    if (found === undefined) return undefined;
+    pending.delete(Number(id));
+    clearTimeout(found.timer);
+    return found;
+  }
 
   return {
-    async request(method, params, timeoutMs) {
-      if (!open) throw new ChannelError('never-sent', `${remote}: the connection is closed`);
-      if (pending >= pendingCallsMax) {
-        throw new ChannelError('never-sent', `${remote}: ${pending} calls wait for their answer`);
-      }
-      pending += 1;
+    request(method, params, timeoutMs) {
+      if (!open) return neverSent(`${remote}: the connection is closed`);
+      if (pending.size >= pendingCallsMax)
+        return neverSent(`${remote}: ${pending.size} calls wait for their answer`);
       ids += 1;
       const id = ids;
-      const slot: Slot = {};
-      const timer = setTimeout(() => client.receive({ jsonrpc: '2.0', id, error: TIMED_OUT }), timeoutMs);
-      try {
-        const response = await client.requestAdvanced(createJSONRPCRequest(id, method, params), slot);
-        return resultOf(response, slot, remote);
-      } finally {
-        clearTimeout(timer);
-        pending -= 1;
-      }
+      const fault = write(JSON.stringify({ jsonrpc: '2.0', id, method, params }));
+      if (fault !== undefined) return neverSent(`${remote}: ${fault}`);
+      return new Promise((resolve, reject) => {
+        const late = (): void =>
+          take(id)?.reject(new ChannelError('timed-out', `${remote}: no answer in time`));
+        pending.set(id, { resolve, reject, timer: setTimeout(late, timeoutMs) });
+      });
     },
-    receive: (response) => client.receive(response),
+    receive(response) {
+      const waiting = take(response.id);
+      if (waiting === undefined) return;
+      if (response.error === undefined) waiting.resolve(response.result);
+      else waiting.reject(toError(response.error));
+    },
     close() {
       open = false;
-      client.rejectAllPendingRequests(LOST);
+      for (const id of [...pending.keys()])
+        take(id)?.reject(new ChannelError('lost', `${remote}: the connection was lost`));
     },
   };
 }
 
-function resultOf(response: JSONRPCResponse, slot: Slot, remote: string): unknown {
-  if (response.error === undefined) return response.result;
-  if (slot.fault !== undefined) throw slot.fault;
-  if (response.error === TIMED_OUT) throw new ChannelError('timed-out', `${remote}: no answer in time`);
-  // What comes from outside is believed only as far as it has been looked at.
-  const error: unknown = response.error;
+function neverSent(why: string): Promise<never> {
+  return Promise.reject(new ChannelError('never-sent', why));
+}
+
+/** What comes from outside is believed only as far as it has been looked at. */
+function toError(error: unknown): Error {
   const { code, message, data } = isRecord(error) ? error : {};
-  if (code === 0 && message === LOST) throw new ChannelError('lost', `${remote}: ${LOST}`);
-  throw new JSONRPCErrorException(
+  return new JSONRPCErrorException(
     typeof message === 'string' ? message : 'an error without a message',
     typeof code === 'number' ? code : RPC_CODES.internalError,
     data,

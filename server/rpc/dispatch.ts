@@ -4,7 +4,13 @@
  * without end, a batch's only answer without its brackets) is caught here.
  */
 
-import { createJSONRPCErrorResponse, isJSONRPCID, JSONRPCErrorException, JSONRPCServer } from 'json-rpc-2.0';
+import {
+  createJSONRPCErrorResponse,
+  createJSONRPCSuccessResponse,
+  isJSONRPCID,
+  JSONRPCErrorException,
+  JSONRPCServer,
+} from 'json-rpc-2.0';
 import type { JSONRPCErrorResponse, JSONRPCID, JSONRPCRequest, JSONRPCResponse } from 'json-rpc-2.0';
 import { ServiceError } from '../service.js';
 import type { Channel } from './channel.js';
@@ -83,11 +89,15 @@ function toErrorResponse(id: JSONRPCID, error: unknown): JSONRPCErrorResponse {
   return createJSONRPCErrorResponse(id, RPC_CODES.internalError, 'Internal error');
 }
 
+function isExpected(error: unknown): boolean {
+  return error instanceof ServiceError || error instanceof JSONRPCErrorException;
+}
+
 /** Serves `methods`; unexpected errors of a method go to `logger`. */
 export function createDispatcher(methods: Methods, logger: Logger): Dispatcher {
   const server = new JSONRPCServer<CallContext>({
     errorListener: (message, error) => {
-      if (error instanceof ServiceError || error instanceof JSONRPCErrorException) return;
+      if (isExpected(error)) return;
       logger.error({ err: error }, message);
     },
   });
@@ -96,7 +106,18 @@ export function createDispatcher(methods: Methods, logger: Logger): Dispatcher {
 
   async function single(request: unknown, context: CallContext): Promise<JSONRPCResponse | undefined> {
     if (!isRequest(request)) return invalidRequest(requestFault(request) ?? '', idOf(request));
-    return (await server.receive(request, context)) ?? undefined;
+    const { id, method } = request;
+    const params: unknown = request.params;
+    const known = Object.hasOwn(methods, method) ? methods[method] : undefined;
+    if (known === undefined || id === undefined) return (await server.receive(request, context)) ?? undefined;
+    // What nearly all calls are; the package would take ten promises for it.
+    try {
+      const result = await known(params, context);
+      return createJSONRPCSuccessResponse(id, result === undefined ? null : result);
+    } catch (error) {
+      if (!isExpected(error)) logger.error({ err: error }, `the method ${method} failed`);
+      return toErrorResponse(id, error);
+    }
   }
 
   /** A result that is no JSON (a bigint, a cycle) is a mistake of its method, and answered as one. */

@@ -135,9 +135,39 @@ export function checkEnvelope(params: unknown, roster: Roster): Envelope {
   return envelope;
 }
 
-/** Whether a call may come from a node that belongs to no cluster yet, when this one does. */
-export interface MethodOptions {
+export interface MethodOptions<Fields = never> {
+  /** Whether a call may come from a node that belongs to no cluster yet, when this one does. */
   readonly clusterIdOptional?: boolean;
+  /**
+   * For calls that come by the thousand: the fields, where they are all that the shape says and there are no others beside the envelope's; else
+   * undefined, and the call is looked at again for what is wrong.
+   */
+  readonly quick?: (params: Record<string, unknown>) => Fields | undefined;
+}
+
+/** The fields of the envelope in a call's params. */
+export const ENVELOPE_FIELDS = Object.keys(envelopeShape).length;
+
+/** The envelope of a call that is certainly meant for this node; undefined where that takes a closer look. */
+function quickEnvelope(params: Record<string, unknown>, roster: Roster): Envelope | undefined {
+  const { cluster, clusterId, from, to } = params;
+  const self = roster.self();
+  if (cluster !== roster.clusterName || typeof clusterId !== 'string' || clusterId !== roster.clusterId())
+    return undefined;
+  if (!isIdentity(from) || !isIdentity(to)) return undefined;
+  if (to.id !== self.id || to.incarnation !== self.incarnation) return undefined;
+  if (from.id === self.id || roster.isReplaced(from.id, from.incarnation)) return undefined;
+  return { cluster, clusterId, from, to };
+}
+
+function isIdentity(value: unknown): value is Identity {
+  return (
+    isRecord(value) && Object.keys(value).length === 2 && isName(value['id']) && isName(value['incarnation'])
+  );
+}
+
+function isName(value: unknown): boolean {
+  return typeof value === 'string' && value.length > 0 && value.length <= NAME_LENGTH_MAX;
 }
 
 /**
@@ -148,11 +178,17 @@ export function identifiedMethod<Shape extends z.ZodRawShape>(
   roster: Roster,
   shape: Shape,
   handler: (fields: z.infer<z.ZodObject<Shape>>, envelope: Envelope, context: CallContext) => unknown,
-  options: MethodOptions = {},
+  options: MethodOptions<z.infer<z.ZodObject<Shape>>> = {},
 ): Method {
   const body = z.object(shape);
   const allowed = new Set([...Object.keys(envelopeShape), ...Object.keys(shape)]);
+  const { quick } = options;
   return (params, context) => {
+    if (quick !== undefined && isRecord(params)) {
+      const known = quickEnvelope(params, roster);
+      const given = known && quick(params);
+      if (known !== undefined && given !== undefined) return handler(given, known, context);
+    }
     const envelope = checkEnvelope(params, roster);
     if (
       envelope.clusterId === null &&

@@ -13,7 +13,7 @@ import { identifiedMethod } from './identity.js';
 import type { Envelope } from './identity.js';
 import { createPeerLink } from './peer-link.js';
 import type { PeerLink, PeerLinkOptions } from './peer-link.js';
-import { decodeChunk, decodeEntries, RAFT_METHODS, requestShapes } from './raft-wire.js';
+import { decodeChunk, decodeEntries, quickFields, RAFT_METHODS, requestShapes } from './raft-wire.js';
 
 type Required = Pick<PeerLinkOptions, 'roster' | 'inbox' | 'resolve' | 'electionTimeoutMs' | 'logger'>;
 
@@ -147,18 +147,27 @@ function raftMethods(options: Required, accept: Accept, onClosed: (channel: Chan
       }),
     ),
     [RAFT_METHODS.appendEntries]: greetedOnly(
-      identifiedMethod(roster, requestShapes.appendEntries, (fields, envelope, context) => {
-        const { term, prevIndex, prevTerm, commit } = fields;
-        const entries = decodeEntries(fields.entries, fields);
-        return accept(
-          { type: 'appendEntries', ...addressed(envelope), term, prevIndex, prevTerm, entries, commit },
-          context,
-        );
-      }),
+      identifiedMethod(
+        roster,
+        requestShapes.appendEntries,
+        (fields, envelope, context) => {
+          const { term, prevIndex, prevTerm, commit } = fields;
+          const entries = decodeEntries(fields.entries, fields);
+          return accept(
+            { type: 'appendEntries', ...addressed(envelope), term, prevIndex, prevTerm, entries, commit },
+            context,
+          );
+        },
+        { quick: quickFields.appendEntries },
+      ),
     ),
     [RAFT_METHODS.heartbeat]: greetedOnly(
-      identifiedMethod(roster, requestShapes.heartbeat, ({ term, commit, round }, envelope, context) =>
-        accept({ type: 'heartbeat', ...addressed(envelope), term, commit, round }, context),
+      identifiedMethod(
+        roster,
+        requestShapes.heartbeat,
+        ({ term, commit, round }, envelope, context) =>
+          accept({ type: 'heartbeat', ...addressed(envelope), term, commit, round }, context),
+        { quick: quickFields.heartbeat },
       ),
     ),
     [RAFT_METHODS.installSnapshot]: greetedOnly(

@@ -1,6 +1,7 @@
 import test from 'ava';
 import { memoryStateDisk, openMemoryStateStore } from '../../persistence/memory/state-store.js';
 import { openDiskStateStore } from '../../persistence/disk/state-store.js';
+import { bufferedStateStore } from '../../persistence/buffered-state-store.js';
 import { stateRestoreContract } from '../contracts/state-restore.js';
 import type { StateContract } from '../contracts/state-store.js';
 import { stateStoreContract } from '../contracts/state-store.js';
@@ -20,6 +21,31 @@ const memory: StateContract = {
 };
 stateStoreContract(test, 'memory', memory);
 stateRestoreContract(test, 'memory', memory);
+
+/** So little room that every path is taken: writes that wait, rows that are forgotten. */
+const tight = {
+  pendingBytesMax: 64,
+  delayMs: 1,
+  cacheBytes: 2000,
+  failed: new Promise<void>(() => undefined),
+};
+const roomy = { ...tight, pendingBytesMax: 1024 * 1024, cacheBytes: 1024 * 1024 };
+
+for (const [name, options] of Object.entries({ tight, roomy })) {
+  const buffered: StateContract = {
+    runs: 150,
+    harness: () => {
+      const disk = memoryStateDisk();
+      const defer = (task: () => void): void => void setImmediate(task);
+      return Promise.resolve({
+        open: () => Promise.resolve(bufferedStateStore(openMemoryStateStore({ disk, defer }), options)),
+        dispose: () => Promise.resolve(),
+      });
+    },
+  };
+  stateStoreContract(test, `buffered, ${name}`, buffered);
+  stateRestoreContract(test, `buffered, ${name}`, buffered);
+}
 
 onEachEngine(test, (engine) => {
   const contract: StateContract = {

@@ -1,0 +1,113 @@
+/**
+ * The requests that most of the traffic consists of, answered without Koa: its context, router and bookkeeping cost more than the rest of such a
+ * request. What is out of the ordinary about one (another site's page, a missing Host) is left to Koa.
+ */
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+import type { Logger } from 'pino';
+
+import { HEADERS } from '../../api/types.js';
+import type { ObserveRequest } from '../metrics/http-metrics.js';
+import type { Service } from '../service.js';
+import type { AccessCheck } from './access.js';
+import type { Exchange, HotHandler, RequestState } from './context.js';
+import { PROBLEM_TYPE, problemOf } from './problem.js';
+import { ClientGone } from './request-error.js';
+
+/** What the answers are made of. */
+export interface HotOptions {
+  /** By method and path. */
+  readonly hot: ReadonlyMap<string, HotHandler>;
+  /** Undefined: everybody may do everything. */
+  readonly check: AccessCheck | undefined;
+  readonly service: Pick<Service, 'revision' | 'leader' | 'membersIndex'>;
+  readonly requestId: (incoming: string | string[] | undefined) => string;
+  readonly leader: () => string | undefined;
+  readonly observe: ObserveRequest | undefined;
+  readonly logger: Logger;
+}
+
+/** Answers a request, or returns false: then nothing of it was touched. */
+export function hotAnswers(
+  options: HotOptions,
+): (request: IncomingMessage, response: ServerResponse) => boolean {
+  const { hot, requestId } = options;
+  return (request, response) => {
+    const { url = '', method = '', headers } = request;
+    const mark = url.indexOf('?');
+    const path = mark < 0 ? url : url.slice(0, mark);
+    const handler = hot.get(`${method} ${path}`);
+    if (handler === undefined || url.includes('#') || headers.host === undefined) return false;
+    if (headers.origin !== undefined || headers['sec-fetch-site'] !== undefined) return false;
+    const target = { path, query: mark < 0 ? undefined : url.slice(mark + 1) };
+    const state = { requestId: requestId(headers['x-request-id']), target, revision: undefined };
+    void answer(new HotExchange(request, state), response, handler, options);
+    return true;
+  };
+}
+
+class HotExchange implements Exchange {
+  readonly req: IncomingMessage;
+  readonly state: RequestState;
+  status = 404;
+  body: unknown = undefined;
+  /** Name, value, name, value. */
+  headers: string[] = [];
+
+  constructor(req: IncomingMessage, state: RequestState) {
+    this.req = req;
+    this.state = state;
+  }
+
+  set(name: string, value: string): void {
+    this.headers.push(name, value);
+  }
+}
+
+/** Never rejects. */
+async function answer(
+  exchange: HotExchange,
+  response: ServerResponse,
+  handler: HotHandler,
+  options: HotOptions,
+): Promise<void> {
+  const { observe, service, leader } = options;
+  const { req, state } = exchange;
+  const startMs = observe === undefined ? 0 : performance.now();
+  try {
+    options.check?.(exchange);
+    await handler(exchange);
+  } catch (error) {
+    if (error instanceof ClientGone) {
+      options.logger.debug({ requestId: state.requestId }, error.message);
+      response.destroy();
+      return;
+    }
+    explain(exchange, error, options);
+  }
+  const { status, headers } = exchange;
+  const body = typeof exchange.body === 'string' ? exchange.body : '';
+  headers.push(HEADERS.revision, String(state.revision ?? service.revision()));
+  headers.push(HEADERS.requestId, state.requestId);
+  const leaderText = leader();
+  if (leaderText !== undefined) headers.push(HEADERS.leader, leaderText);
+  const membersIndex = service.membersIndex();
+  if (membersIndex !== undefined) headers.push(HEADERS.members, String(membersIndex));
+  if (status !== 304) headers.push('Content-Length', String(Buffer.byteLength(body)));
+  response.writeHead(status, headers);
+  response.end(body);
+  observe?.(req.method ?? '', state.target.path, status, (performance.now() - startMs) / 1000);
+}
+
+function explain(exchange: HotExchange, error: unknown, { service, logger }: HotOptions): void {
+  const { requestId } = exchange.state;
+  const { problem, headers } = problemOf(error, requestId, service.leader());
+  if (problem.code === 'internal') {
+    const { method, url } = exchange.req;
+    logger.error({ err: error, requestId, method, url }, 'a request failed unexpectedly');
+  }
+  exchange.status = problem.status;
+  exchange.headers = ['Content-Type', PROBLEM_TYPE, ...headers.flat()];
+  exchange.body = JSON.stringify(problem);
+}
