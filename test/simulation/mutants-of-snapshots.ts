@@ -137,6 +137,39 @@ const LOSS_MUTANTS: readonly Mutant[] = [
     replacement: 'if (applied !== undefined)',
     seedsMax: 1000,
   },
+  {
+    name: 'forgetful-node-votes-as-if-whole',
+    file: 'raft/election.js',
+    breaks: 'a node whose log lost its end votes only for logs that hold what it had',
+    original: 'const reaches = lostEnd === undefined ||',
+    replacement: 'const reaches = true ||',
+    seedsMax: 400,
+  },
+  {
+    name: 'forgetful-node-campaigns',
+    file: 'raft/election.js',
+    breaks: 'a node whose log lost its end does not campaign',
+    original: 'state.lostEnd !== undefined || state.installing',
+    replacement: 'state.installing',
+    seedsMax: 500,
+  },
+  {
+    name: 'stateless-node-campaigns',
+    file: 'raft/election.js',
+    breaks: 'a node whose state is lost does not lead',
+    original: 'if (state.log.lacksState || ',
+    replacement: 'if (',
+    seedsMax: 300,
+  },
+  {
+    name: 'lost-end-forgotten-by-a-restart',
+    file: 'persistence/marked-log-store.js',
+    breaks: 'what is lost is not forgotten by the next restart',
+    original:
+      "let lost = found.kind === 'found' && endsBefore(end, found.mark.last) ? found.mark.last : undefined;",
+    replacement: 'let lost = undefined;',
+    seedsMax: 700,
+  },
 ];
 
 const KEY_MUTANTS: readonly Mutant[] = [
@@ -229,39 +262,6 @@ export const RARE_MUTANTS: readonly Mutant[] = [
     original: 'Math.min(durableIndex, log.applied)',
     replacement: 'Infinity',
     seedsMax: 500,
-  },
-  {
-    name: 'forgetful-node-votes-as-if-whole',
-    file: 'raft/election.js',
-    breaks: 'a node whose log lost its end votes only for logs that hold what it had',
-    original: 'const reaches = lostEnd === undefined ||',
-    replacement: 'const reaches = true ||',
-    seedsMax: 2000,
-  },
-  {
-    name: 'forgetful-node-campaigns',
-    file: 'raft/election.js',
-    breaks: 'a node whose log lost its end does not campaign',
-    original: 'state.lostEnd !== undefined || state.installing',
-    replacement: 'state.installing',
-    seedsMax: 1000,
-  },
-  {
-    name: 'stateless-node-campaigns',
-    file: 'raft/election.js',
-    breaks: 'a node whose state is lost does not lead',
-    original: 'if (state.log.lacksState || ',
-    replacement: 'if (',
-    seedsMax: 500,
-  },
-  {
-    name: 'lost-end-forgotten-by-a-restart',
-    file: 'persistence/marked-log-store.js',
-    breaks: 'what is lost is not forgotten by the next restart',
-    original:
-      "let lost = found.kind === 'found' && endsBefore(end, found.mark.last) ? found.mark.last : undefined;",
-    replacement: 'let lost = undefined;',
-    seedsMax: 2000,
   },
   {
     name: 'unverified-snapshot-kept',
