@@ -13,6 +13,7 @@ import type { Attempted, Failed, Operation } from './operation.js';
 import type { AbortSignalLike, RetryPolicy } from './options.js';
 import { backoffMs } from './retry.js';
 import type { Sessions, Ticket } from './session.js';
+import { Stop } from './stop.js';
 import { sleep } from './wait.js';
 
 export interface Limits {
@@ -40,7 +41,7 @@ const RENEWALS_MAX = 3;
 interface Course {
   readonly startedMs: number;
   readonly deadlineMs: number;
-  readonly stop: AbortSignal;
+  readonly stop: Stop;
   /** Of each node that refused: when it wants to be asked again. */
   readonly readyTimes: Map<string, number>;
   /** The node of the last attempt, when the next one belongs to another. */
@@ -68,7 +69,7 @@ const now = () => performance.now();
 /** Carries out the operation. Rejects with a `KVError` only. */
 export async function call<T>(context: Context, operation: Operation<T>, limits: Limits): Promise<T> {
   if (context.calls >= CALLS_MAX) throw overloaded();
-  const stop = new AbortController();
+  const stop = new Stop();
   const ignored = [...limits.closed, limits.signal].map((signal) =>
     signal === undefined ? undefined : onAbort(signal, () => stop.abort()),
   );
@@ -76,7 +77,7 @@ export async function call<T>(context: Context, operation: Operation<T>, limits:
   const course: Course = {
     startedMs,
     deadlineMs: startedMs + limits.timeoutMs,
-    stop: stop.signal,
+    stop,
     readyTimes: new Map(),
     avoided: undefined,
     attempts: 0,

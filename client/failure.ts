@@ -41,6 +41,8 @@ interface Aside {
   readonly membersIndex: number | undefined;
 }
 
+const SILENCE: Aside = { leader: undefined, membersIndex: undefined };
+
 export type Result = Aside & ({ readonly answer: Answer } | { readonly failure: Failure });
 
 type Answered = Extract<Exchange, { kind: 'answered' }>;
@@ -57,12 +59,9 @@ export interface Expected {
 export function interpret(origin: string, expected: Expected, exchange: Exchange): Result {
   const doubt: Outcome = expected.isWrite ? 'unknown' : 'not-applied';
   if (exchange.kind === 'failed') {
-    return {
-      failure: connectionFailure(origin, doubt, exchange),
-      leader: undefined,
-      membersIndex: undefined,
-    };
+    return { failure: connectionFailure(origin, doubt, exchange), ...SILENCE };
   }
+  if (exchange.kind === 'tokenless') return { failure: tokenless(exchange.cause), ...SILENCE };
   const { status, headers } = exchange;
   const body = parse(exchange.body);
   const aside = {
@@ -137,6 +136,18 @@ function connectionFailure(origin: string, doubt: Outcome, exchange: Failed): Fa
     outcome: sent ? doubt : 'not-applied',
     nodeFailed: true,
     cause: timedOutMs === undefined ? cause : undefined,
+  };
+}
+
+/** Nothing was sent. */
+function tokenless(cause: unknown): Failure {
+  return {
+    code: 'unauthenticated',
+    message: `auth.token failed: ${reasonOf(cause)}`,
+    retryable: false,
+    outcome: 'not-applied',
+    nodeFailed: false,
+    cause,
   };
 }
 

@@ -1,6 +1,6 @@
 /** The nodes that this client knows: which one leads, which ones have failed of late, whose turn it is. */
 
-import { originOf } from './options.js';
+import { originOf, schemeOf } from './options.js';
 import { createRoster } from './roster.js';
 import { createSuspensions } from './suspensions.js';
 
@@ -52,6 +52,7 @@ export interface Nodes {
 }
 
 export function createNodes(endpoints: readonly string[], now: () => number): Nodes {
+  const scheme = schemeOf(endpoints);
   const suspensions = createSuspensions(now);
   const roster = createRoster(endpoints);
   let leader: string | undefined;
@@ -76,7 +77,7 @@ export function createNodes(endpoints: readonly string[], now: () => number): No
 
   /** True when there is news of the members. */
   function hear({ leader: named, membersIndex }: Word): boolean {
-    const origin = typeof named === 'string' ? originOf(named) : undefined;
+    const origin = typeof named === 'string' ? originOf(named, scheme) : undefined;
     // It may be the last word of the last node that is known.
     if (origin !== undefined) roster.meet(origin);
     // Others may go on naming a dead leader until they elect the next one.
@@ -112,7 +113,9 @@ export function createNodes(endpoints: readonly string[], now: () => number): No
       nodes.onDoubt();
     },
     learned: (addresses, index) => {
-      const origins = addresses.map(originOf).filter((origin) => origin !== undefined);
+      const origins = addresses
+        .map((address) => originOf(address, scheme))
+        .filter((origin) => origin !== undefined);
       return roster.learned(origins, index, leader);
     },
     membersIndex: () => roster.toldIndex(),

@@ -106,7 +106,7 @@ interface Freshness {
 function contextOf(settings: Settings<unknown>): Context {
   const channel = {
     nodes: createNodes(settings.endpoints, () => performance.now()),
-    transport: createTransport(),
+    transport: createTransport(settings),
     retry: settings.retry,
   };
   const leader = createLane(channel, LEADER_REQUESTS_MAX);

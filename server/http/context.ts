@@ -8,6 +8,8 @@ export interface RequestState {
   target: Target;
   /** The applied index that the answer reflects; undefined: the one at the time of the answer. */
   revision: number | undefined;
+  /** The client may read, and no more; what can't be told by the route has to look at this. */
+  isReadOnly?: true;
 }
 
 /** Koa's context with our state. */

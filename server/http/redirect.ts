@@ -19,7 +19,7 @@ export function redirected(ctx: Context, params: Params, service: Service, alway
   if (leader === undefined) throw new ServiceError('no-leader', 'there is no leader to redirect to');
   const { path, query } = ctx.state.target;
   const target = query === undefined ? path : `${path}?${query}`;
-  ctx.res.setHeader('Location', `http://${leader.http}${target}`);
+  ctx.res.setHeader('Location', `${ctx.protocol}://${leader.http}${target}`);
   answerJson(ctx, 307, { leaderId: leader.id, leaderAddr: leader.http });
   return true;
 }

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import test from 'ava';
-import { openRocksStateStore } from '../../persistence/rocksdb/state-store.js';
+import { openDiskStateStore } from '../../persistence/disk/state-store.js';
 import type { StateStore } from '../../persistence/state-store.js';
 import { NOTHING_APPLIED } from '../../persistence/state-store.js';
 import { openSnapshotDirectory } from '../../snapshot/files/directory.js';
@@ -49,7 +49,7 @@ async function contentOf(state: StateStore): Promise<{ rows: unknown; applied: u
 test('a state goes through a file and is the same, on real disks, while writes go on', (t) =>
   inTemporaryDirectory(async (root) => {
     const rows = rowsOf(3000, 120);
-    const first = await openRocksStateStore({
+    const first = await openDiskStateStore({
       engine,
       directory: path.join(root, 'first'),
       fatal: unexpected,
@@ -86,7 +86,7 @@ test('a state goes through a file and is the same, on real disks, while writes g
     t.is(progress.at(-1), rows.length);
     t.true(index > APPLIED.index);
 
-    const second = await openRocksStateStore({
+    const second = await openDiskStateStore({
       engine,
       directory: path.join(root, 'second'),
       fatal: unexpected,
@@ -101,7 +101,7 @@ test('a state goes through a file and is the same, on real disks, while writes g
     t.true(outcome.ok);
     t.deepEqual(await contentOf(second), { rows, applied: APPLIED });
     await Promise.all([first.close(), second.close(), store.close()]);
-    const again = await openRocksStateStore({
+    const again = await openDiskStateStore({
       engine,
       directory: path.join(root, 'second'),
       fatal: unexpected,
