@@ -18,6 +18,8 @@ declare module 'autocannon' {
     readonly errors: number;
     readonly non2xx: number;
     readonly requests: { readonly total: number };
+    /** Bytes of answers. */
+    readonly throughput: { readonly total: number };
     /** In milliseconds. */
     readonly latency: { readonly p50: number; readonly p99: number };
   }

@@ -11,7 +11,8 @@ import { PATHS } from '../api/paths.js';
 /** The package's own folder; this file is compiled to dist/bench/. */
 export const ROOT = path.resolve(import.meta.dirname, '../..');
 
-const START_PATIENCE_MS = 60_000;
+/** Also for a restart with a million keys to fetch, on a machine that does other things as well. */
+const START_PATIENCE_MS = 300_000;
 const STOP_PATIENCE_MS = 10_000;
 const POLL_MS = 50;
 
@@ -20,10 +21,13 @@ export interface ClusterNode {
   readonly http: string;
   readonly rpc: string;
   readonly raft: string;
+  /** Of quorumkv; others get all of theirs by arguments. */
   readonly configFile: string;
   /** The process that was started last. */
   process: ChildProcess;
 }
+
+export type Peer = Pick<ClusterNode, 'id' | 'http' | 'rpc' | 'raft'>;
 
 export interface Cluster {
   readonly nodes: readonly ClusterNode[];
@@ -39,19 +43,40 @@ export interface Cluster {
   stop(): Promise<void>;
 }
 
+/** How the servers of one product are started and asked. */
+export interface Product {
+  readonly name: string;
+  /** Writes what the node needs into `directory`, and says how it is started; run for each start. */
+  command(self: Peer, peers: readonly Peer[], directory: string): readonly string[];
+  /** Undefined once the node serves; else what it waits for. */
+  notReady(node: Peer): Promise<string | undefined>;
+  leads(node: Peer): Promise<boolean>;
+}
+
 /**
  * Starts `size` nodes with the shipped defaults and resolves when all of them are ready.
  *
  * @param parent where the directory is made: on a real disk, else fsync costs nothing
  * @param signal ends the waiting, with an error; nothing is left behind then, either
  */
-export async function startCluster(size: number, parent: string, signal?: AbortSignal): Promise<Cluster> {
+export function startCluster(size: number, parent: string, signal?: AbortSignal): Promise<Cluster> {
+  return startProduct(quorumkv([]), size, parent, signal);
+}
+
+/** The same with any product. */
+export async function startProduct(
+  product: Product,
+  size: number,
+  parent: string,
+  signal?: AbortSignal,
+): Promise<Cluster> {
   mkdirSync(parent, { recursive: true });
   const directory = mkdtempSync(path.join(parent, 'bench-'));
   const peers = await addresses(size);
+  const start = (peer: Peer): ChildProcess =>
+    startNode(directory, peer.id, product.command(peer, peers, directory));
   const nodes = peers.map((peer): ClusterNode => {
-    const configFile = writeConfig(directory, peer, peers);
-    return { ...peer, configFile, process: startNode(directory, peer.id, configFile) };
+    return { ...peer, configFile: configFileOf(directory, peer.id), process: start(peer) };
   });
   const killAll = (): void => {
     for (const node of nodes) node.process.kill('SIGKILL');
@@ -66,7 +91,7 @@ export async function startCluster(size: number, parent: string, signal?: AbortS
     rmSync(directory, { recursive: true, force: true });
   };
   try {
-    await Promise.all(nodes.map((node) => untilReady(node, directory, signal)));
+    await Promise.all(nodes.map((node) => untilReady(product, node, directory, signal)));
   } catch (error) {
     await stop();
     throw error;
@@ -74,7 +99,7 @@ export async function startCluster(size: number, parent: string, signal?: AbortS
   return {
     nodes,
     directory,
-    leader: () => findLeader(nodes),
+    leader: () => findLeader(product, nodes),
     stop,
     async kill({ process: child }) {
       const gone = once(child, 'exit');
@@ -82,13 +107,30 @@ export async function startCluster(size: number, parent: string, signal?: AbortS
       await gone;
     },
     async restart(node) {
-      node.process = startNode(directory, node.id, node.configFile);
-      await untilReady(node, directory, signal);
+      node.process = start(node);
+      await untilReady(product, node, directory, signal);
     },
   };
 }
 
-type Peer = Pick<ClusterNode, 'id' | 'http' | 'rpc' | 'raft'>;
+/** This product, as it is built; `nodeFlags` are for Node.js. */
+export function quorumkv(nodeFlags: readonly string[]): Product {
+  return {
+    name: 'quorumkv',
+    command(self, peers, directory) {
+      const server = path.join(ROOT, 'dist/server/main.js');
+      return [process.execPath, ...nodeFlags, server, '--config', writeConfig(directory, self, peers)];
+    },
+    async notReady(node) {
+      const answer = await ask(node, PATHS.readyz);
+      return answer.ok ? undefined : answer.text;
+    },
+    async leads(node) {
+      const { ok, text } = await ask(node, PATHS.status);
+      return ok && (JSON.parse(text) as { isLeader: boolean }).isLeader;
+    },
+  };
+}
 
 /** Ports of 127.0.0.1 that were free a moment ago, chosen by the kernel; no two are the same. */
 async function freePorts(count: number): Promise<readonly number[]> {
@@ -107,8 +149,10 @@ async function addresses(size: number): Promise<readonly Peer[]> {
   });
 }
 
+const configFileOf = (directory: string, id: string): string => path.join(directory, `${id}.json`);
+
 function writeConfig(directory: string, self: Peer, peers: readonly Peer[]): string {
-  const file = path.join(directory, `${self.id}.json`);
+  const file = configFileOf(directory, self.id);
   const config = {
     httpAddr: self.http,
     rpcAddr: self.rpc,
@@ -119,14 +163,14 @@ function writeConfig(directory: string, self: Peer, peers: readonly Peer[]): str
   return file;
 }
 
-function startNode(directory: string, id: string, configFile: string): ChildProcess {
+function startNode(directory: string, id: string, [command = '', ...args]: readonly string[]): ChildProcess {
   // One node's variables (KV_NODE_ID, …) would be wrong for all of them; the files say everything.
   const env = { PATH: process.env['PATH'], HOME: process.env['HOME'] };
   const log = openSync(logFile(directory, id), 'a');
-  const server = path.join(ROOT, 'dist/server/main.js');
-  const child = spawn(process.execPath, [server, '--config', configFile], {
+  const child = spawn(command, args, {
     stdio: ['ignore', log, log],
     env,
+    cwd: directory,
     // Not in the terminal's process group: Ctrl-C reaches the benchmark alone, which stops the nodes in order.
     detached: true,
   });
@@ -136,38 +180,45 @@ function startNode(directory: string, id: string, configFile: string): ChildProc
 
 const logFile = (directory: string, id: string): string => path.join(directory, `${id}.log`);
 
-async function untilReady(node: ClusterNode, directory: string, signal?: AbortSignal): Promise<void> {
+async function untilReady(
+  product: Product,
+  node: ClusterNode,
+  directory: string,
+  signal?: AbortSignal,
+): Promise<void> {
   const deadlineMs = performance.now() + START_PATIENCE_MS;
   let why = 'it did not answer';
   while (performance.now() < deadlineMs) {
     signal?.throwIfAborted();
     if (!isRunning(node.process)) throw new Error(`${node.id} ended: ${lastLine(directory, node.id)}`);
-    const answer = await ask(node, PATHS.readyz);
-    if (answer.ok) return;
-    why = answer.text;
+    const missing = await product.notReady(node);
+    if (missing === undefined) return;
+    why = missing;
     await delay(POLL_MS);
   }
-  throw new Error(`${node.id} is not ready after ${START_PATIENCE_MS} ms: ${why}`);
+  throw new Error(`${product.name} ${node.id} is not ready after ${START_PATIENCE_MS} ms: ${why}`);
 }
 
-async function findLeader(nodes: readonly ClusterNode[]): Promise<ClusterNode> {
+async function findLeader(product: Product, nodes: readonly ClusterNode[]): Promise<ClusterNode> {
   const deadlineMs = performance.now() + START_PATIENCE_MS;
   while (performance.now() < deadlineMs) {
-    for (const node of nodes) {
-      const { ok, text } = await ask(node, PATHS.status);
-      if (ok && (JSON.parse(text) as { isLeader: boolean }).isLeader) return node;
-    }
+    for (const node of nodes) if (isRunning(node.process) && (await product.leads(node))) return node;
     await delay(POLL_MS);
   }
   throw new Error(`no node leads after ${START_PATIENCE_MS} ms`);
 }
 
-async function ask(
-  node: ClusterNode,
+/** Never rejects. `body`: a POST. */
+export async function ask(
+  node: Pick<Peer, 'http'>,
   where: string,
+  body?: string,
 ): Promise<{ readonly ok: boolean; readonly text: string }> {
   try {
-    const answer = await fetch(`http://${node.http}${where}`, { signal: AbortSignal.timeout(2000) });
+    const answer = await fetch(`http://${node.http}${where}`, {
+      signal: AbortSignal.timeout(2000),
+      ...(body !== undefined && { method: 'POST', body }),
+    });
     return { ok: answer.ok, text: await answer.text() };
   } catch (error) {
     return { ok: false, text: error instanceof Error ? error.message : String(error) };

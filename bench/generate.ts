@@ -1,27 +1,37 @@
-/** The load of one run by autocannon, in a process of its own. Arguments: connections, seconds; the rest as `load.lua`. */
+/** The load of one run by autocannon, in a process of its own: what the file that BENCH_LOAD names says. */
 
+import { readFileSync } from 'node:fs';
 import autocannon from 'autocannon';
-import { WORKLOADS, randomRequest } from './workloads.js';
+import { loadFile } from './load.js';
+import { fill } from './systems.js';
+import { randomKey } from './workloads.js';
 
-const [connections = 0, seconds = 0] = process.argv.slice(2).map(Number);
-const { BENCH_WORKLOAD, BENCH_KEYS, BENCH_VALUE = '', BENCH_TARGETS = '' } = process.env;
-const workload = WORKLOADS.find((name) => name === BENCH_WORKLOAD);
-if (workload === undefined) throw new Error(`there is no workload ${BENCH_WORKLOAD ?? ''}`);
-const data = { keys: Number(BENCH_KEYS), value: BENCH_VALUE };
+const load = loadFile.parse(JSON.parse(readFileSync(process.env['BENCH_LOAD'] ?? '', 'utf8')));
 
 const result = await autocannon({
-  url: BENCH_TARGETS.split(',').map((target) => `http://${target}`),
-  connections,
-  duration: seconds,
+  url: load.targets.map((target) => `http://${target}`),
+  connections: load.connections,
+  duration: load.seconds,
   timeout: 10,
-  requests: [{ setupRequest: (request) => ({ ...request, ...randomRequest(workload, data) }) }],
+  requests: [
+    {
+      setupRequest(request) {
+        const { body, ...form } = Math.random() * 100 < load.readPercent ? load.get : load.put;
+        return {
+          ...request,
+          ...fill(load, { ...form, ...(body !== undefined && { body }) }, randomKey(load)),
+        };
+      },
+    },
+  ],
 });
-const { duration, errors, non2xx, requests, latency } = result;
+const { duration, errors, non2xx, requests, latency, throughput } = result;
 const measured = {
   requests: requests.total,
   seconds: duration,
   p50Ms: latency.p50,
   p99Ms: latency.p99,
   errors: errors + non2xx,
+  bytes: throughput.total,
 };
 process.stdout.write(`${JSON.stringify(measured)}\n`);

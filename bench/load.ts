@@ -1,20 +1,27 @@
-/** Puts load on the cluster: `wrk` where it is installed, which costs least of the CPU that is measured, else autocannon. */
+/**
+ * Puts load on a cluster: `wrk` where it is installed, which costs least of the CPU that is measured, else autocannon; the SDK in a
+ * process of its own. An answer that is not what it should be is an error, never throughput.
+ */
 
 import { spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, request as httpRequest } from 'node:http';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { z } from 'zod';
-import { ROOT } from './cluster.js';
-import { keyAt, putRequest, type Data, type Workload } from './workloads.js';
+import { ROOT, type ClusterNode } from './cluster.js';
+import { fill, type System } from './systems.js';
+import { READ_PERCENT, randomKey, type Data, type RequestForm, type Workload } from './workloads.js';
 
 export type Tool = 'wrk' | 'autocannon';
 
 export interface Load {
+  readonly system: System;
   readonly workload: Workload;
   readonly data: Data;
-  /** `host:port` each; the connections are spread over them. */
-  readonly targets: readonly string[];
-  /** Kept alive, one request at a time on each. */
+  /** The connections are spread over them. */
+  readonly targets: readonly ClusterNode[];
+  /** Kept alive, one request at a time on each; of the SDK: concurrent calls. */
   readonly connections: number;
   readonly seconds: number;
 }
@@ -24,28 +31,39 @@ const measured = z.object({
   seconds: z.number().positive(),
   p50Ms: z.number(),
   p99Ms: z.number(),
-  /** Connections that broke, requests without an answer, answers that were not 2xx. */
+  /** Connections that broke, requests without an answer, answers that were not 2xx or not right. */
   errors: z.number(),
+  /** Of all answers, heads included. */
+  bytes: z.number(),
 });
 
-export type Measured = z.infer<typeof measured>;
+export type Measured = Omit<z.infer<typeof measured>, 'bytes'>;
 
-const PRELOAD_CONNECTIONS = 64;
+const PRELOAD_CONNECTIONS = 8;
+/** Keys that are read, and looked at, before and after each run. */
+const SAMPLE = 32;
 
 export function loadTool(): Tool {
   return spawnSync('wrk', ['-v'], { stdio: 'ignore' }).error === undefined ? 'wrk' : 'autocannon';
 }
 
-/** Sets every key once. `signal` ends it early, with an error. */
-export async function preload(target: string, data: Data, signal: AbortSignal): Promise<void> {
+/** Sets every key. `signal` ends it early, with an error. */
+export async function preload(
+  system: System,
+  target: ClusterNode,
+  data: Data,
+  signal: AbortSignal,
+): Promise<void> {
   const agent = new Agent({ keepAlive: true, maxSockets: PRELOAD_CONNECTIONS });
+  // A request of half a MiB at most.
+  const step = Math.max(1, Math.min(system.loadMax, Math.floor(2 ** 19 / data.value.length)));
   let next = 0;
   const worker = async (): Promise<void> => {
     while (next < data.keys) {
-      const key = keyAt(next);
-      next += 1;
+      const first = next;
+      next = Math.min(data.keys, first + step);
       signal.throwIfAborted();
-      await send(target, agent, key, data);
+      await send(target, agent, system.load(first, next, data));
     }
   };
   try {
@@ -55,14 +73,17 @@ export async function preload(target: string, data: Data, signal: AbortSignal): 
   }
 }
 
-function send(target: string, agent: Agent, key: string, data: Data): Promise<void> {
-  const { method, path: where, body } = putRequest(key, data);
+/** Resolves with the body; rejects unless the status is 200. */
+export function send(target: Pick<ClusterNode, 'http'>, agent: Agent, form: RequestForm): Promise<string> {
+  const { method, path: where, body } = form;
   return new Promise((resolve, reject) => {
-    const request = httpRequest(`http://${target}${where}`, { agent, method }, (response) => {
-      response.resume();
+    const request = httpRequest(`http://${target.http}${where}`, { agent, method }, (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (piece: string) => (text += piece));
+      response.once('error', reject);
       response.once('end', () => {
-        if (response.statusCode === 200) resolve();
-        else reject(new Error(`the preload of ${key} was answered ${response.statusCode ?? 0}`));
+        if (response.statusCode === 200) resolve(text);
+        else reject(new Error(`${method} ${where} was answered ${response.statusCode ?? 0}: ${text}`));
       });
     });
     request.once('error', reject);
@@ -70,41 +91,136 @@ function send(target: string, agent: Agent, key: string, data: Data): Promise<vo
   });
 }
 
-/** Runs one load and resolves with what it measured. `signal` ends it early, with an error. */
-export async function runLoad(tool: Tool, load: Load, signal: AbortSignal): Promise<Measured> {
-  const { workload, data, targets, connections, seconds } = load;
-  const env = {
-    ...process.env,
-    BENCH_WORKLOAD: workload,
-    BENCH_KEYS: String(data.keys),
-    BENCH_VALUE: data.value,
-    BENCH_TARGETS: targets.join(','),
+/** Keys drawn at random must have the value. */
+export async function checkSample(
+  { system, workload, data, targets }: Pick<Load, 'system' | 'workload' | 'data' | 'targets'>,
+  samples = SAMPLE,
+): Promise<void> {
+  const form = system.get(workload);
+  const agent = new Agent({ keepAlive: true, maxSockets: 4 });
+  const check = async (_: unknown, at: number): Promise<void> => {
+    const [target] = targets.slice(at % targets.length);
+    if (form === undefined || target === undefined) return;
+    const key = randomKey(data);
+    const answer = await send(target, agent, fill(system, form, key));
+    if (system.valueOf(answer) !== data.value)
+      throw new Error(`${system.name} gives a wrong value for ${key}: ${answer.slice(0, 200)}`);
   };
-  const output =
-    tool === 'wrk'
-      ? await run('wrk', wrkArguments(targets, connections, seconds), env, signal)
-      : await run(process.execPath, autocannonArguments(connections, seconds), env, signal);
-  const last = output.trimEnd().split('\n').at(-1) ?? '';
-  return measured.parse(JSON.parse(last));
+  try {
+    await Promise.all(Array.from({ length: samples }, check));
+  } finally {
+    agent.destroy();
+  }
 }
 
-function wrkArguments(targets: readonly string[], connections: number, seconds: number): string[] {
+/** Runs one load and resolves with what it measured. `signal` ends it early, with an error. */
+export async function runLoad(tool: Tool, load: Load, signal: AbortSignal): Promise<Measured> {
+  await checkSample(load);
+  const [target] = load.targets;
+  if (target === undefined) throw new Error('there is no target');
+  const before = await load.system.revision(target);
+  const { bytes, ...result } = await generate(tool, load, signal);
+  const written = (await load.system.revision(target)) - before;
+  await checkSample(load);
+  const fault = faultOf(load, result, bytes, written);
+  if (fault !== undefined) throw new Error(`${load.system.name}, ${load.workload}: ${fault}`);
+  return result;
+}
+
+/** What shows that not all of the answers that were counted can be right. */
+function faultOf(
+  { system, workload, data }: Load,
+  { requests, errors }: Measured,
+  bytes: number,
+  written: number,
+): string | undefined {
+  const reads = READ_PERCENT[workload] / 100;
+  // A mix draws lots: nine tenths of its share is far below what chance explains.
+  const share = reads === 0 || reads === 1 ? 1 : 0.9;
+  const writesMin = Math.floor((1 - reads) * requests * share);
+  if (written < writesMin)
+    return `${requests} requests were answered, but only ${written} writes were applied`;
+  const bytesMin = requests * reads * share * system.answerBytesMin(data.value.length);
+  if (bytes < bytesMin) return `${bytes} bytes of answers do not hold the values of ${requests} requests`;
+  return errors > 0 ? `${errors} requests had no answer, or a wrong one` : undefined;
+}
+
+async function generate(tool: Tool, load: Load, signal: AbortSignal): Promise<z.infer<typeof measured>> {
+  const directory = mkdtempSync(path.join(tmpdir(), 'quorumkv-load-'));
+  try {
+    const file = path.join(directory, 'load');
+    const output = await run(commandOf(tool, load, file), { ...process.env, BENCH_LOAD: file }, signal);
+    const last = output.trimEnd().split('\n').at(-1) ?? '';
+    return measured.parse(JSON.parse(last));
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** What `generate.ts` and `sdk-load.ts` are told by the file that BENCH_LOAD names; `load.lua` by the same in Lua. */
+export const loadFile = z.object({
+  targets: z.array(z.string()),
+  connections: z.number(),
+  seconds: z.number(),
+  keys: z.number(),
+  value: z.string(),
+  readPercent: z.number(),
+  keyEncoding: z.enum(['plain', 'base64']),
+  /** Each with the place of the key marked. */
+  put: z.object({ method: z.enum(['GET', 'POST']), path: z.string(), body: z.string().optional() }),
+  get: z.object({ method: z.enum(['GET', 'POST']), path: z.string(), body: z.string().optional() }),
+});
+
+function commandOf(tool: Tool, load: Load, file: string): string[] {
+  const { system, workload, data, targets, connections, seconds } = load;
+  const get = system.get(workload);
+  if (get === undefined) throw new Error(`${system.name} has no ${workload}`);
+  const viaSdk = workload.startsWith('sdk-') && system.name === 'quorumkv';
+  const described: z.infer<typeof loadFile> = {
+    ...{ connections, seconds, keys: data.keys, value: data.value },
+    targets: targets.map(({ http }) => http),
+    readPercent: READ_PERCENT[workload],
+    keyEncoding: system.keyEncoding,
+    put: system.put(data),
+    get,
+  };
+  if (tool === 'wrk' && !viaSdk) {
+    writeFileSync(file, asLua(described));
+    return wrk(targets, connections, seconds);
+  }
+  writeFileSync(file, JSON.stringify(described));
+  const program = viaSdk ? 'sdk-load.js' : 'generate.js';
+  return [process.execPath, path.join(ROOT, 'dist/bench', program)];
+}
+
+function wrk(targets: readonly ClusterNode[], connections: number, seconds: number): string[] {
   return [
+    'wrk',
     // A thread for each target: a thread of wrk has one address.
     ...['--threads', String(Math.min(targets.length, connections))],
     ...['--connections', String(connections)],
     ...['--duration', `${seconds}s`],
     ...['--timeout', '10s'],
     ...['--script', path.join(ROOT, 'bench/load.lua')],
-    `http://${targets[0] ?? ''}`,
+    `http://${targets[0]?.http ?? ''}`,
   ];
 }
 
-function autocannonArguments(connections: number, seconds: number): string[] {
-  return [path.join(ROOT, 'dist/bench/generate.js'), String(connections), String(seconds)];
+/** A table of strings, numbers and tables; long brackets take everything literally. */
+function asLua(value: unknown, depth = 0): string {
+  if (typeof value === 'number') return String(value);
+  if (typeof value === 'string') return `[==[${value}]==]`;
+  const rows = Object.entries(value ?? {}).map(([name, inner]) => {
+    return Array.isArray(value) ? asLua(inner, depth + 1) : `${name} = ${asLua(inner, depth + 1)}`;
+  });
+  return `${depth === 0 ? 'return ' : ''}{ ${rows.join(', ')} }`;
 }
 
-function run(command: string, args: string[], env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<string> {
+function run(
+  [command = '', ...args]: readonly string[],
+  env: NodeJS.ProcessEnv,
+  signal: AbortSignal,
+): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { env, signal, stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';

@@ -1,103 +1,38 @@
-/** `npm run bench`: a fresh three-node cluster with the shipped defaults, fsync on, and what it does per second. */
+/** `npm run bench`: what a fresh cluster with the shipped defaults does per second, fsync on, alone or in turns with another system. */
 
+import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { Command, InvalidArgumentError, Option } from 'commander';
-import { ROOT, startCluster, type Cluster } from './cluster.js';
-import { watchCpu } from './cpu.js';
-import { loadTool, preload, runLoad, type Tool } from './load.js';
-import { isSound, machine, table, warnings, type Row } from './report.js';
-import { randomValue, WORKLOADS, type Data, type Workload } from './workloads.js';
+import { ROOT } from './cluster.js';
+import { etcdVersion } from './etcd.js';
+import { loadTool } from './load.js';
+import { machine } from './machine.js';
+import { parseOptions, type Options } from './options.js';
+import { markdown, type Results } from './report.js';
+import { runAll } from './runs.js';
 
-const NODES = 3;
-const VALUE_BYTES = 256;
+const RESULTS = path.join(ROOT, 'bench/results');
 
-interface Options {
-  readonly seconds: number;
-  readonly connections: readonly number[];
-  readonly workloads: readonly Workload[];
-  readonly target: 'leader' | 'all';
-  readonly keys: number;
-  readonly dir: string;
-}
-
-function positive(text: string): number {
-  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('It must be a whole number from 1 up.');
-  return Number(text);
-}
-
-function workloadList(text: string): Workload[] {
-  return text.split(',').map((name) => {
-    const known = WORKLOADS.find((workload) => workload === name);
-    if (known === undefined) throw new InvalidArgumentError(`The workloads are ${WORKLOADS.join(', ')}.`);
-    return known;
-  });
-}
-
-function parseOptions(): Options {
-  return new Command('npm run bench --')
-    .description(`Measures a fresh cluster of ${NODES} nodes on this machine: shipped defaults, fsync on.`)
-    .option('--seconds <n>', 'how long each run takes', positive, 10)
-    .option(
-      '--connections <list>',
-      'keep-alive connections, a run for each',
-      (text) => text.split(',').map(positive),
-      [1, 16, 64, 256],
-    )
-    .option('--workloads <list>', `of ${WORKLOADS.join(', ')}`, workloadList, [...WORKLOADS])
-    .addOption(
-      new Option('--target <who>', 'the leader alone, or all nodes in equal shares')
-        .choices(['leader', 'all'])
-        .default('leader'),
-    )
-    .option('--keys <n>', 'keys that are loaded first, and drawn from', positive, 100_000)
-    .option('--dir <path>', 'where the data is kept meanwhile; on a real disk', path.join(ROOT, 'data'))
-    .parse()
-    .opts<Options>();
-}
-
-async function measure(
-  cluster: Cluster,
-  tool: Tool,
-  data: Data,
-  { target, seconds }: Options,
-  workload: Workload,
-  connections: number,
-  signal: AbortSignal,
-): Promise<Row> {
-  const leader = await cluster.leader();
-  const targets = target === 'leader' ? [leader.http] : cluster.nodes.map((node) => node.http);
-  const endCpu = watchCpu(cluster.nodes.flatMap((node) => node.process.pid ?? []));
-  const measured = await runLoad(tool, { workload, data, targets, connections, seconds }, signal);
-  const cpu = endCpu();
-  const leaderChanged = (await cluster.leader()).id !== leader.id;
-  return { workload, connections, measured, cpu, leaderChanged };
-}
-
-async function bench(options: Options, signal: AbortSignal): Promise<boolean> {
+async function bench(options: Options, args: readonly string[], signal: AbortSignal): Promise<void> {
+  const { peer, nodes, keys, target, seconds } = options;
+  if (peer === 'etcd' && etcdVersion() === undefined)
+    throw new Error("etcd is not installed; Debian's package is etcd-server");
   const tool = loadTool();
-  console.log(machine(tool));
-  const data = { keys: options.keys, value: randomValue(VALUE_BYTES) };
-  const cluster = await startCluster(NODES, options.dir, signal);
-  const rows: Row[] = [];
-  try {
-    console.log(`Loading ${data.keys} keys of ${VALUE_BYTES} B ...`);
-    await preload((await cluster.leader()).http, data, signal);
-    for (const workload of options.workloads) {
-      for (const connections of options.connections) {
-        console.log(`${workload}, ${connections} connections, ${options.seconds} s ...`);
-        rows.push(await measure(cluster, tool, data, options, workload, connections, signal));
-      }
-    }
-  } finally {
-    await cluster.stop();
-  }
-  console.log(table(rows));
-  for (const line of warnings(rows)) console.log(line);
-  return isSound(rows);
+  const described = machine(tool, peer === 'etcd');
+  console.log(described);
+  const runs = await runAll(options, tool, signal, (line) => console.log(line));
+  const command = ['npm run bench', ...(args.length === 0 ? [] : ['--', ...args])].join(' ');
+  const date = new Date().toISOString();
+  const results: Results = { machine: described, command, date, nodes, keys, target, seconds, peer, runs };
+  const text = markdown(results);
+  console.log(`\n${text}`);
+  if (!options.save) return;
+  mkdirSync(RESULTS, { recursive: true });
+  writeFileSync(path.join(RESULTS, 'latest.md'), text);
+  writeFileSync(path.join(RESULTS, 'latest.json'), `${JSON.stringify(results)}\n`);
 }
 
-async function main(): Promise<number> {
-  const options = parseOptions();
+async function main(args: readonly string[]): Promise<number> {
+  const options = parseOptions(args);
   const interrupt = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(name, () => {
@@ -108,7 +43,8 @@ async function main(): Promise<number> {
     });
   }
   try {
-    return (await bench(options, interrupt.signal)) ? 0 : 1;
+    await bench(options, args, interrupt.signal);
+    return 0;
   } catch (error) {
     if (interrupt.signal.aborted) return 130;
     console.error(error instanceof Error ? error.message : String(error));
@@ -116,4 +52,4 @@ async function main(): Promise<number> {
   }
 }
 
-process.exit(await main());
+process.exit(await main(process.argv.slice(2)));

@@ -1,80 +1,108 @@
-/** What a run looks like to people. */
+/** What the results look like to people. */
 
-import { readFileSync } from 'node:fs';
-import { arch, cpus, release, totalmem, type } from 'node:os';
-import Table from 'cli-table3';
-import type { CpuUse } from './cpu.js';
-import type { Measured, Tool } from './load.js';
-import { TITLES, type Workload } from './workloads.js';
+import { compare, type Compared, type Spread, type SystemFigures } from './compare.js';
+import type { Run } from './runs.js';
+import { TITLES } from './workloads.js';
 
 /** Below this, others disturb less than one run differs from the next. */
 const DISTURBED_SHARE = 0.05;
 
-export interface Row {
-  readonly workload: Workload;
-  readonly connections: number;
-  readonly measured: Measured;
-  readonly cpu: CpuUse | undefined;
-  /** Another node led at the end than at the beginning. */
-  readonly leaderChanged: boolean;
+export interface Results {
+  readonly machine: string;
+  /** As it was typed. */
+  readonly command: string;
+  /** ISO 8601. */
+  readonly date: string;
+  readonly nodes: number;
+  readonly keys: number;
+  readonly target: string;
+  readonly seconds: number;
+  readonly peer: string | undefined;
+  readonly runs: readonly Run[];
 }
 
-export function machine(tool: Tool): string {
-  const cores = cpus();
-  const model = cores[0]?.model.trim() ?? '';
-  const memoryGiB = (totalmem() / 2 ** 30).toFixed(0);
+const whole = (value: number): string => Math.round(value).toLocaleString('en');
+
+const between = ({ min, max }: Spread, digits: (value: number) => string): string =>
+  min === max ? '' : ` (${digits(min)} to ${digits(max)})`;
+
+function figures(of: SystemFigures | undefined): string[] {
+  if (of === undefined) return ['', '', '', ''];
   return [
-    `${cores.length} cores${model === '' ? '' : ` (${model})`}, ${memoryGiB} GiB`,
-    `${type()} ${release()} ${arch()}`,
-    `Node.js ${process.versions.node}`,
-    `quorumkv ${version()}`,
-    `load by ${tool}`,
-  ].join('; ');
+    `${whole(of.perSecond.median)}${between(of.perSecond, whole)}`,
+    of.p50Ms.median.toFixed(2),
+    of.p99Ms.median.toFixed(2),
+    of.cpuMsPerRequest?.median.toFixed(3) ?? '?',
+  ];
 }
 
-function version(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
+function times(spread: Spread | undefined): string {
+  if (spread === undefined) return '';
+  const digits = (value: number): string => value.toFixed(2);
+  return `**${digits(spread.median)}**${between(spread, digits)}`;
 }
 
-export function table(rows: readonly Row[]): string {
-  const drawn = new Table({
-    head: ['', 'connections', 'per second', 'p50 ms', 'p99 ms', 'errors', 'others on the CPU'],
-    colAligns: ['left', 'right', 'right', 'right', 'right', 'right', 'right'],
-    style: { head: [], border: [] },
-  });
-  for (const { workload, connections, measured, cpu } of rows) {
-    drawn.push([
-      TITLES[workload],
-      connections,
-      Math.round(measured.requests / measured.seconds).toLocaleString('en'),
-      measured.p50Ms.toFixed(2),
-      measured.p99Ms.toFixed(2),
-      measured.errors,
-      cpu === undefined ? '?' : `${(100 * cpu.others).toFixed(0)} %`,
-    ]);
-  }
-  return drawn.toString();
+function row(compared: Compared, peer: string | undefined): string {
+  const { workload, valueBytes, connections, systems, ratio, p99Ratio, others } = compared;
+  const cells = [
+    ...[TITLES[workload], `${valueBytes}`, `${connections}`],
+    ...figures(systems.quorumkv),
+    ...(peer === undefined ? [] : [...figures(systems.etcd), times(ratio), times(p99Ratio)]),
+    others === undefined ? '?' : `${(100 * others).toFixed(0)} %`,
+  ];
+  return `| ${cells.join(' | ')} |`;
+}
+
+function head(peer: string | undefined): string[] {
+  const of = (name: string): string[] => [
+    `${name} per second`,
+    'p50 ms',
+    'p99 ms',
+    'CPU ms of the servers per request',
+  ];
+  const names = [
+    ...['workload', 'value bytes', 'connections'],
+    ...of('quorumkv'),
+    ...(peer === undefined ? [] : [...of(peer), 'ratio', 'ratio of p99']),
+    'others on the CPU, at most',
+  ];
+  return [`| ${names.join(' | ')} |`, `|${' --- |'.repeat(names.length)}`];
+}
+
+/** The contents of `latest.md`. */
+export function markdown(results: Results): string {
+  const { command, date, machine, peer, nodes, keys, target, seconds, runs } = results;
+  const compared = compare(runs);
+  const rounds = Math.max(1, ...compared.map((one) => one.rounds));
+  return [
+    '# Latest results',
+    '',
+    `Written by \`${command}\` on ${date}.`,
+    '',
+    `${machine}.`,
+    '',
+    `${nodes} nodes with their defaults, fsync on; ${whole(keys)} keys, drawn at random; ${target === 'leader' ? 'requests to the leader alone' : 'requests to all nodes'};`,
+    `runs of ${seconds} s, ${rounds} of each kind${peer === undefined ? '' : `, quorumkv and ${peer} (its HTTP JSON gateway) in turns`}. Figures are medians, with the smallest and the largest.`,
+    'An answer that is wrong, or none, ends the benchmark with an error.',
+    '',
+    ...head(peer),
+    ...compared.map((one) => row(one, peer)),
+    '',
+    ...warnings(runs).flatMap((line) => [line, '']),
+  ].join('\n');
 }
 
 /** What makes the figures worth less than they look; a line each. */
-export function warnings(rows: readonly Row[]): string[] {
+export function warnings(runs: readonly Run[]): string[] {
   const lines: string[] = [];
-  const disturbed = rows.filter(({ cpu }) => cpu !== undefined && cpu.others > DISTURBED_SHARE);
+  const disturbed = runs.filter(({ cpu }) => cpu !== undefined && cpu.others > DISTURBED_SHARE);
   if (disturbed.length > 0) {
     const most = Math.max(...disturbed.map(({ cpu }) => cpu?.others ?? 0));
     lines.push(
-      `Warning: something else used the CPU during ${disturbed.length} of ${rows.length} runs (up to ${(100 * most).toFixed(0)} % of all cores): the figures are too low.`,
+      `Warning: something else used the CPU during ${disturbed.length} of ${runs.length} runs (up to ${(100 * most).toFixed(0)} % of all cores): the figures are too low.`,
     );
   }
-  const changed = rows.filter((row) => row.leaderChanged).length;
-  if (changed > 0) lines.push(`Warning: the leader changed during ${changed} of ${rows.length} runs.`);
-  const errors = rows.reduce((sum, { measured }) => sum + measured.errors, 0);
-  if (errors > 0) lines.push(`Failed: ${errors} requests had no answer, or one that was not 2xx.`);
+  const changed = runs.filter((run) => run.leaderChanged).length;
+  if (changed > 0) lines.push(`Warning: the leader changed during ${changed} of ${runs.length} runs.`);
   return lines;
-}
-
-/** True when every request was answered as it should be, and there were any. */
-export function isSound(rows: readonly Row[]): boolean {
-  return rows.every(({ measured }) => measured.errors === 0 && measured.requests > 0);
 }

@@ -1,30 +1,51 @@
-/** What is measured: the requests, and the keys and values they carry. The same in `load.lua`, for wrk. */
+/** What is measured: the workloads, the keys and values they carry, and the requests that they are made of. */
 
 import { randomBytes } from 'node:crypto';
-import { PATHS } from '../api/paths.js';
 
-export const WORKLOADS = ['put', 'get'] as const;
+/** `sdk-…`: through the SDK, in one process; the peer has the same work by its HTTP gateway. */
+export const WORKLOADS = ['put', 'get', 'lease', 'stale', 'mix', 'sdk-put', 'sdk-get'] as const;
 
 export type Workload = (typeof WORKLOADS)[number];
 
 /** In a table's words. */
 export const TITLES: Readonly<Record<Workload, string>> = Object.freeze({
-  put: 'write',
-  get: 'linearizable read',
+  put: 'put',
+  get: 'linearizable get',
+  lease: 'lease get',
+  stale: 'stale get',
+  mix: 'mix, 90 % get, 10 % put',
+  'sdk-put': 'set through the SDK',
+  'sdk-get': 'get through the SDK',
+});
+
+/** How many of 100 requests are reads. */
+export const READ_PERCENT: Readonly<Record<Workload, number>> = Object.freeze({
+  put: 0,
+  get: 100,
+  lease: 100,
+  stale: 100,
+  mix: 90,
+  'sdk-put': 0,
+  'sdk-get': 100,
 });
 
 export interface Data {
   /** Keys are drawn from so many, all with the same chance. */
   readonly keys: number;
-  /** The value of every write. */
+  /** The value of every key, which is therefore that of every answer. */
   readonly value: string;
 }
 
-export interface LoadRequest {
+/** `KEY_MARK` stands for the key. */
+export interface RequestForm {
   readonly method: 'GET' | 'POST';
   readonly path: string;
   readonly body?: string;
 }
+
+/** As long as a key, so that a template has the length of what is made from it. */
+export const KEY_CHARS = 12;
+export const KEY_MARK = '~'.repeat(KEY_CHARS);
 
 /** Characters that need no escape in JSON, and don't compress to nothing. */
 export function randomValue(bytes: number): string {
@@ -32,19 +53,9 @@ export function randomValue(bytes: number): string {
 }
 
 export function keyAt(index: number): string {
-  return `key-${String(index).padStart(8, '0')}`;
+  return `key-${String(index).padStart(KEY_CHARS - 4, '0')}`;
 }
 
-export function putRequest(key: string, { value }: Data): LoadRequest {
-  return { method: 'POST', path: PATHS.set, body: JSON.stringify({ key, value }) };
-}
-
-export function randomRequest(workload: Workload, data: Data): LoadRequest {
-  const key = keyAt(Math.floor(Math.random() * data.keys));
-  switch (workload) {
-    case 'put':
-      return putRequest(key, data);
-    case 'get':
-      return { method: 'GET', path: `${PATHS.get}?key=${key}` };
-  }
+export function randomKey({ keys }: Data): string {
+  return keyAt(Math.floor(Math.random() * keys));
 }

@@ -7,6 +7,7 @@ import { createError, type KVError } from './errors.js';
 import type { Failure } from './failure.js';
 import type { KeyOrder, Turn } from './key-order.js';
 import type { Lane } from './lane.js';
+import type { MemberSearch } from './members.js';
 import type { Route, Wish } from './nodes.js';
 import type { Attempted, Failed, Operation } from './operation.js';
 import type { AbortSignalLike, RetryPolicy } from './options.js';
@@ -24,6 +25,7 @@ export interface Limits {
 
 /** What all calls of one client share. */
 export interface Context extends Channel {
+  readonly members: MemberSearch;
   readonly sessions: Sessions;
   /** The order of calls that are answered by the leader. Any node's word on old state has no order. */
   readonly order: KeyOrder;

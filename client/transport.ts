@@ -66,7 +66,12 @@ export interface StreamRequest {
 
 /** A stream of bytes, with 200; any other answer as a whole. */
 export type StreamExchange =
-  Exchange | { readonly kind: 'streaming'; readonly chunks: AsyncIterable<Uint8Array> };
+  | Exchange
+  | {
+      readonly kind: 'streaming';
+      readonly headers: IncomingHttpHeaders;
+      readonly chunks: AsyncIterable<Uint8Array>;
+    };
 
 export interface Transport {
   exchange(request: Request): Promise<Exchange>;
@@ -190,7 +195,7 @@ async function openStream(
     const [response] = (await once(source, 'response')) as [PlainResponse];
     if (response.statusCode === 200) {
       bounds.relax();
-      return { kind: 'streaming', chunks: source };
+      return { kind: 'streaming', headers: response.headers, chunks: source };
     }
     const chunks: Uint8Array[] = [];
     for await (const chunk of source as AsyncIterable<Uint8Array>) chunks.push(chunk);

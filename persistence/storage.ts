@@ -13,8 +13,8 @@ import { telling } from './engine-properties.js';
 import { loadEngine } from './load-engine.js';
 import type { LogStore, RecoveredLog } from './log-store.js';
 import { markedLogStore } from './marked-log-store.js';
-import { openRocksLogStore } from './rocksdb/log-store.js';
-import { openRocksStateStore } from './rocksdb/state-store.js';
+import { openDiskLogStore } from './disk/log-store.js';
+import { openDiskStateStore } from './disk/state-store.js';
 import { openSoundState } from './sound-state.js';
 import { markState } from './state-mark.js';
 import type { StateStore } from './state-store.js';
@@ -66,7 +66,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
   };
   const log = await inPart(
     'log',
-    openRocksLogStore({
+    openDiskLogStore({
       engine,
       directory: path.join(dataDir, 'log'),
       tailBytesMax: options.tailBytesMax,
@@ -84,7 +84,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     const store = markedLogStore(log.store, log.recovered, hardState, watermark, mark);
     try {
       const opening = openSoundState(dataDir, (directory) =>
-        openRocksStateStore({ engine, directory, fatal: fatalState }),
+        openDiskStateStore({ engine, directory, fatal: fatalState }),
       );
       const { state, removed } = await inPart('state', opening);
       return {

@@ -1,6 +1,7 @@
 /** Who the first voters are, and what they say of themselves before there is a cluster. */
 
 import { setTimeout as delay } from 'node:timers/promises';
+import { JSONRPCErrorException } from 'json-rpc-2.0';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import type { Config, Peer } from '../configs/config.js';
@@ -116,6 +117,11 @@ export async function greetMember(
     places.map((place) => askNewcomer({ config: options.config, roster, control }, member.id, place)),
   );
   const refusals = said.flatMap((answer): unknown[] => (answer.status === 'rejected' ? [answer.reason] : []));
+  // A refusal is an answer, too.
+  acquaintances.asked(
+    member.id,
+    refusals.length < said.length || refusals.some((why) => why instanceof JSONRPCErrorException),
+  );
   if (refusals.length === 0) return;
   throw refusals.find(isDepartedRefusal) ?? refusals[0];
 }

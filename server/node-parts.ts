@@ -2,6 +2,7 @@
 
 import type { LogStore } from '../persistence/log-store.js';
 import type { StateStore } from '../persistence/state-store.js';
+import type { Index } from '../raft/entry.js';
 import type { RaftOptions } from '../raft/state.js';
 import type { AppliedEntry } from './applier.js';
 import type { Clock, Transport } from './ports.js';
@@ -37,6 +38,8 @@ export interface NodeEvents {
   unfit(why: string | undefined): void;
   /** Entries were applied, in order. */
   applied?(applied: readonly AppliedEntry[]): void;
+  /** Applying the entries up to `index` threw, or reading what the state machine keeps in memory; the process must end, and the error goes on. */
+  unappliable?(index: Index, error: unknown): void;
   /** An invariant of the core is broken: the process must end, whoever the caller was. */
   broken(error: unknown): void;
 }

@@ -22,7 +22,7 @@ import { nodeEvents } from './node-events.js';
 import { SNAPSHOT_CODEC, openSnapshots, restoreEvents, snapshotsOf } from './open-snapshots.js';
 import { TICK_MS, raftOptions } from './raft-settings.js';
 import type { Recovered } from './recovery.js';
-import { checkForgetful, isNew, recoverSeed } from './recovery.js';
+import { isNew, recoverSeed } from './recovery.js';
 import { openTrusted } from './reclaim.js';
 import { restoreNewest } from './restore.js';
 import { controlMethods } from './rpc/control-methods.js';
@@ -34,6 +34,7 @@ import { removeSetAside } from '../persistence/sound-state.js';
 import { isFirstStart } from './first-start.js';
 import { addressesOf, startingService } from './starting.js';
 import { stopServer } from './stop.js';
+import { endSuspicion, settleSuspicion, suspectState } from './suspicion.js';
 import { sweep } from './sweeper.js';
 import { fileTrace } from './trace.js';
 
@@ -99,6 +100,7 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     if (clusterId !== undefined) await recordClusterId(dataDir, identity, clusterId);
     base.clusterId.current = clusterId;
     if (rejoin !== undefined) await endRejoin(dataDir);
+    await settleSuspicion({ dataDir, configuration, self: nodeID, control: base.control });
     return await run(base, recovered, listeners);
   } catch (error) {
     base.transport.close();
@@ -160,7 +162,6 @@ async function recoverFrom(base: Base, beginning: BeginOptions): Promise<Recover
   const { dataDir } = config.raft;
   const { hardState } = log.recovered;
   if (isFirstStart(storage, identity, beginning.backup)) {
-    checkForgetful(dataDir, identity);
     const recovered = await begin(beginning);
     const { configuration } = recovered.seed.configurations.at(-1) ?? {};
     if (beginning.backup !== undefined && configuration !== undefined) {
@@ -173,6 +174,8 @@ async function recoverFrom(base: Base, beginning: BeginOptions): Promise<Recover
     logger.warn({ file: RESTORE_FILE }, 'the backup is not restored: this node has data already');
   if (hardState !== undefined && isNew(log.recovered, state.recovered, assessment))
     return resumeJoining(beginning, hardState);
+  if (assessment.kind === 'damaged')
+    logger.error({ why: assessment.what }, 'the log has lost its end; it is filled up by the others');
   const restoring = {
     stateStore: state,
     store: snapshots,
@@ -218,6 +221,7 @@ async function run(base: Base, recovered: Recovered, listeners: Listeners): Prom
     {
       ...nodeEvents(logger, metrics.standing, options.broken),
       applied: (applied) => base.verification.current?.applied(applied),
+      unappliable: (index, error) => suspectState(config.raft.dataDir, index, error),
     },
   );
   const maxElectionMs = config.raft.electionTimeoutMs[1];
@@ -250,9 +254,9 @@ async function run(base: Base, recovered: Recovered, listeners: Listeners): Prom
   });
   starting.handOver(service);
   void catchUp(node, readIndexes, report, logger)
-    .then(() => removeSetAside(config.raft.dataDir))
+    .then(() => Promise.all([removeSetAside(config.raft.dataDir), endSuspicion(config.raft.dataDir)]))
     .catch((error: unknown) =>
-      logger.warn({ err: error }, 'the damaged state that was set aside could not be removed'),
+      logger.warn({ err: error }, 'what was kept of a damaged state could not be removed'),
     );
   const stores = [log.store, state, base.snapshots];
   return {

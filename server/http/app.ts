@@ -117,6 +117,8 @@ function createApp({ service, config, logger, routers, hot, check, observe }: Ap
     ctx.res.setHeader(HEADERS.requestId, ctx.state.requestId);
     const leaderText = leader();
     if (leaderText !== undefined) ctx.res.setHeader(HEADERS.leader, leaderText);
+    const membersIndex = service.membersIndex();
+    if (membersIndex !== undefined) ctx.res.setHeader(HEADERS.members, String(membersIndex));
     observe?.(methodName(ctx.req.method), routeName(path), ctx.status, (performance.now() - startMs) / 1000);
   });
   for (const router of routers) app.use(router.routes());

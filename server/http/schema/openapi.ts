@@ -81,6 +81,9 @@ function responseHeaders(): Json {
   return {
     [HEADERS.revision]: text('The applied index that the answer reflects'),
     [HEADERS.leader]: text('Id and HTTP address of the leader, when it is known'),
+    [HEADERS.members]: text(
+      'Index of the latest committed configuration that the node knows: a larger one than before says that the members have changed',
+    ),
     [HEADERS.requestId]: text('Of the request, for the log of the node'),
     ETag: text('The revision, in double quotes'),
     'Retry-After': text('Seconds'),
@@ -198,7 +201,7 @@ function byStatus(codes: readonly ErrorCode[]): ReadonlyMap<string, readonly Err
 
 function headersOf(names: readonly string[]): Json {
   return Object.fromEntries(
-    [HEADERS.revision, HEADERS.leader, HEADERS.requestId, ...names].map((name) => [
+    [HEADERS.revision, HEADERS.leader, HEADERS.members, HEADERS.requestId, ...names].map((name) => [
       name,
       { $ref: `#/components/headers/${name}` },
     ]),

@@ -171,6 +171,7 @@ export function memoryService(): MemoryService {
     }),
     notReady: () => service.unreadyReason,
     leader: () => service.leaderHint,
+    membersIndex: () => 1,
     isLeader: () => service.leading,
     revision: () => index,
   };
