@@ -13,6 +13,8 @@ import { type FuzzRequest, TOKEN, anyRequest } from './requests.js';
 const IN_FLIGHT = 48;
 const CHUNK = 500;
 const ANSWER_MS = 20_000;
+/** Of a connection: a request that meets one that the node is just closing (`http.keepAliveTimeout`, 60 s) has no answer, by nobody's fault. */
+const IDLE_MS = 10_000;
 
 /**
  * A cluster of one, which neither members nor votes of others can come to. It does not step down when it was kept from running (on a busy
@@ -54,7 +56,7 @@ export async function fuzz({ cluster, requests, seed, progress }: FuzzOptions): 
   const [id = ''] = cluster.ids;
   const status = (await (await fetch(`${cluster.url(id)}/status`)).json()) as Status;
   const run: Run = {
-    agent: new Agent({ keepAlive: true, maxSockets: IN_FLIGHT }),
+    agent: new Agent({ keepAlive: true, maxSockets: IN_FLIGHT, timeout: IDLE_MS }),
     addresses: status.addresses,
     byStatus: {},
     rpcByCode: {},
