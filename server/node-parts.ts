@@ -4,6 +4,7 @@ import type { LogStore } from '../persistence/log-store.js';
 import type { StateStore } from '../persistence/state-store.js';
 import type { RaftOptions } from '../raft/state.js';
 import type { AppliedEntry } from './applier.js';
+import type { WriteStages } from './metrics/write-stages.js';
 import type { Clock, Transport } from './ports.js';
 import type { SnapshotHand, Snapshotting } from './snapshotting.js';
 import type { Standing } from './standing.js';
@@ -37,6 +38,8 @@ export interface NodeEvents {
   unfit(why: string | undefined): void;
   /** Entries were applied, in order. */
   applied?(applied: readonly AppliedEntry[]): void;
+  /** Hears how far writes have come that were proposed here. */
+  readonly stages?: WriteStages;
   /** An invariant of the core is broken: the process must end, whoever the caller was. */
   broken(error: unknown): void;
 }

@@ -214,6 +214,7 @@ async function run(base: Base, recovered: Recovered, listeners: Listeners): Prom
     {
       ...nodeEvents(logger, metrics.standing, options.broken),
       applied: (applied) => base.verification.current?.applied(applied),
+      stages: metrics.stages,
     },
   );
   const maxElectionMs = config.raft.electionTimeoutMs[1];
