@@ -6,9 +6,10 @@
 import { Agent, request } from 'node:http';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Command, InvalidArgumentError } from 'commander';
-import { PATHS } from '../api/paths.js';
-import { ROOT, startCluster, type Cluster, type ClusterNode } from './cluster.js';
+import { Command, Option } from 'commander';
+import { ROOT, startProduct, type Cluster, type ClusterNode } from './cluster.js';
+import { positive } from './options.js';
+import { PEERS, fill, systemNamed, type System, type SystemName } from './systems.js';
 
 const NODES = 3;
 const WRITERS = 8;
@@ -19,19 +20,17 @@ const QUIET_MS = 700;
 const GAP_MS_MAX = 30_000;
 
 interface Options {
+  readonly peer?: (typeof PEERS)[number];
   readonly kills: number;
   readonly dir: string;
 }
 
 function parseOptions(): Options {
-  const positive = (text: string): number => {
-    if (!/^[1-9]\d{0,4}$/.test(text)) throw new InvalidArgumentError('It must be a whole number from 1 up.');
-    return Number(text);
-  };
   return new Command('npm run bench:failover --')
     .description(
       `Kills the leader of ${NODES} nodes under the load of ${WRITERS} writers: shipped defaults, fsync on.`,
     )
+    .addOption(new Option('--peer <name>', 'the same with this system').choices(PEERS))
     .option('--kills <n>', 'how often', positive, 30)
     .option('--dir <path>', 'where the data is kept meanwhile; on a real disk', path.join(ROOT, 'data'))
     .parse()
@@ -56,6 +55,7 @@ class Successes {
 
 /** Writes one after the other; goes to the next node whenever one does not take it. */
 async function writer(
+  system: System,
   name: string,
   nodes: readonly ClusterNode[],
   successes: Successes,
@@ -66,8 +66,9 @@ async function writer(
   for (let count = 0; !stop.aborted; count += 1) {
     const node = nodes[at % nodes.length];
     if (node === undefined) return;
-    const body = JSON.stringify({ key: `${name}/${count % 100}`, value: `${count}` });
-    if (await put(agent, node.http, body)) successes.note();
+    const form = system.put({ keys: 1, value: `${count}` });
+    const { path: where, body = '' } = fill(system, form, `${name}-${String(count % 1e9).padStart(9, '0')}`);
+    if (await put(agent, `${node.http}${where}`, body)) successes.note();
     else {
       at += 1;
       await delay(5);
@@ -78,7 +79,7 @@ async function writer(
 
 function put(agent: Agent, address: string, body: string): Promise<boolean> {
   return new Promise((resolve) => {
-    const sending = request(`http://${address}${PATHS.set}`, {
+    const sending = request(`http://${address}`, {
       method: 'POST',
       agent,
       timeout: ATTEMPT_TIMEOUT_MS,
@@ -108,36 +109,63 @@ async function failover(cluster: Cluster, successes: Successes): Promise<number>
   return gapMs;
 }
 
-async function main(): Promise<void> {
-  const { kills, dir } = parseOptions();
-  const abort = new AbortController();
-  process.once('SIGINT', () => abort.abort(new Error('interrupted')));
-  const cluster = await startCluster(NODES, dir, abort.signal);
+interface Running {
+  readonly cluster: Cluster;
+  readonly successes: Successes;
+  readonly gapsMs: number[];
+  stop(): Promise<void>;
+}
+
+/** A cluster under the load of its writers. */
+async function start(name: SystemName, dir: string, signal: AbortSignal): Promise<Running> {
+  const system = systemNamed(name);
+  const cluster = await startProduct(system.product, NODES, dir, signal);
   const stopWriting = new AbortController();
   const successes = new Successes();
   const writers = Array.from({ length: WRITERS }, (_, at) => {
     const nodes = cluster.nodes
       .map((__, from) => cluster.nodes[(from + at) % NODES])
       .filter((node) => node !== undefined);
-    return writer(`w${at}`, nodes, successes, stopWriting.signal);
+    return writer(system, `w${at}`, nodes, successes, stopWriting.signal);
   });
-  const gapsMs: number[] = [];
-  try {
-    for (let kill = 1; kill <= kills; kill += 1) {
-      abort.signal.throwIfAborted();
-      gapsMs.push(await failover(cluster, successes));
-      console.log(`kill ${kill}: ${Math.round(gapsMs.at(-1) ?? 0)} ms without a write`);
+  return {
+    ...{ cluster, successes, gapsMs: [] },
+    async stop() {
+      stopWriting.abort();
+      await Promise.all(writers);
+      await cluster.stop();
+    },
+  };
+}
+
+/** One after the other, each alone on the machine. */
+async function main(): Promise<void> {
+  const { kills, dir, peer } = parseOptions();
+  const abort = new AbortController();
+  process.once('SIGINT', () => abort.abort(new Error('interrupted')));
+  const medians: number[] = [];
+  for (const name of ['quorumkv', ...(peer === undefined ? [] : [peer])] as const) {
+    const running = await start(name, dir, abort.signal);
+    const { cluster, successes, gapsMs } = running;
+    try {
+      for (let kill = 1; kill <= kills; kill += 1) {
+        abort.signal.throwIfAborted();
+        gapsMs.push(await failover(cluster, successes));
+        console.log(`${name}, kill ${kill}: ${Math.round(gapsMs.at(-1) ?? 0)} ms without a write`);
+      }
+    } finally {
+      await running.stop();
     }
-  } finally {
-    stopWriting.abort();
-    await Promise.all(writers);
-    await cluster.stop();
+    const sorted = gapsMs.toSorted((a, b) => a - b);
+    const at = (share: number): number => Math.round(sorted[Math.floor(share * (sorted.length - 1))] ?? 0);
+    medians.push(at(0.5));
+    console.log(
+      `${name}, ${kills} kills: median ${at(0.5)} ms, 90th percentile ${at(0.9)} ms, worst ${at(1)} ms without a successful write`,
+    );
   }
-  const sorted = gapsMs.toSorted((a, b) => a - b);
-  const at = (share: number): number => Math.round(sorted[Math.floor(share * (sorted.length - 1))] ?? 0);
-  console.log(
-    `${kills} kills: median ${at(0.5)} ms, 90th percentile ${at(0.9)} ms, worst ${at(1)} ms without a successful write`,
-  );
+  const [ours, theirs] = medians;
+  if (ours !== undefined && theirs !== undefined)
+    console.log(`ratio of medians: ${(ours / theirs).toFixed(2)}`);
 }
 
 await main();

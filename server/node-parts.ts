@@ -5,6 +5,7 @@ import type { StateStore } from '../persistence/state-store.js';
 import type { Index } from '../raft/entry.js';
 import type { RaftOptions } from '../raft/state.js';
 import type { AppliedEntry } from './applier.js';
+import type { WriteStages } from './metrics/write-stages.js';
 import type { Clock, Transport } from './ports.js';
 import type { SnapshotHand, Snapshotting } from './snapshotting.js';
 import type { Standing } from './standing.js';
@@ -40,6 +41,8 @@ export interface NodeEvents {
   applied?(applied: readonly AppliedEntry[]): void;
   /** Applying the entries up to `index` threw, or reading what the state machine keeps in memory; the process must end, and the error goes on. */
   unappliable?(index: Index, error: unknown): void;
+  /** Hears how far writes have come that were proposed here. */
+  readonly stages?: WriteStages;
   /** An invariant of the core is broken: the process must end, whoever the caller was. */
   broken(error: unknown): void;
 }

@@ -181,6 +181,7 @@ export class Node implements Inbox {
     writeStamp(stamped, this.logTimeMs());
     const proposed = this.#guard(() => this.#core.propose([stamped]));
     if (typeof proposed === 'string') return Promise.resolve({ status: 'refused', why: proposed });
+    this.#events.stages?.proposed(proposed.firstIndex);
     this.#wake();
     return new Promise((settle) => this.#proposals.add(proposed.firstIndex, proposed.term, settle));
   }
@@ -308,8 +309,11 @@ export class Node implements Inbox {
 
   #append(append: Append): void {
     this.#watchdog.writeBegan(this.#ports.clock.nowMs());
+    const last = append.entries.at(-1)?.index ?? 0;
+    this.#events.stages?.handedOut(last);
     this.#logWriter.append(append, () => {
       if (this.#stopped) return;
+      this.#events.stages?.durable(last);
       this.#watchdog.writeEnded();
       this.#core.durable();
       if (append.messages.length > 0) this.#ports.transport.send(append.messages);
@@ -344,6 +348,7 @@ export class Node implements Inbox {
   }
 
   #apply({ from, to, entries }: Committed): void {
+    this.#events.stages?.committed(to);
     if (entries !== undefined) {
       this.#applier.apply(entries, (applied) => this.#applied(applied));
       return;
@@ -356,6 +361,7 @@ export class Node implements Inbox {
 
   #applied(applied: readonly AppliedEntry[]): void {
     this.#core.applied(this.appliedIndex);
+    this.#events.stages?.applied(this.appliedIndex);
     this.#snapshots.applied(
       this.#applier.applied,
       applied.reduce((sum, { entry }) => sum + entryBytes(entry), 0),

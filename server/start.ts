@@ -222,6 +222,7 @@ async function run(base: Base, recovered: Recovered, listeners: Listeners): Prom
       ...nodeEvents(logger, metrics.standing, options.broken),
       applied: (applied) => base.verification.current?.applied(applied),
       unappliable: (index, error) => suspectState(config.raft.dataDir, index, error),
+      stages: metrics.stages,
     },
   );
   const maxElectionMs = config.raft.electionTimeoutMs[1];

@@ -7,6 +7,8 @@ import type { NodeSources, ObserveStanding } from './node-metrics.js';
 import { nodeMetrics, standingMetrics } from './node-metrics.js';
 import type { ObservedStores } from './store-metrics.js';
 import { storeMetrics } from './store-metrics.js';
+import type { WriteStages } from './write-stages.js';
+import { writeStages } from './write-stages.js';
 
 /** What `GET /metrics` answers with. */
 export interface MetricsText {
@@ -19,6 +21,7 @@ export interface Metrics extends MetricsText {
   readonly request: ObserveRequest;
   readonly stores: ObservedStores;
   readonly standing: ObserveStanding;
+  readonly stages: WriteStages;
   /** A snapshot was made in so many milliseconds. */
   readonly snapshotMade: (durationMs: number, bytes: number) => void;
 }
@@ -49,6 +52,7 @@ export function createMetrics(sources: NodeSources): Metrics {
     request: httpMetrics(registry),
     stores: storeMetrics(registry, () => performance.now()),
     standing: standingMetrics(registry),
+    stages: writeStages(registry, () => performance.now()),
     snapshotMade(durationMs, bytes) {
       snapshots.observe(Math.max(0, durationMs) / 1000);
       sizes.observe(bytes);
