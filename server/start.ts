@@ -34,6 +34,7 @@ import { removeSetAside } from '../persistence/sound-state.js';
 import { isFirstStart } from './first-start.js';
 import { addressesOf, startingService } from './starting.js';
 import { stopServer } from './stop.js';
+import type { StoreService } from './store-service.js';
 import { endSuspicion, settleSuspicion, suspectState } from './suspicion.js';
 import { sweep } from './sweeper.js';
 import { fileTrace } from './trace.js';
@@ -236,6 +237,21 @@ async function run(base: Base, recovered: Recovered, listeners: Listeners): Prom
   sweep(node, state, systemClock, { historyBytes: config.watch.historyBytes });
   base.verification.current.start();
   promoteLearners(node, systemClock, config.raft.heartbeatIntervalMs);
+  lookAfterPlace(base, node, service);
+  starting.handOver(service);
+  void catchUp(node, readIndexes, report, logger)
+    .then(() => Promise.all([removeSetAside(config.raft.dataDir), endSuspicion(config.raft.dataDir)]))
+    .catch((error: unknown) =>
+      logger.warn({ err: error }, 'what was kept of a damaged state could not be removed'),
+    );
+  const stores = [log.store, state, base.snapshots];
+  return {
+    stop: () => stopServer({ node, service, listeners, transport, control, stores, maxElectionMs, logger }),
+  };
+}
+
+function lookAfterPlace(base: Base, node: Node, service: StoreService): void {
+  const { config, logger, departed } = base.options;
   keepPlace({
     node,
     clock: systemClock,
@@ -249,18 +265,8 @@ async function run(base: Base, recovered: Recovered, listeners: Listeners): Prom
         others,
         credentials: base.credentials,
         refuse: (leader) => service.sendAway(leader),
-      }).then(options.departed);
+      }).then(departed);
     },
     failed: (error) => logger.debug({ err: error }, 'this node could not announce where it is found'),
   });
-  starting.handOver(service);
-  void catchUp(node, readIndexes, report, logger)
-    .then(() => Promise.all([removeSetAside(config.raft.dataDir), endSuspicion(config.raft.dataDir)]))
-    .catch((error: unknown) =>
-      logger.warn({ err: error }, 'what was kept of a damaged state could not be removed'),
-    );
-  const stores = [log.store, state, base.snapshots];
-  return {
-    stop: () => stopServer({ node, service, listeners, transport, control, stores, maxElectionMs, logger }),
-  };
 }
