@@ -53,7 +53,7 @@ async function secured(t: ExecutionContext, limits: object = {}): Promise<Secure
       const client = new KVClient({
         endpoints,
         tls: { ca: files.ca },
-        timeoutMs: 30_000,
+        timeoutMs: 60_000,
         ...(token !== undefined && { auth: { token } }),
       });
       t.teardown(() => client.close());
