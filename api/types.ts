@@ -242,11 +242,13 @@ export interface SessionResponse {
   readonly clientId: string;
 }
 
-/** Response headers. `KV-Leader` is `<id> <host:port>`, absent while no leader is known. `KV-Session` is a
- * request header: `<clientId>/<seq>/<lowestPendingSeq>`. */
+/** Response headers. `KV-Leader` is `<id> <host:port>`, absent while no leader is known. `KV-Members` is the index of the
+ * latest committed configuration that the node knows: where it is larger than before, the members have changed. `KV-Session`
+ * is a request header: `<clientId>/<seq>/<lowestPendingSeq>`. */
 export const HEADERS = Object.freeze({
   revision: 'KV-Revision',
   leader: 'KV-Leader',
+  members: 'KV-Members',
   requestId: 'KV-Request-Id',
   session: 'KV-Session',
 });

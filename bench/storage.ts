@@ -1,7 +1,7 @@
 /**
- * What storage costs: `npm run bench:storage -- [--keys N] [--seconds S] [--dir D]`. A cluster of three with the shipped defaults is loaded with N keys of 256 B (default
- * 1,000,000); then writes are measured at 16 connections, quietly, while snapshots are made, and while one is sent to a node whose state was removed; then a restart, and
- * the disk use of overwrites of 1,000 keys for S seconds (default 600).
+ * What storage costs: `npm run bench:storage -- [--keys N] [--seconds S] [--rounds R] [--dir D]`. A cluster of three with the shipped defaults is loaded with N keys of 256 B (default
+ * 1,000,000); then writes are measured at 16 connections, R times (default 3) in turn quietly, while a snapshot is made, quietly, and while one is sent to a node with an
+ * empty disk; then a restart, and the disk use of overwrites of 1,000 keys for S seconds (default 600).
  */
 
 import { execFileSync } from 'node:child_process';
@@ -18,7 +18,8 @@ const LOAD_BATCH = 200;
 const VALUE = 'v'.repeat(256);
 const OVERWRITTEN = 1000;
 const QUIET_MS = 10_000;
-const DISK_LOOK_MS = 15_000;
+const DISK_LOOK_MS = 5000;
+const DISK_TELL_MS = 60_000;
 
 const agent = new Agent({ keepAlive: true, maxSockets: 64 });
 
@@ -102,12 +103,37 @@ function residentBytes(node: ClusterNode): number {
   return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) * 1024;
 }
 
-function tell(what: string, figures: Figures, quiet?: Figures): void {
-  const ratio =
-    quiet === undefined ? '' : `, ${(figures.p99Ms / quiet.p99Ms).toFixed(2)} times the quiet p99`;
-  const { perSecond, p50Ms, p99Ms, failed } = figures;
+function tell(what: string, { perSecond, p50Ms, p99Ms, failed }: Figures): void {
   process.stdout.write(
-    `${what}: ${perSecond.toFixed(0)} writes/s, p50 ${p50Ms.toFixed(1)} ms, p99 ${p99Ms.toFixed(1)} ms, ${failed} failed${ratio}\n`,
+    `${what}: ${perSecond.toFixed(0)} writes/s, p50 ${p50Ms.toFixed(1)} ms, p99 ${p99Ms.toFixed(1)} ms, ${failed} failed\n`,
+  );
+}
+
+/** What else the machine does comes and goes, so the middle one of several counts. */
+function median(numbers: readonly number[]): number {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? 0;
+}
+
+/** Quiet periods and others in turn. */
+async function compared(
+  what: string,
+  rounds: number,
+  leader: ClusterNode,
+  work: () => Promise<unknown>,
+): Promise<void> {
+  const p99s: { quiet: number; busy: number }[] = [];
+  for (let round = 1; round <= rounds; round += 1) {
+    const quiet = await writes(leader, pause(QUIET_MS));
+    tell(`quiet, round ${round}`, quiet);
+    const busy = await writes(leader, work());
+    tell(`${what}, round ${round}`, busy);
+    p99s.push({ quiet: quiet.p99Ms, busy: busy.p99Ms });
+  }
+  const quietMs = median(p99s.map(({ quiet }) => quiet));
+  const busyMs = median(p99s.map(({ busy }) => busy));
+  process.stdout.write(
+    `${what}: p99 ${busyMs.toFixed(1)} ms, quiet ${quietMs.toFixed(1)} ms (medians of ${rounds}): ${(busyMs / quietMs).toFixed(2)} times\n`,
   );
 }
 
@@ -136,40 +162,49 @@ async function transferred(node: ClusterNode): Promise<void> {
   }
 }
 
-async function measure(cluster: Cluster, keys: number, seconds: number): Promise<void> {
+interface Amounts {
+  readonly keys: number;
+  readonly seconds: number;
+  readonly rounds: number;
+}
+
+async function measure(cluster: Cluster, { keys, seconds, rounds }: Amounts): Promise<void> {
   const leader = await cluster.leader();
   await timed(`load of ${keys} keys of 256 B`, () => load(leader, keys));
   sizes(cluster, 'loaded');
   await timed('one snapshot', () => post(leader, PATHS.snapshot, undefined));
-  const quiet = await writes(leader, pause(QUIET_MS));
-  tell('quiet', quiet);
-  const making = (async () => {
-    for (let round = 0; round < 3; round += 1) await post(leader, PATHS.snapshot, undefined);
-  })();
-  tell('while snapshots are made', await writes(leader, making), quiet);
+  await compared('while a snapshot is made', rounds, leader, () => post(leader, PATHS.snapshot, undefined));
   const follower = cluster.nodes.find(({ id }) => id !== leader.id);
   if (follower === undefined) return;
-  await cluster.kill(follower);
-  for (const part of ['state', 'snapshots']) {
-    rmSync(path.join(cluster.directory, follower.id, part), { recursive: true, force: true });
-  }
-  const sending = timed('full transfer to an empty state', async () => {
-    await cluster.restart(follower);
-    await transferred(follower);
+  await compared('while one is sent and restored', rounds, leader, async () => {
+    await cluster.kill(follower);
+    rmSync(path.join(cluster.directory, follower.id), { recursive: true, force: true });
+    await timed('full transfer to an empty disk', async () => {
+      await cluster.restart(follower);
+      await transferred(follower);
+    });
   });
-  tell('while one is sent and restored', await writes(leader, sending), quiet);
   await cluster.kill(follower);
   await timed('restart to ready', () => cluster.restart(follower));
   sizes(cluster, 'restarted');
-  await overwrite(cluster, leader, seconds);
+  if (seconds > 0) await overwrite(cluster, leader, seconds);
 }
 
 async function overwrite(cluster: Cluster, leader: ClusterNode, seconds: number): Promise<void> {
   const most = { log: 0, all: 0 };
+  const startMs = performance.now();
+  let toldMs = 0;
   const look = (): void => {
     const directory = path.join(cluster.directory, leader.id);
-    most.log = Math.max(most.log, diskBytes(path.join(directory, 'log')));
-    most.all = Math.max(most.all, diskBytes(directory));
+    const [log, all] = [diskBytes(path.join(directory, 'log')), diskBytes(directory)];
+    most.log = Math.max(most.log, log);
+    most.all = Math.max(most.all, all);
+    const nowMs = performance.now() - startMs;
+    if (nowMs - toldMs < DISK_TELL_MS) return;
+    toldMs = nowMs;
+    process.stdout.write(
+      `after ${(nowMs / 1000).toFixed(0)} s: log ${mebibytes(log)}, all ${mebibytes(all)}\n`,
+    );
   };
   const looking = setInterval(look, Math.min(DISK_LOOK_MS, seconds * 100));
   tell(`${seconds} s of overwrites of ${OVERWRITTEN} keys`, await writes(leader, pause(seconds * 1000)));
@@ -185,12 +220,14 @@ const { values } = parseArgs({
   options: {
     keys: { type: 'string', default: '1000000' },
     seconds: { type: 'string', default: '600' },
+    rounds: { type: 'string', default: '3' },
     dir: { type: 'string', default: path.join(ROOT, '.bench') },
   },
 });
 const cluster = await startCluster(3, values.dir);
 try {
-  await measure(cluster, Number(values.keys), Number(values.seconds));
+  const { keys, seconds, rounds } = values;
+  await measure(cluster, { keys: Number(keys), seconds: Number(seconds), rounds: Number(rounds) });
 } finally {
   agent.destroy();
   await cluster.stop();

@@ -4,9 +4,12 @@ import { createHash } from 'node:crypto';
 import { open, readdir, rename, rm, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { mkdir } from 'node:fs/promises';
+import type { IncomingMessage } from 'node:http';
 import path from 'node:path';
+import { text } from 'node:stream/consumers';
 import { PATHS } from '../api/paths.js';
 import { EXIT, type Context } from './context.js';
+import { openStream } from './http-stream.js';
 import { jsonLine, printable, write } from './output.js';
 import { createByteProgress } from './progress.js';
 
@@ -17,12 +20,11 @@ const READ_BYTES = 1 << 20;
 const RESTORE_FILE = 'restore.snap';
 
 /** The file appears under its name only when it is whole, checked, and on disk. */
-export async function backup({ endpoints, format, signal }: Context, file: string): Promise<number> {
-  const response = await ask(endpoints, signal);
-  const total = Number(response.headers.get('content-length') ?? 0);
-  const revision = response.headers.get('kv-revision') ?? '';
-  if (response.body === null) throw new Error('the node sent nothing');
-  const digest = await copy(response.body, total, file);
+export async function backup({ format, ...asking }: Context, file: string): Promise<number> {
+  const response = await ask(asking);
+  const total = Number(response.headers['content-length'] ?? 0);
+  const revision = String(response.headers['kv-revision'] ?? '');
+  const digest = await copy(response, total, file);
   const done = { file, bytes: total, revision, digest };
   if (format === 'json') await write(process.stdout, jsonLine(done));
   else await write(process.stdout, `backed up revision ${revision} to ${printable(file)}, ${total} bytes\n`);
@@ -30,14 +32,19 @@ export async function backup({ endpoints, format, signal }: Context, file: strin
 }
 
 /** The first node that gives one. */
-async function ask(endpoints: readonly string[], signal: AbortSignal): Promise<Response> {
+async function ask({
+  endpoints,
+  access,
+  signal,
+}: Pick<Context, 'endpoints' | 'access' | 'signal'>): Promise<IncomingMessage> {
   const failures: string[] = [];
   for (const endpoint of endpoints) {
-    const url = new URL(PATHS.snapshot, /^https?:\/\//.test(endpoint) ? endpoint : `http://${endpoint}`);
+    const scheme = access.tls === undefined ? 'http' : 'https';
+    const url = new URL(PATHS.snapshot, /^https?:\/\//.test(endpoint) ? endpoint : `${scheme}://${endpoint}`);
     try {
-      const response = await fetch(url, { signal });
-      if (response.status === 200) return response;
-      failures.push(`${url.host}: ${response.status} ${(await response.text()).slice(0, 300)}`);
+      const response = await openStream(url, access, signal);
+      if (response.statusCode === 200) return response;
+      failures.push(`${url.host}: ${response.statusCode ?? 0} ${(await text(response)).slice(0, 300)}`);
     } catch (error) {
       signal.throwIfAborted();
       failures.push(`${url.host}: ${reasonOf(error)}`);
@@ -47,8 +54,7 @@ async function ask(endpoints: readonly string[], signal: AbortSignal): Promise<R
 }
 
 function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.cause instanceof Error ? error.cause.message : error.message;
+  return error instanceof Error ? error.message : String(error);
 }
 
 /**

@@ -1,7 +1,7 @@
 /** `kv get`, `kv set`, `kv delete`, `kv status`. */
 
 import { addAbortSignal } from 'node:stream';
-import type { ClusterStatusResponse } from 'quorumkv-client';
+import type { ClusterStatusResponse, MemberStatus } from 'quorumkv-client';
 import { EXIT, type Context } from './context.js';
 import { cellOf, jsonLine, printable, tabbed, tableOf, write } from './output.js';
 import { wireValue, type Value } from './value.js';
@@ -77,7 +77,19 @@ export async function status({ client, format, signal }: Context): Promise<numbe
   return EXIT.done;
 }
 
-export const MEMBER_HEAD = ['id', 'role', 'http', 'voter', 'match index', 'lag', 'last contact', 'reachable'];
+export const MEMBER_HEAD = [
+  'id',
+  'role',
+  'http',
+  'voter',
+  'match index',
+  'lag',
+  'lag bytes',
+  'last contact',
+  'reachable',
+  'snapshot',
+  'version',
+];
 
 export function memberRows(report: Pick<ClusterStatusResponse, 'members'>): string[][] {
   return report.members.map((member) => [
@@ -87,9 +99,18 @@ export function memberRows(report: Pick<ClusterStatusResponse, 'members'>): stri
     yesNo(member.voter),
     orDash(member.matchIndex),
     orDash(member.lagEntries),
+    orDash(member.lagBytes),
     member.lastContactMs === null ? '-' : `${Math.round(member.lastContactMs)}ms`,
     member.reachable === null ? '-' : yesNo(member.reachable),
+    progressText(member.snapshot),
+    member.version ?? '-',
   ]);
+}
+
+function progressText(progress: MemberStatus['snapshot']): string {
+  if (progress === null) return '-';
+  const { phase, bytes, totalBytes } = progress;
+  return totalBytes === null ? `${phase} ${bytes}` : `${phase} ${bytes}/${totalBytes}`;
 }
 
 function statusText(report: ClusterStatusResponse): string {

@@ -1,5 +1,6 @@
 /** What every command works with: the global options, a client, and the signal of Ctrl-C. */
 
+import { readFileSync } from 'node:fs';
 import { KVClient, type Consistency } from 'quorumkv-client';
 import type { Format } from './output.js';
 import { valueCodec, type Value } from './value.js';
@@ -10,11 +11,23 @@ export interface GlobalOptions {
   readonly consistency?: Consistency;
   /** In milliseconds. */
   readonly timeout?: number;
+  readonly token?: string;
+  /** PEM files. */
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+/** What every request shows, and whom it believes. */
+export interface Access {
+  readonly auth: { readonly token: string } | undefined;
+  readonly tls: { readonly ca?: Buffer; readonly cert?: Buffer; readonly key?: Buffer } | undefined;
 }
 
 export interface Context {
   readonly client: KVClient<Value>;
   readonly endpoints: readonly string[];
+  readonly access: Access;
   readonly format: Format;
   readonly consistency: Consistency | undefined;
   /** Aborted by Ctrl-C. */
@@ -31,7 +44,9 @@ export async function withContext(
   timeoutMs: number | undefined,
   command: (context: Context) => Promise<number>,
 ): Promise<number> {
+  const access = accessOf(options);
   const client = new KVClient<Value>({
+    ...access,
     endpoints: options.endpoints,
     timeoutMs: options.timeout ?? timeoutMs,
     codec: valueCodec,
@@ -40,6 +55,7 @@ export async function withContext(
     return await command({
       client,
       endpoints: options.endpoints,
+      access,
       // People want to see structure; a pipe wants the bytes.
       format: options.output ?? (process.stdout.isTTY ? 'table' : 'plain'),
       consistency: options.consistency,
@@ -47,5 +63,23 @@ export async function withContext(
     });
   } finally {
     await client.close();
+  }
+}
+
+function accessOf({ token, ca, cert, key }: GlobalOptions): Access {
+  const files = Object.entries({ ca, cert, key }).flatMap(([name, file]) =>
+    file === undefined ? [] : [[name, readPem(`--${name}`, file)] as const],
+  );
+  return {
+    auth: token === undefined ? undefined : { token },
+    tls: files.length === 0 ? undefined : Object.fromEntries(files),
+  };
+}
+
+function readPem(option: string, file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    throw new Error(`${option}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
   }
 }

@@ -33,7 +33,10 @@ export function createProgram(signal: AbortSignal, finish: (exitCode: number) =>
     .configureHelp({ showGlobalOptions: true })
     .version(version(), '-V, --version', 'print the version')
     .addOption(
-      new Option('-e, --endpoints <list>', 'nodes, separated by commas: http://host:port or host:port')
+      new Option(
+        '-e, --endpoints <list>',
+        'nodes, separated by commas: http://host:port, https://host:port or host:port',
+      )
         .env('KV_ENDPOINTS')
         .argParser(parseList)
         .default(parseList(DEFAULT_ENDPOINTS), DEFAULT_ENDPOINTS),
@@ -47,6 +50,14 @@ export function createProgram(signal: AbortSignal, finish: (exitCode: number) =>
       'for one call, retries included, such as 500ms or 5s; default: 10s (import: 60s for each entry)',
       parseDuration,
     )
+    .addOption(
+      new Option('--token <token>', 'where nodes ask for one; rather than here, give it as').env('KV_TOKEN'),
+    )
+    .addOption(
+      new Option('--ca <file>', 'who vouches for the nodes, in PEM; endpoints are https then').env('KV_CA'),
+    )
+    .addOption(new Option('--cert <file>', 'a certificate to show, in PEM').env('KV_CERT'))
+    .addOption(new Option('--key <file>', 'its key, in PEM').env('KV_KEY'))
     .addHelpText(
       'after',
       `

@@ -54,10 +54,11 @@ export function valueOf<T>({ isWrite, read }: Operation<T>, answer: Answer, orig
   }
 }
 
-/** Remembers what the result says of the node and of who leads. */
+/** Remembers what the result says of the node and of the cluster. */
 export function note(nodes: Nodes, origin: string, result: Result): void {
   const failure = 'failure' in result ? result.failure : undefined;
   const nobody = failure?.code === 'no-leader' ? null : undefined;
-  if (failure?.nodeFailed === true) nodes.failed(origin);
-  else nodes.answered(origin, result.leader ?? nobody);
+  const { leader = nobody, membersIndex } = result;
+  if (failure?.nodeFailed === true) nodes.failed(origin, { leader, membersIndex });
+  else nodes.answered(origin, { leader, membersIndex });
 }

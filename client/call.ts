@@ -7,11 +7,13 @@ import { createError, type KVError } from './errors.js';
 import type { Failure } from './failure.js';
 import type { KeyOrder, Turn } from './key-order.js';
 import type { Lane } from './lane.js';
+import type { MemberSearch } from './members.js';
 import type { Route, Wish } from './nodes.js';
 import type { Attempted, Failed, Operation } from './operation.js';
 import type { AbortSignalLike, RetryPolicy } from './options.js';
 import { backoffMs } from './retry.js';
 import type { Sessions, Ticket } from './session.js';
+import { Stop } from './stop.js';
 import { sleep } from './wait.js';
 
 export interface Limits {
@@ -23,6 +25,7 @@ export interface Limits {
 
 /** What all calls of one client share. */
 export interface Context extends Channel {
+  readonly members: MemberSearch;
   readonly sessions: Sessions;
   /** The order of calls that are answered by the leader. Any node's word on old state has no order. */
   readonly order: KeyOrder;
@@ -38,7 +41,7 @@ const RENEWALS_MAX = 3;
 interface Course {
   readonly startedMs: number;
   readonly deadlineMs: number;
-  readonly stop: AbortSignal;
+  readonly stop: Stop;
   /** Of each node that refused: when it wants to be asked again. */
   readonly readyTimes: Map<string, number>;
   /** The node of the last attempt, when the next one belongs to another. */
@@ -66,7 +69,7 @@ const now = () => performance.now();
 /** Carries out the operation. Rejects with a `KVError` only. */
 export async function call<T>(context: Context, operation: Operation<T>, limits: Limits): Promise<T> {
   if (context.calls >= CALLS_MAX) throw overloaded();
-  const stop = new AbortController();
+  const stop = new Stop();
   const ignored = [...limits.closed, limits.signal].map((signal) =>
     signal === undefined ? undefined : onAbort(signal, () => stop.abort()),
   );
@@ -74,7 +77,7 @@ export async function call<T>(context: Context, operation: Operation<T>, limits:
   const course: Course = {
     startedMs,
     deadlineMs: startedMs + limits.timeoutMs,
-    stop: stop.signal,
+    stop,
     readyTimes: new Map(),
     avoided: undefined,
     attempts: 0,

@@ -33,6 +33,15 @@ import { watch } from './watch.js';
  * which expires by itself (by default after 10 minutes without a write; the next one opens another). An error whose
  * `outcome` is `unknown` says that time ran out, or the session expired, before a sent write was confirmed.
  *
+ * @example
+ * ```ts
+ * const store = new KVClient(['http://localhost:8080', 'http://localhost:8090']);
+ * await store.set('colour', 'blue', { ifAbsent: true });
+ * console.log(await store.get('colour')); // blue
+ * console.log(await store.delete('colour')); // true
+ * await store.close();
+ * ```
+ *
  * @typeParam V the type of the values: `string`, or that of the `codec`.
  */
 export class KVClient<V = string> implements AsyncDisposable {

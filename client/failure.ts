@@ -1,5 +1,6 @@
 /** What one attempt came to: an answer, or a failure with everything that the decision to repeat it needs. */
 
+import type { IncomingHttpHeaders } from 'node:http';
 import { isErrorCode, ERRORS, type Outcome } from '../api/errors.js';
 import { HEADERS } from '../api/types.js';
 import type { KVErrorCode } from './errors.js';
@@ -32,9 +33,17 @@ export type Answer =
   /** 409 `check-failed`: the result of a transaction. */
   | { readonly kind: 'check-failed'; readonly failed: readonly string[] };
 
-export type Result =
-  | { readonly answer: Answer; readonly leader: string | undefined }
-  | { readonly failure: Failure; readonly leader: string | undefined };
+/** What the node said of its cluster beside that. */
+interface Aside {
+  /** `host:port`. */
+  readonly leader: string | undefined;
+  /** `KV-Members`. */
+  readonly membersIndex: number | undefined;
+}
+
+const SILENCE: Aside = { leader: undefined, membersIndex: undefined };
+
+export type Result = Aside & ({ readonly answer: Answer } | { readonly failure: Failure });
 
 type Answered = Extract<Exchange, { kind: 'answered' }>;
 type Failed = Extract<Exchange, { kind: 'failed' }>;
@@ -50,18 +59,28 @@ export interface Expected {
 export function interpret(origin: string, expected: Expected, exchange: Exchange): Result {
   const doubt: Outcome = expected.isWrite ? 'unknown' : 'not-applied';
   if (exchange.kind === 'failed') {
-    return { failure: connectionFailure(origin, doubt, exchange), leader: undefined };
+    return { failure: connectionFailure(origin, doubt, exchange), ...SILENCE };
   }
+  if (exchange.kind === 'tokenless') return { failure: tokenless(exchange.cause), ...SILENCE };
   const { status, headers } = exchange;
   const body = parse(exchange.body);
-  const leader = leaderOf(headers[HEADERS.leader.toLowerCase()], body);
+  const aside = {
+    leader: leaderOf(headers[HEADERS.leader.toLowerCase()], body),
+    membersIndex: membersIndexOf(headers),
+  };
   if (expected.statuses.includes(status) && body !== undefined) {
-    return { answer: { kind: 'ok', body, bytes: exchange.body.length }, leader };
+    return { answer: { kind: 'ok', body, bytes: exchange.body.length }, ...aside };
   }
   const answer = answerOfProblem(status, body);
-  if (answer !== undefined) return { answer, leader };
-  if (status === 307) return redirection(origin, exchange, body, leader);
-  return { failure: refusal(origin, doubt, exchange, body), leader };
+  if (answer !== undefined) return { answer, ...aside };
+  if (status === 307) return redirection(origin, exchange, body, aside);
+  return { failure: refusal(origin, doubt, exchange, body), ...aside };
+}
+
+/** The index in `KV-Members`; undefined when there is none. */
+export function membersIndexOf(headers: IncomingHttpHeaders): number | undefined {
+  const header = headers[HEADERS.members.toLowerCase()];
+  return typeof header === 'string' && /^\d{1,15}$/.test(header) ? Number(header) : undefined;
 }
 
 /** Reads one of the results of a pipeline. */
@@ -120,11 +139,23 @@ function connectionFailure(origin: string, doubt: Outcome, exchange: Failed): Fa
   };
 }
 
+/** Nothing was sent. */
+function tokenless(cause: unknown): Failure {
+  return {
+    code: 'unauthenticated',
+    message: `auth.token failed: ${reasonOf(cause)}`,
+    retryable: false,
+    outcome: 'not-applied',
+    nodeFailed: false,
+    cause,
+  };
+}
+
 function redirection(
   origin: string,
   { headers }: Answered,
   body: Record<string, unknown> | undefined,
-  leader: string | undefined,
+  aside: Aside,
 ): Result {
   const target =
     headers.location !== undefined && URL.canParse(headers.location) ? new URL(headers.location).host : '';
@@ -138,7 +169,8 @@ function redirection(
       nodeFailed: false,
       redirected: true,
     },
-    leader: typeof named === 'string' ? named : leader,
+    ...aside,
+    ...(typeof named === 'string' && { leader: named }),
   };
 }
 

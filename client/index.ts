@@ -35,6 +35,7 @@ export {
 } from './errors.js';
 export type {
   AbortSignalLike,
+  AuthOptions,
   CallOptions,
   DeleteOptions,
   KVClientOptions,
@@ -43,6 +44,7 @@ export type {
   ReadOptions,
   RetryOptions,
   SetOptions,
+  TlsOptions,
   WatchOptions,
 } from './options.js';
 export type {

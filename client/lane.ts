@@ -184,7 +184,8 @@ async function send(channel: Channel, { origin, consistency, entries }: Batch): 
   const failed = results.find(
     (one) => 'failure' in one && (one.failure.nodeFailed || one.failure.code === 'no-leader'),
   );
-  note(nodes, origin, { ...(failed ?? result), leader: result.leader });
+  const { leader, membersIndex } = result;
+  note(nodes, origin, { ...(failed ?? result), leader, membersIndex });
   for (const [at, one] of results.entries()) {
     if ('failure' in one) entries[at]?.fail(origin, one.failure);
     else entries[at]?.succeed(origin, one.answer);

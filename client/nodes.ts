@@ -1,22 +1,25 @@
 /** The nodes that this client knows: which one leads, which ones have failed of late, whose turn it is. */
 
-import { originOf } from './options.js';
+import { originOf, schemeOf } from './options.js';
+import { createRoster } from './roster.js';
+import { createSuspensions } from './suspensions.js';
 
 /** `leader`: the node that needs no forwarding. `any`: each of the endpoints in turn. */
 export type Route = 'leader' | 'any';
 
-/** A node that failed is passed over for this long, doubled with each failure in a row, while another one is left. */
-const SUSPENSION_MS = 1_000;
+/** An endpoint that failed is passed over for so long at most. */
 const SUSPENSION_MS_MAX = 5_000;
 
 /** For a leader known from others only: its address may be one that can't be reached from here at all. */
 const STRANGER_SUSPENSION_MS_MAX = 60_000;
 
-/** Failed nodes remembered at most; a cluster has far fewer. */
-const SUSPENSIONS_MAX = 64;
-
-/** Nodes that are no endpoints, and lead or have led, are remembered, so many of them: the members may all be others than the endpoints by now. */
-const STRANGERS_MAX = 16;
+/** What a node said of its cluster beside its answer. */
+export interface Word {
+  /** Who leads: `host:port`, null for nobody, undefined when it said nothing. */
+  readonly leader: string | null | undefined;
+  /** `KV-Members`; undefined when it said nothing. */
+  readonly membersIndex: number | undefined;
+}
 
 /** What one attempt wants of its node. */
 export interface Wish {
@@ -34,79 +37,90 @@ export interface Nodes {
   pick(wish: Wish): string;
   /** The earliest time at which some node may be asked. */
   earliest(wish: Wish): number;
-  /** An answer came from `origin`, with its word on who leads: `host:port`, null for nobody, undefined when it said nothing. */
-  answered(origin: string, leader: string | null | undefined): void;
-  /** No answer came from `origin`, or it is going away. */
-  failed(origin: string): void;
+  /** An answer came from `origin`. */
+  answered(origin: string, word: Word): void;
+  /** No answer came from `origin`, or it is going away and says who leads now. */
+  failed(origin: string, word?: Word): void;
+  /** `host:port` of all members, as told when `index` was known; returns the origins that were not known before. */
+  learned(addresses: readonly string[], index: number): readonly string[];
+  /** The index of the latest configuration that a node told of; undefined: of none. */
+  membersIndex(): number | undefined;
+  /** Whether that is a later one than the members were learned of. */
+  isOutdated(): boolean;
+  /** Called when the members are others than those learned, perhaps: a node told so, or a node failed. */
+  onDoubt: () => void;
 }
 
 export function createNodes(endpoints: readonly string[], now: () => number): Nodes {
-  const suspended = new Map<string, { readonly until: number; readonly ms: number }>();
+  const scheme = schemeOf(endpoints);
+  const suspensions = createSuspensions(now);
+  const roster = createRoster(endpoints);
   let leader: string | undefined;
   let nextForLeader = 0;
   // Many short-lived clients must not all read from the first endpoint.
   let nextForAny = Math.floor(Math.random() * endpoints.length);
 
-  const usable = (origin: string) => (suspended.get(origin)?.until ?? 0) <= now();
-  const strangers: string[] = [];
-  const everyone = () => [...endpoints, ...strangers];
-  const inTurn = (from: number) => [
-    ...endpoints.map((_, i) => endpoints[(from + i) % endpoints.length] ?? ''),
-    ...strangers,
-  ];
-  const known = (route: Route): string[] =>
-    route === 'any' || leader === undefined || everyone().includes(leader)
-      ? everyone()
-      : [leader, ...everyone()];
+  const usable = (origin: string) => suspensions.usable(origin);
+  const known = (route: Route): readonly string[] =>
+    route === 'any' || leader === undefined || roster.everyone().includes(leader)
+      ? roster.everyone()
+      : [leader, ...roster.everyone()];
 
   function candidates({ route, preferred, avoided }: Wish): string[] {
     const first = route === 'leader' ? leader : preferred;
-    const rest = inTurn(route === 'leader' ? nextForLeader : nextForAny);
+    const rest = roster.inTurn(route === 'leader' ? nextForLeader : nextForAny);
     const all = first === undefined ? rest : [first, ...rest.filter((origin) => origin !== first)];
     const rank = (origin: string) => Number(!usable(origin)) * 2 + Number(origin === avoided);
     // The sort is stable: it only moves back what is suspended or to be avoided.
     return all.sort((a, b) => rank(a) - rank(b));
   }
 
-  function meet(origin: string): void {
-    if (everyone().includes(origin)) return;
-    strangers.push(origin);
-    if (strangers.length > STRANGERS_MAX) strangers.shift();
+  /** True when there is news of the members. */
+  function hear({ leader: named, membersIndex }: Word): boolean {
+    const origin = typeof named === 'string' ? originOf(named, scheme) : undefined;
+    // It may be the last word of the last node that is known.
+    if (origin !== undefined) roster.meet(origin);
+    // Others may go on naming a dead leader until they elect the next one.
+    if (origin !== undefined && usable(origin)) leader = origin;
+    return membersIndex !== undefined && roster.told(membersIndex);
   }
 
-  return {
+  const nodes: Nodes = {
     pick(wish) {
       const { route, readyAt } = wish;
       const all = candidates(wish);
       const soonest = Math.min(...all.map(readyAt));
       const bound = Math.max(now(), soonest);
       const picked = all.find((origin) => readyAt(origin) <= bound) ?? '';
-      const position = endpoints.indexOf(picked);
-      if (route === 'any') nextForAny = position + 1;
-      else if (picked !== leader) nextForLeader = position + 1;
+      const next = roster.everyone().indexOf(picked) + 1;
+      if (route === 'any') nextForAny = next;
+      else if (picked !== leader) nextForLeader = next;
       return picked;
     },
     earliest: ({ route, readyAt }) => Math.min(...known(route).map(readyAt)),
-    answered(origin, hint) {
-      suspended.delete(origin);
-      const named = typeof hint === 'string' ? originOf(hint) : undefined;
-      meet(origin);
-      // It may be the last word of the last node that is known.
-      if (named !== undefined) meet(named);
-      // Others may go on naming a dead leader until they elect the next one.
-      if (named !== undefined && usable(named)) leader = named;
-      else if (hint === null && leader === origin) leader = undefined;
+    answered(origin, word) {
+      suspensions.lift(origin);
+      roster.meet(origin);
+      const isNews = hear(word);
+      if (word.leader === null && leader === origin) leader = undefined;
+      if (isNews) nodes.onDoubt();
     },
-    failed(origin) {
+    failed(origin, word) {
       if (leader === origin) leader = undefined;
-      const before = suspended.get(origin);
-      const longest = endpoints.includes(origin) ? SUSPENSION_MS_MAX : STRANGER_SUSPENSION_MS_MAX;
-      const ms = before === undefined ? SUSPENSION_MS : Math.min(before.ms * 2, longest);
-      suspended.delete(origin);
-      suspended.set(origin, { until: now() + ms, ms });
-      // A Map keeps the order of insertion: the first one is the oldest.
-      const oldest = suspended.keys().next().value;
-      if (suspended.size > SUSPENSIONS_MAX && oldest !== undefined) suspended.delete(oldest);
+      const isStranger = !endpoints.includes(origin) || roster.hasLeft(origin, usable);
+      suspensions.extend(origin, isStranger ? STRANGER_SUSPENSION_MS_MAX : SUSPENSION_MS_MAX);
+      if (word !== undefined) hear(word);
+      nodes.onDoubt();
     },
+    learned: (addresses, index) => {
+      const origins = addresses
+        .map((address) => originOf(address, scheme))
+        .filter((origin) => origin !== undefined);
+      return roster.learned(origins, index, leader);
+    },
+    membersIndex: () => roster.toldIndex(),
+    isOutdated: () => roster.isOutdated(),
+    onDoubt: () => undefined,
   };
+  return nodes;
 }

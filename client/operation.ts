@@ -3,6 +3,7 @@
 import type { Consistency } from '../api/types.js';
 import type { Answer, Failure } from './failure.js';
 import type { Route } from './nodes.js';
+import type { AbortSignalLike } from './options.js';
 
 /** The same request as one of many in a `POST /pipeline`. */
 export interface Piped {
@@ -50,5 +51,5 @@ export type Attempted<T> = { readonly value: T } | Failed;
 
 export interface Bounds {
   readonly remainingMs: number;
-  readonly signal: AbortSignal;
+  readonly signal: AbortSignalLike;
 }

@@ -93,14 +93,44 @@ export interface RetryOptions {
   attemptTimeoutMs?: number | undefined;
 }
 
+/** Who the client says it is. */
+export interface AuthOptions {
+  /**
+   * A token of the server's `auth.clients`, sent with every request; a function is asked before each, so that tokens can be exchanged while the
+   * client is in use. One that throws makes the call reject with an `UnauthorizedError`.
+   */
+  token: string | (() => string | Promise<string>);
+}
+
+/** What the client believes and shows where nodes speak TLS; everything in PEM. */
+export interface TlsOptions {
+  /** Who vouches for the nodes. Default: whom Node.js trusts. */
+  ca?: string | Uint8Array | readonly (string | Uint8Array)[] | undefined;
+  /** A certificate of this client, for proxies that ask for one. Together with `key`. */
+  cert?: string | Uint8Array | undefined;
+  /** The key of `cert`. */
+  key?: string | Uint8Array | undefined;
+  /** Of `key`, where it is encrypted. */
+  passphrase?: string | undefined;
+  /** False: believes any certificate, which protects from listeners but from nobody who answers in a node's place. Default: true. */
+  rejectUnauthorized?: boolean | undefined;
+}
+
 /** Options of a client. */
 export interface KVClientOptions<V = string> {
-  /** One or more nodes, as `http://host:port` or `host:port`. Any node will do; several survive the loss of one. */
+  /**
+   * One or more nodes, as `http://host:port`, `https://host:port` or `host:port` (https where `tls` is given). Any node will do; several survive
+   * the loss of one. All of them speak TLS, or none.
+   */
   endpoints: string | readonly string[];
   /** Milliseconds for one call, retries included; 1 to 2,147,483,647. Default: 10,000. */
   timeoutMs?: number | undefined;
   /** How failed attempts are repeated. */
   retry?: RetryOptions | undefined;
+  /** Credentials. Default: none. */
+  auth?: AuthOptions | undefined;
+  /** Of `https`. Default: what Node.js trusts. */
+  tls?: TlsOptions | undefined;
   /** How values become bytes. Default: `codecs.string`. */
   codec?: Codec<V> | undefined;
   /** The consistency of reads that name none. Default: `linearizable`. */
@@ -123,6 +153,8 @@ export interface Settings<V> {
   readonly endpoints: readonly string[];
   readonly timeoutMs: number;
   readonly retry: RetryPolicy;
+  readonly auth: AuthOptions | undefined;
+  readonly tls: TlsOptions | undefined;
   readonly codec: Codec<V>;
   readonly consistency: Consistency;
   readonly autoPipeline: boolean;
@@ -142,7 +174,17 @@ export const DEFAULTS = Object.freeze({
 /** The longest delay that a timer of Node.js takes. */
 const TIMER_MS_MAX = 2_147_483_647;
 
-const OPTION_NAMES = ['endpoints', 'timeoutMs', 'retry', 'codec', 'consistency', 'autoPipeline'];
+const OPTION_NAMES = [
+  'endpoints',
+  'timeoutMs',
+  'retry',
+  'auth',
+  'tls',
+  'codec',
+  'consistency',
+  'autoPipeline',
+];
+const TLS_NAMES = ['ca', 'cert', 'key', 'passphrase', 'rejectUnauthorized'];
 const RETRY_NAMES = Object.keys(DEFAULTS.retry);
 
 /** Checks the argument of the constructor and fills in the defaults. Throws an `InvalidArgumentError`. */
@@ -154,7 +196,9 @@ export function settingsOf<V>(argument: string | readonly string[] | KVClientOpt
   refuseUnknown(retry, RETRY_NAMES, 'retry.');
   if (options.codec !== undefined) checkCodec(options.codec);
   return {
-    endpoints: endpointsOf(options.endpoints),
+    endpoints: endpointsOf(options.endpoints, options.tls === undefined ? 'http' : 'https'),
+    auth: authOf(options.auth),
+    tls: tlsOf(options.tls),
     timeoutMs: duration('timeoutMs', options.timeoutMs, DEFAULTS.timeoutMs),
     consistency: consistencyOf(options.consistency, 'linearizable'),
     autoPipeline: flag('autoPipeline', options.autoPipeline, true),
@@ -226,9 +270,9 @@ export function consistencyOf(value: unknown, fallback: Consistency): Consistenc
   throw invalidArgument('consistency', `consistency must be one of ${CONSISTENCIES.join(', ')}`);
 }
 
-/** The origin of `http://host:port` or `host:port`; undefined when it is neither. */
-export function originOf(address: string): string | undefined {
-  const text = address.includes('://') ? address : `http://${address}`;
+/** The origin of `http://host:port`, `https://host:port` or `host:port`, which is one of `scheme`; undefined when it is none of them. */
+export function originOf(address: string, scheme: 'http' | 'https'): string | undefined {
+  const text = address.includes('://') ? address : `${scheme}://${address}`;
   if (!URL.canParse(text)) return undefined;
   const url = new URL(text);
   const bare =
@@ -237,20 +281,60 @@ export function originOf(address: string): string | undefined {
     url.hash === '' &&
     url.username === '' &&
     url.password === '';
-  return url.protocol === 'http:' && bare ? url.origin : undefined;
+  return /^https?:$/.test(url.protocol) && bare ? url.origin : undefined;
 }
 
-function endpointsOf(value: unknown): readonly string[] {
+/** What speaks to these endpoints. */
+export function schemeOf(endpoints: readonly string[]): 'http' | 'https' {
+  return endpoints[0]?.startsWith('https:') === true ? 'https' : 'http';
+}
+
+/** RFC 6750 §2.1, and short enough for a header. */
+const TOKEN = /^[A-Za-z0-9._~+/-]{1,4096}=*$/;
+
+export function checkToken(token: unknown): string {
+  if (typeof token === 'string' && TOKEN.test(token)) return token;
+  throw invalidArgument('auth.token', 'auth.token must be of letters, digits and ._~+/- (RFC 6750)');
+}
+
+function authOf(auth: unknown): AuthOptions | undefined {
+  if (auth === undefined) return undefined;
+  refuseUnknown(auth, ['token'], 'auth.');
+  const { token } = auth as Partial<Record<keyof AuthOptions, unknown>>;
+  if (isFunction(token)) return { token };
+  return { token: checkToken(token) };
+}
+
+function isFunction(value: unknown): value is () => string | Promise<string> {
+  return typeof value === 'function';
+}
+
+function tlsOf(tls: TlsOptions | undefined): TlsOptions | undefined {
+  if (tls === undefined) return undefined;
+  refuseUnknown(tls, TLS_NAMES, 'tls.');
+  if ((tls.cert === undefined) !== (tls.key === undefined)) {
+    const name = tls.cert === undefined ? 'tls.key' : 'tls.cert';
+    throw invalidArgument(name, `${name} goes with the other of tls.cert and tls.key; give both, or none`);
+  }
+  return { ...tls };
+}
+
+function endpointsOf(value: unknown, scheme: 'http' | 'https'): readonly string[] {
   const list: readonly unknown[] = isArray(value) ? value : [value];
   if (list.length === 0) throw invalidArgument('endpoints', 'endpoints must name at least one node');
   const origins = list.map((endpoint) => {
-    const origin = typeof endpoint === 'string' ? originOf(endpoint) : undefined;
+    const origin = typeof endpoint === 'string' ? originOf(endpoint, scheme) : undefined;
     if (origin !== undefined) return origin;
     throw invalidArgument(
       'endpoints',
-      `endpoint ${JSON.stringify(endpoint)} must be of the form http://host:port or host:port`,
+      `endpoint ${JSON.stringify(endpoint)} must be of the form http://host:port, https://host:port or host:port`,
     );
   });
+  if (new Set(origins.map((origin) => origin.split(':', 1)[0])).size > 1)
+    throw invalidArgument(
+      'endpoints',
+      'endpoints must all be http, or all https: credentials would else be sent openly',
+    );
   return [...new Set(origins)];
 }
 

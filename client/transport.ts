@@ -2,9 +2,12 @@
 
 import type { ClientRequest, IncomingHttpHeaders } from 'node:http';
 import { Agent } from 'node:http';
+import { Agent as TlsAgent } from 'node:https';
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import { once } from 'node:events';
-import { got, type PlainResponse } from 'got';
+import { got, type HttpsOptions, type PlainResponse } from 'got';
+import { checkToken, type AbortSignalLike, type AuthOptions, type TlsOptions } from './options.js';
 
 /** Connections to one node at most; further requests of this client wait for one of them. */
 const CONNECTIONS_MAX = 128;
@@ -30,7 +33,7 @@ export interface Request {
   /** Connecting takes at most so long, and so does the answer from the moment a connection is there. */
   readonly phaseMs: number;
   /** Stops the exchange. */
-  readonly signal: AbortSignal;
+  readonly signal: AbortSignalLike;
 }
 
 export type Exchange =
@@ -47,7 +50,9 @@ export type Exchange =
       /** The bound in milliseconds that ran out, when that is why. */
       readonly timedOutMs: number | undefined;
       readonly cause: unknown;
-    };
+    }
+  /** `auth.token` gave none, so that nothing was sent. */
+  | { readonly kind: 'tokenless'; readonly cause: unknown };
 
 /** A request whose answer has no end. */
 export interface StreamRequest {
@@ -56,12 +61,17 @@ export interface StreamRequest {
   /** Connecting takes at most so long, and so does the head of the answer from the moment a connection is there. */
   readonly phaseMs: number;
   /** Stops it at any time. */
-  readonly signal: AbortSignal;
+  readonly signal: AbortSignalLike;
 }
 
 /** A stream of bytes, with 200; any other answer as a whole. */
 export type StreamExchange =
-  Exchange | { readonly kind: 'streaming'; readonly chunks: AsyncIterable<Uint8Array> };
+  | Exchange
+  | {
+      readonly kind: 'streaming';
+      readonly headers: IncomingHttpHeaders;
+      readonly chunks: AsyncIterable<Uint8Array>;
+    };
 
 export interface Transport {
   exchange(request: Request): Promise<Exchange>;
@@ -70,12 +80,19 @@ export interface Transport {
   destroy(): void;
 }
 
-export function createTransport(): Transport {
-  const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS_MAX, timeout: IDLE_MS_MAX });
+/** What the transport goes by of the client's options. */
+export interface TransportOptions {
+  readonly auth: AuthOptions | undefined;
+  readonly tls: TlsOptions | undefined;
+}
+
+export function createTransport({ auth, tls }: TransportOptions): Transport {
+  const agents = agentsOf({ keepAlive: true, maxSockets: CONNECTIONS_MAX, timeout: IDLE_MS_MAX });
   // Apart from the others: they hold a connection each for as long as they last.
-  const streaming = new Agent({ maxSockets: STREAMS_MAX });
+  const streaming = agentsOf({ maxSockets: STREAMS_MAX });
   const http = got.extend({
-    agent: { http: agent },
+    agent: agents,
+    ...(tls !== undefined && { https: httpsOf(tls) }),
     // Both would act without knowing whether a write may be repeated.
     retry: { limit: 0 },
     followRedirect: false,
@@ -85,16 +102,24 @@ export function createTransport(): Transport {
   });
   return {
     destroy: () => {
-      agent.destroy();
-      streaming.destroy();
+      for (const { http: plain, https } of [agents, streaming]) {
+        plain.destroy();
+        https.destroy();
+      }
     },
-    stream: (request) => openStream(http, streaming, request),
+    async stream(request) {
+      const shown = auth === undefined ? NOTHING : await credentialsOf(auth);
+      if ('cause' in shown) return { kind: 'tokenless', cause: shown.cause };
+      return openStream(http, streaming, { ...request, headers: { ...request.headers, ...shown.headers } });
+    },
     async exchange(request) {
       const bounds = watch(request);
       try {
+        const shown = auth === undefined ? NOTHING : await credentialsOf(auth);
+        if ('cause' in shown) return { kind: 'tokenless', cause: shown.cause };
         const pending = http(request.url, {
           method: request.method,
-          headers: request.headers,
+          headers: auth === undefined ? request.headers : { ...request.headers, ...shown.headers },
           signal: bounds.signal,
           ...(request.body === undefined ? {} : { json: request.body }),
         });
@@ -115,13 +140,54 @@ export function createTransport(): Transport {
   };
 }
 
+type Shown = { readonly headers: Readonly<Record<string, string>> } | { readonly cause: unknown };
+
+const NOTHING: Shown = { headers: {} };
+
+async function credentialsOf({ token }: AuthOptions): Promise<Shown> {
+  try {
+    const given = typeof token === 'string' ? token : checkToken(await token());
+    return { headers: { authorization: `Bearer ${given}` } };
+  } catch (cause) {
+    return { cause };
+  }
+}
+
+interface Agents {
+  readonly http: Agent;
+  readonly https: TlsAgent;
+}
+
+function agentsOf(options: ConstructorParameters<typeof Agent>[0]): Agents {
+  return { http: new Agent(options), https: new TlsAgent(options) };
+}
+
+/** In got's names. */
+function httpsOf({ ca, cert, key, passphrase, rejectUnauthorized = true }: TlsOptions): HttpsOptions {
+  return {
+    rejectUnauthorized,
+    ...(ca !== undefined && { certificateAuthority: listOf(ca).map(pem) }),
+    ...(cert !== undefined && { certificate: pem(cert) }),
+    ...(key !== undefined && { key: pem(key) }),
+    ...(passphrase !== undefined && { passphrase }),
+  };
+}
+
+function listOf<T extends string | Uint8Array>(one: T | readonly T[]): readonly T[] {
+  return typeof one === 'string' || one instanceof Uint8Array ? [one] : one;
+}
+
+function pem(text: string | Uint8Array): string {
+  return typeof text === 'string' ? text : new TextDecoder().decode(text);
+}
+
 async function openStream(
   http: typeof got,
-  agent: Agent,
+  agent: Agents,
   { url, headers, phaseMs, signal }: StreamRequest,
 ): Promise<StreamExchange> {
   const bounds = watch({ remainingMs: 2 * phaseMs, phaseMs, signal });
-  const source = http.stream(url, { headers, signal: bounds.signal, agent: { http: agent } });
+  const source = http.stream(url, { headers, signal: bounds.signal, agent });
   // Whoever reads finds the error; one that comes when nobody reads any more would end the process.
   source.on('error', () => undefined);
   void source.on('request', (sending: ClientRequest) => sending.once('socket', bounds.onSocket));
@@ -129,7 +195,7 @@ async function openStream(
     const [response] = (await once(source, 'response')) as [PlainResponse];
     if (response.statusCode === 200) {
       bounds.relax();
-      return { kind: 'streaming', chunks: source };
+      return { kind: 'streaming', headers: response.headers, chunks: source };
     }
     const chunks: Uint8Array[] = [];
     for await (const chunk of source as AsyncIterable<Uint8Array>) chunks.push(chunk);
@@ -183,7 +249,8 @@ function watch(request: Pick<Request, 'remainingMs' | 'phaseMs' | 'signal'>) {
         return;
       }
       phase = after(request.phaseMs);
-      socket.once('connect', connected);
+      // Over TLS, not before both have agreed.
+      socket.once(socket instanceof TLSSocket ? 'secureConnect' : 'connect', connected);
     },
     /** There is no bound on what follows but the signal. */
     relax() {

@@ -5,6 +5,7 @@ import { createKeyOrder } from './key-order.js';
 import { call, type Context } from './call.js';
 import type { Codec } from './codec.js';
 import { createLane } from './lane.js';
+import { searchMembers } from './members.js';
 import { createNodes } from './nodes.js';
 import type { Operation } from './operation.js';
 import {
@@ -70,7 +71,9 @@ export class View<V> implements KVClientOptions<V> {
   /** Ends the calls of this view and of those in it; at the root also the connections. */
   close(): void {
     this.#closing.abort();
-    if (this.closed.length === 1) this.context.transport.destroy();
+    if (this.closed.length > 1) return;
+    this.context.members.stop();
+    this.context.transport.destroy();
   }
 
   call<T>(operation: Operation<T>, options: CallOptions): Promise<T> {
@@ -103,7 +106,7 @@ interface Freshness {
 function contextOf(settings: Settings<unknown>): Context {
   const channel = {
     nodes: createNodes(settings.endpoints, () => performance.now()),
-    transport: createTransport(),
+    transport: createTransport(settings),
     retry: settings.retry,
   };
   const leader = createLane(channel, LEADER_REQUESTS_MAX);
@@ -111,6 +114,7 @@ function contextOf(settings: Settings<unknown>): Context {
   const any = createLane(channel, settings.endpoints.length);
   return {
     ...channel,
+    members: searchMembers(channel),
     sessions: createSessions(channel),
     order: createKeyOrder(() => leader.moved()),
     lanes: { leader, any },

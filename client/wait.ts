@@ -1,10 +1,12 @@
 /** Waiting, for a bounded time, and until a signal is aborted. */
 
+import type { AbortSignalLike } from './options.js';
+
 /** What a promise came to, or that it was not waited for any longer. */
 export type Waited<T> = { readonly settled: true; readonly value: T } | { readonly settled: false };
 
 /** Waits for the promise, which must not reject, for so many milliseconds and until the signal is aborted. */
-export function within<T>(promise: Promise<T>, ms: number, signal: AbortSignal): Promise<Waited<T>> {
+export function within<T>(promise: Promise<T>, ms: number, signal: AbortSignalLike): Promise<Waited<T>> {
   return new Promise((resolve) => {
     const finish = (waited: Waited<T>) => {
       clearTimeout(timer);
@@ -20,7 +22,7 @@ export function within<T>(promise: Promise<T>, ms: number, signal: AbortSignal):
 }
 
 /** Resolves after so many milliseconds, or as soon as the signal is aborted. */
-export function sleep(ms: number, signal: AbortSignal): Promise<void> {
+export function sleep(ms: number, signal: AbortSignalLike): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
       clearTimeout(timer);

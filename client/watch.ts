@@ -7,7 +7,7 @@ import { note } from './attempt.js';
 import { onAbort } from './abort.js';
 import { stopped } from './call.js';
 import { createError, invalidArgument } from './errors.js';
-import { badResponse, interpret, type Failure } from './failure.js';
+import { badResponse, interpret, membersIndexOf, type Failure } from './failure.js';
 import { isRecord } from './json.js';
 import { checkOptions, refuseUnknown, type WatchOptions } from './options.js';
 import { bytesOf, checkRevision, fullKey, innerKey, textOf } from './request.js';
@@ -123,6 +123,7 @@ async function* connection<V>(
     });
     course.avoided = origin;
     if (exchange.kind !== 'streaming') return failed(exchange);
+    nodes.answered(origin, { leader: undefined, membersIndex: membersIndexOf(exchange.headers) });
     course.avoided = undefined;
     course.giveUpMs = Number.POSITIVE_INFINITY;
     const { messages, feed } = reader();

@@ -9,6 +9,17 @@ export interface Peer {
   readonly http: string;
 }
 
+/** `write` includes `read`, and `admin` both: members, snapshots and backups. */
+export type Rights = 'read' | 'write' | 'admin';
+
+/** Someone who may call, known by a token of which only the digest is kept. */
+export interface ClientCredential {
+  readonly name: string;
+  /** Of the token's UTF-8, in hex. */
+  readonly sha256: string;
+  readonly rights: Rights;
+}
+
 export interface Config {
   /** Where it came from, for messages: the file's path, `command line` or `environment`. */
   readonly source: string;
@@ -76,6 +87,21 @@ export interface Config {
     readonly dataBytes: number;
     /** Stay free on the disk of `raft.dataDir`: below, sets are answered `disk-full`. 0: no reserve. */
     readonly freeBytes: number;
+    /** Of one client, told by its token's name or, without one, by its address; further ones are answered `rate-limited`. 0: no bound. */
+    readonly requestsPerSecond: number;
+  };
+  readonly auth: {
+    /** Who may call `httpAddr`; empty: anybody may do everything. */
+    readonly clients: readonly ClientCredential[];
+    /** What nodes show to each other; empty: nothing. */
+    readonly peerSecret: string;
+  };
+  /** Paths of PEM files. With a certificate all addresses speak TLS, and none without. */
+  readonly tls: {
+    readonly certFile: string;
+    readonly keyFile: string;
+    /** Vouches for nodes: `rpcAddr` and `raft.bindAddr` then take certificates of it alone. Empty: those of the system, and none is asked for. */
+    readonly caFile: string;
   };
   readonly sessions: {
     /** A session that is idle for longer, in log time, expires. */

@@ -16,6 +16,8 @@ interface Defaults {
   readonly cluster: Settings<Config['cluster'], 'peerUrls'>;
   readonly http: Config['http'];
   readonly limits: Config['limits'];
+  readonly auth: Config['auth'];
+  readonly tls: Config['tls'];
   readonly sessions: Config['sessions'];
   readonly snapshots: Config['snapshots'];
   readonly watch: Config['watch'];
@@ -54,7 +56,15 @@ export const DEFAULTS: Defaults = deepFreeze({
     headersTimeoutMs: 10_000,
     keepAliveTimeoutMs: 60_000,
   },
-  limits: { valueBytes: MIB, pendingRequests: 10_000, dataBytes: 0, freeBytes: 64 * MIB },
+  limits: {
+    valueBytes: MIB,
+    pendingRequests: 10_000,
+    dataBytes: 0,
+    freeBytes: 64 * MIB,
+    requestsPerSecond: 0,
+  },
+  auth: { clients: [], peerSecret: '' },
+  tls: { certFile: '', keyFile: '', caFile: '' },
   sessions: { ttlMs: 600_000, max: 10_000 },
   snapshots: { bytesPerSecond: 64 * MIB, chunkBytes: MIB / 4 },
   watch: { historyBytes: 64 * MIB },

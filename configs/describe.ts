@@ -6,7 +6,7 @@ import { withoutReferences } from './interpolate.js';
 import { isTree } from './tree.js';
 import { formatDurationMs, formatSizeBytes } from './units.js';
 
-/** A setting whose name ends with one of these words is shown as set, and no more: `authToken`, `password`, `tls.key`. */
+/** A setting whose name ends with one of these words that has a value is shown as set, and no more: `authToken`, `password`, `tls.key`. */
 const SECRET_WORDS: ReadonlySet<string> = new Set(['token', 'password', 'secret', 'key']);
 const MASK = '********';
 
@@ -20,7 +20,10 @@ export function maskSecrets(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(maskSecrets);
   if (!isTree(value)) return value;
   return Object.fromEntries(
-    Object.entries(value).map(([name, inner]) => [name, isSecret(name) ? MASK : maskSecrets(inner)]),
+    Object.entries(value).map(([name, inner]) => [
+      name,
+      isSecret(name) && inner !== '' ? MASK : maskSecrets(inner),
+    ]),
   );
 }
 
@@ -59,6 +62,8 @@ function fileKeys({
   cluster,
   http,
   limits,
+  auth,
+  tls,
   sessions,
   snapshots,
   watch,
@@ -86,7 +91,10 @@ function fileKeys({
       pendingRequests: limits.pendingRequests,
       dataBytes: formatSizeBytes(limits.dataBytes),
       freeBytes: formatSizeBytes(limits.freeBytes),
+      requestsPerSecond: limits.requestsPerSecond,
     },
+    auth: { clients: auth.clients, peerSecret: auth.peerSecret },
+    tls: { certFile: tls.certFile, keyFile: tls.keyFile, caFile: tls.caFile },
     sessions: { ttl: formatDurationMs(sessions.ttlMs), max: sessions.max },
     snapshots: {
       bytesPerSecond: formatSizeBytes(snapshots.bytesPerSecond),

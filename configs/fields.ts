@@ -93,14 +93,44 @@ export function directory() {
   );
 }
 
-/** A file to be written; empty: none. */
-export function outputFile() {
+/** The path of a file; empty: none. */
+export function filePath() {
   return field((value) =>
     typeof value === 'string' && !CONTROL_CHARACTER.test(value)
       ? good(value.trim())
       : bad(
           `${show(value)} is not a file's path; give one, absolute or relative to the working directory, or "" for none`,
         ),
+  );
+}
+
+/** What `Authorization: Bearer` can carry (RFC 6750 §2.1), and long enough not to be guessed. */
+const SECRET = /^[A-Za-z0-9._~+/-]{16,1024}=*$/;
+
+function readSecret(value: unknown): Reading<string> {
+  if (typeof value === 'string' && SECRET.test(value)) return good(value);
+  // Not shown: it may be a secret with a mistake in it.
+  return bad(
+    'is not a secret of 16 to 1024 letters, digits, ".", "_", "~", "+", "/" and "-"; make one with: openssl rand -hex 32',
+  );
+}
+
+/** A token or a password. */
+export function secret() {
+  return field(readSecret);
+}
+
+/** The same, or empty: none. */
+export function nothingOrSecret() {
+  return field((value) => (value === '' ? good('') : readSecret(value)));
+}
+
+/** The SHA-256 of a token, in hex. */
+export function sha256Digest() {
+  return field((value) =>
+    typeof value === 'string' && /^[0-9a-f]{64}$/i.test(value)
+      ? good(value.toLowerCase())
+      : bad('is not a SHA-256 in 64 hex digits; make it with: printf %s "$TOKEN" | sha256sum'),
   );
 }
 

@@ -14,6 +14,7 @@ export interface BrokenRelation extends Problem {
 
 const PEERS: Path = ['cluster', 'peers'];
 const JOIN: Path = ['cluster', 'join'];
+const CLIENTS: Path = ['auth', 'clients'];
 const NODE_ID: Path = ['raft', 'nodeID'];
 const ELECTION: Path = ['raft', 'electionTimeout'];
 const HEARTBEAT: Path = ['raft', 'heartbeatInterval'];
@@ -61,6 +62,36 @@ function membership({ raft, cluster }: Config): BrokenRelation[] {
     const message = `${raft.nodeID} is not among cluster.peers (${ids}); add its entry there, or correct the id`;
     broken.push({ path: NODE_ID, message, compared: [PEERS] });
   }
+  return broken;
+}
+
+function access({ auth, tls }: Config, file: FileConfig): BrokenRelation[] {
+  const broken: BrokenRelation[] = [];
+  const tell = (path: Path, message: string, compared: readonly Path[] = []): void =>
+    void broken.push({ path, message, compared });
+  (file.auth.clients ?? []).forEach(({ name, token, sha256 }, index) => {
+    const path: Path = ['auth', 'clients', index];
+    if ((token === undefined) === (sha256 === undefined))
+      tell(path, `${name} takes one of token and sha256; give the sha256 of its token`, [CLIENTS]);
+    else if (auth.clients.findIndex((other) => other.name === name) !== index)
+      tell([...path, 'name'], `${name} stands in the list twice; give each client a name of its own`, [
+        CLIENTS,
+      ]);
+    else if (auth.clients.findIndex((other) => other.sha256 === auth.clients[index]?.sha256) !== index)
+      tell(path, `${name} has the token of another client; give each client its own`, [CLIENTS]);
+  });
+  if (auth.clients.length > 0 && auth.peerSecret === '') {
+    const message =
+      'is needed beside auth.clients, since whoever reaches rpcAddr may write without it; give every node the same: openssl rand -hex 32';
+    tell(['auth', 'peerSecret'], message, [CLIENTS]);
+  }
+  if ((tls.certFile === '') !== (tls.keyFile === '')) {
+    const [given, missing] = tls.certFile === '' ? ['keyFile', 'certFile'] : ['certFile', 'keyFile'];
+    tell(['tls', given], `needs tls.${missing} beside it; give both, or none`, [['tls', missing]]);
+  } else if (tls.caFile !== '' && tls.certFile === '')
+    tell(['tls', 'caFile'], 'needs tls.certFile and tls.keyFile beside it, of this node', [
+      ['tls', 'certFile'],
+    ]);
   return broken;
 }
 
@@ -172,6 +203,7 @@ export function brokenRelations(config: Config, file: FileConfig, peersInFile: b
   const addresses = ownAddresses(config, file);
   return [
     ...membership(config),
+    ...access(config, file),
     ...distinctPeers(config),
     ...addresses.flatMap((address) => advertising(address, peersInFile)),
     ...overlapping(addresses),

@@ -1,5 +1,6 @@
 /** From the file's keys to the node's configuration: defaults filled in, what can be derived derived. */
 
+import { createHash } from 'node:crypto';
 import { reachableAddress } from './address.js';
 import type { Config } from './config.js';
 import { DEFAULTS } from './defaults.js';
@@ -46,6 +47,19 @@ function httpSection(http: FileConfig['http']): Config['http'] {
   };
 }
 
+function authSection({ clients, peerSecret }: FileConfig['auth']): Config['auth'] {
+  return {
+    clients:
+      clients?.map(({ name, token = '', sha256 = sha256Of(token), rights }) => ({ name, sha256, rights })) ??
+      DEFAULTS.auth.clients,
+    peerSecret: peerSecret ?? DEFAULTS.auth.peerSecret,
+  };
+}
+
+function sha256Of(token: string): string {
+  return createHash('sha256').update(token).digest('hex');
+}
+
 /**
  * The whole configuration. Whoever is among the peers listens and is advertised, unless told otherwise, where the peers look for it.
  *
@@ -78,6 +92,13 @@ export function resolve(file: FileConfig, peerUrls: readonly string[], source: s
       pendingRequests: file.limits.pendingRequests ?? DEFAULTS.limits.pendingRequests,
       dataBytes: file.limits.dataBytes ?? DEFAULTS.limits.dataBytes,
       freeBytes: file.limits.freeBytes ?? DEFAULTS.limits.freeBytes,
+      requestsPerSecond: file.limits.requestsPerSecond ?? DEFAULTS.limits.requestsPerSecond,
+    },
+    auth: authSection(file.auth),
+    tls: {
+      certFile: file.tls.certFile ?? DEFAULTS.tls.certFile,
+      keyFile: file.tls.keyFile ?? DEFAULTS.tls.keyFile,
+      caFile: file.tls.caFile ?? DEFAULTS.tls.caFile,
     },
     sessions: {
       ttlMs: file.sessions.ttl ?? DEFAULTS.sessions.ttlMs,

@@ -9,10 +9,13 @@ import {
   listenAddress,
   oneOf,
   origin,
-  outputFile,
+  filePath,
   nothingOrAddress,
+  nothingOrSecret,
   peerAddress,
   plainName,
+  secret,
+  sha256Digest,
   sizeBytes,
 } from './fields.js';
 import { show } from './reading.js';
@@ -45,7 +48,7 @@ const raftShape = {
   inflightAppendsMax: count(1, 10_000).optional(),
   inflightBytesMax: sizeBytes().optional(),
   uncommittedBytesMax: sizeBytes().optional(),
-  traceFile: outputFile().optional(),
+  traceFile: filePath().optional(),
 };
 
 const peerShape = {
@@ -82,6 +85,29 @@ const limitsShape = {
   pendingRequests: count(1, 1_000_000).optional(),
   dataBytes: sizeBytes(0).optional(),
   freeBytes: sizeBytes(0).optional(),
+  requestsPerSecond: count(0, 10_000_000).optional(),
+};
+
+const clientShape = {
+  name: plainName(),
+  token: secret().optional(),
+  sha256: sha256Digest().optional(),
+  rights: oneOf(['read', 'write', 'admin']),
+};
+
+const authShape = {
+  clients: z
+    .array(strict(clientShape), {
+      error: 'takes a list; write one { name, sha256, rights } for each client',
+    })
+    .optional(),
+  peerSecret: nothingOrSecret().optional(),
+};
+
+const tlsShape = {
+  certFile: filePath().optional(),
+  keyFile: filePath().optional(),
+  caFile: filePath().optional(),
 };
 
 const sessionsShape = {
@@ -111,6 +137,8 @@ const fileShape = {
   cluster: section(clusterShape),
   http: section(httpShape),
   limits: section(limitsShape),
+  auth: section(authShape),
+  tls: section(tlsShape),
   sessions: section(sessionsShape),
   snapshots: section(snapshotsShape),
   watch: section(watchShape),
@@ -146,6 +174,9 @@ export const KNOWN_KEYS: ReadonlyMap<string, readonly string[]> = new Map([
   ['cluster.discovery', Object.keys(discoveryShape)],
   ['http', Object.keys(httpShape)],
   ['limits', Object.keys(limitsShape)],
+  ['auth', Object.keys(authShape)],
+  ['auth.clients[]', Object.keys(clientShape)],
+  ['tls', Object.keys(tlsShape)],
   ['sessions', Object.keys(sessionsShape)],
   ['snapshots', Object.keys(snapshotsShape)],
   ['watch', Object.keys(watchShape)],

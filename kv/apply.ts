@@ -208,6 +208,7 @@ function applyWrite(set: WorkingSet, write: Write, index: number, logTimeMs: num
 
 function refused(write: Write, currentRevision: number): boolean {
   if (write.ifRevision !== undefined && write.ifRevision !== currentRevision) return true;
+  if (write.ifPresent === true && currentRevision === 0) return true;
   return write.op === 'set' && write.ifAbsent === true && currentRevision !== 0;
 }
 

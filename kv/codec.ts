@@ -38,6 +38,7 @@ const FLAG_IF_REVISION = 1;
 const FLAG_IF_ABSENT = 2;
 const FLAG_SESSION = 4;
 const FLAG_TTL = 8;
+const FLAG_IF_PRESENT = 16;
 const STAMP_BYTES = 8;
 const HEADER_BYTES = STAMP_BYTES + 2;
 const INTEGER_BYTES = 8;
@@ -102,6 +103,7 @@ function encodeWrite(command: Write): Buffer {
   let at = out.writeUInt8(
     (ifRevision === undefined ? 0 : FLAG_IF_REVISION) |
       (ifAbsent ? FLAG_IF_ABSENT : 0) |
+      (command.ifPresent === true ? FLAG_IF_PRESENT : 0) |
       (session === undefined ? 0 : FLAG_SESSION) |
       (ttlMs === undefined ? 0 : FLAG_TTL),
     HEADER_BYTES,
@@ -246,9 +248,11 @@ function decode(input: Buffer): Command {
 
 function decodeWrite(cursor: Cursor, op: number): Write {
   const flags = cursor.flags(
-    FLAG_IF_REVISION | FLAG_SESSION | (op === OPS.set ? FLAG_IF_ABSENT | FLAG_TTL : 0),
+    FLAG_IF_REVISION | FLAG_IF_PRESENT | FLAG_SESSION | (op === OPS.set ? FLAG_IF_ABSENT | FLAG_TTL : 0),
   );
-  const condition = (flags & FLAG_IF_REVISION) === 0 ? {} : { ifRevision: cursor.integer() };
+  const revision = (flags & FLAG_IF_REVISION) === 0 ? {} : { ifRevision: cursor.integer() };
+  const present = (flags & FLAG_IF_PRESENT) === 0 ? {} : { ifPresent: true };
+  const condition = { ...revision, ...present };
   const time = ttl(cursor, flags);
   const tag = session(cursor, flags);
   const key = cursor.key();

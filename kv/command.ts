@@ -15,7 +15,7 @@ export interface SessionTag {
   readonly lowestPending: number;
 }
 
-/** Exactly one write of one key. `ifRevision`: only if the key's revision is this one; `ifAbsent`: only if there is no such key. */
+/** Exactly one write of one key. `ifRevision`: only if the key's revision is this one; `ifAbsent`: only if there is no such key; `ifPresent`: only if there is one. */
 export interface SetCommand {
   readonly op: 'set';
   readonly key: string;
@@ -24,6 +24,7 @@ export interface SetCommand {
   readonly ttlMs?: number;
   readonly ifRevision?: number;
   readonly ifAbsent?: boolean;
+  readonly ifPresent?: boolean;
   readonly session?: SessionTag;
 }
 
@@ -31,6 +32,7 @@ export interface DeleteCommand {
   readonly op: 'delete';
   readonly key: string;
   readonly ifRevision?: number;
+  readonly ifPresent?: boolean;
   readonly session?: SessionTag;
 }
 

@@ -11,13 +11,13 @@ export type Addresses = Pick<Member, 'raft' | 'rpc' | 'http'>;
 /**
  * - `add`: comes in as a learner; with `promote` it becomes a voter by itself once it has caught up.
  * - `promote`: a learner becomes a voter.
- * - `remove`: leaves; a voter does so by a joint configuration.
+ * - `remove`: leaves; a voter does so by a joint configuration. `replaced`: another disk is to come in under its id.
  * - `readdress`: the same node is found elsewhere from now on.
  */
 export type Change =
-  | { readonly type: 'add'; readonly member: Omit<Member, 'voter' | 'leaving'> }
+  | { readonly type: 'add'; readonly member: Omit<Member, 'voter' | 'leaving' | 'replaced'> }
   | { readonly type: 'promote'; readonly id: NodeId }
-  | { readonly type: 'remove'; readonly id: NodeId }
+  | { readonly type: 'remove'; readonly id: NodeId; readonly replaced?: true }
   | { readonly type: 'readdress'; readonly id: NodeId; readonly addresses: Addresses };
 
 /**
@@ -44,9 +44,10 @@ export function changed(from: Configuration, change: Change): Changed {
     case 'remove': {
       const member = memberOf(from, change.id);
       if (member === undefined) return { fault: 'unknown' };
-      if (!member.voter) return { configuration: without(from, [member]) };
+      const leaver = { ...member, ...(change.replaced === true && { replaced: true as const }) };
+      if (!member.voter) return { configuration: without(from, [leaver]) };
       if (voters(from).length === 1) return { fault: 'last-voter' };
-      return { configuration: joint(from, { ...member, voter: false, leaving: true }) };
+      return { configuration: joint(from, { ...leaver, voter: false, leaving: true }) };
     }
     case 'readdress': {
       const member = memberOf(from, change.id);
@@ -58,7 +59,7 @@ export function changed(from: Configuration, change: Change): Changed {
   }
 }
 
-function added(from: Configuration, member: Omit<Member, 'voter' | 'leaving'>): Changed {
+function added(from: Configuration, member: Omit<Member, 'voter' | 'leaving' | 'replaced'>): Changed {
   if (isDeparted(from, member.id, member.incarnation)) return { fault: 'departed' };
   const known = memberOf(from, member.id);
   if (known === undefined) return { configuration: withMember(from, { ...member, voter: false }) };
@@ -90,7 +91,12 @@ function withMember(from: Configuration, member: Member): Configuration {
 
 function without(from: Configuration, gone: readonly Member[]): Configuration {
   if (gone.length === 0) return from;
-  const departed = [...(from.departed ?? []), ...gone.map(({ id, incarnation }) => ({ id, incarnation }))];
+  const left = gone.map(({ id, incarnation, replaced }) => ({
+    id,
+    incarnation,
+    ...(replaced && { replaced }),
+  }));
+  const departed = [...(from.departed ?? []), ...left];
   return {
     ...from,
     members: from.members.filter(({ id }) => !gone.some((member) => member.id === id)),

@@ -24,12 +24,16 @@ export interface Member {
   readonly promote?: true;
   /** It is a member no more once the joint configuration is left. */
   readonly leaving?: true;
+  /** It leaves to make room for another disk under its id. */
+  readonly replaced?: true;
 }
 
 /** A disk that was a member once: what it says counts for nothing any more. */
 export interface Departed {
   readonly id: NodeId;
   readonly incarnation: string;
+  /** Its id was not given up: another disk may come in under it by itself. */
+  readonly replaced?: true;
 }
 
 /** Of those that left, so many are remembered, the last ones. */
@@ -120,7 +124,11 @@ function textOf(value: unknown, name: string): string {
 
 function departedFrom(value: unknown): Departed {
   if (!isRecord(value)) throw new Error('a configuration holds no list of who left');
-  return { id: textOf(value['id'], 'id'), incarnation: textOf(value['incarnation'], 'incarnation') };
+  return {
+    id: textOf(value['id'], 'id'),
+    incarnation: textOf(value['incarnation'], 'incarnation'),
+    ...(value['replaced'] === true && { replaced: true }),
+  };
 }
 
 function memberFrom(value: unknown): Member {
@@ -135,6 +143,7 @@ function memberFrom(value: unknown): Member {
     voter: value['voter'] === true,
     ...(value['promote'] === true && { promote: true }),
     ...(value['leaving'] === true && { leaving: true }),
+    ...(value['replaced'] === true && { replaced: true }),
   };
 }
 

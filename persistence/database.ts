@@ -15,6 +15,7 @@ import type { Engine, EngineDatabase, EngineOptions, Operation, RowIterator, Row
 import type { Fatal } from './errors.js';
 import { StorageError } from './errors.js';
 import { errorCode, makeDirectory } from './files.js';
+import { isInUse } from './in-use.js';
 import type { TableSums } from './table-sums.js';
 import { checkTables } from './table-sums.js';
 import { cutGap, refuseGap } from './write-ahead-log.js';
@@ -69,9 +70,6 @@ export interface DatabaseOptions extends EngineOptions {
 }
 
 const INT32_MAX = 2 ** 31 - 1;
-
-/** The engine syncs nothing without writing something, so a record is removed that no store ever has. */
-const SYNC_OPERATIONS: readonly Operation[] = [{ type: 'del', key: Buffer.alloc(1) }];
 
 /**
  * Opens a database and lets `recover` read from it what its store starts from. A failure until then rejects, with
@@ -132,7 +130,8 @@ async function openEngine(
     const sums = await checkTables(directory);
     return { engine: await engine.open(options), sums };
   } catch (error) {
-    throw error instanceof StorageError ? error : openError(directory, exists, error);
+    const fault = error instanceof StorageError ? error : openError(directory, exists, error);
+    throw fault.fault === 'damaged' && (await isInUse(engine, directory)) ? inUse(directory, fault) : fault;
   }
 }
 
@@ -150,8 +149,7 @@ async function checkFiles(directory: string): Promise<boolean> {
 function openError(directory: string, exists: boolean, error: unknown): StorageError {
   const reason = oneLine(error);
   if (/\block\b/i.test(reason) && !reason.startsWith('Corruption')) {
-    const remedy = 'stop that process, or give this node a raft.dataDir of its own';
-    return new StorageError('unusable', `${directory} is in use by a running process: ${remedy}`, error);
+    return inUse(directory, error);
   }
   // LevelDB follows a damaged CURRENT to a file that there isn't.
   if (reason.startsWith('Corruption') || (exists && /no such file/i.test(reason))) {
@@ -163,6 +161,11 @@ function openError(directory: string, exists: boolean, error: unknown): StorageE
   }
   const remedy = 'raft.dataDir must name a directory that this process may read and write';
   return new StorageError('unusable', `${directory} cannot be opened: ${reason}; ${remedy}`, error);
+}
+
+function inUse(directory: string, cause: unknown): StorageError {
+  const remedy = 'stop that process, or give this node a raft.dataDir of its own';
+  return new StorageError('unusable', `${directory} is in use by a running process: ${remedy}`, cause);
 }
 
 function oneLine(error: unknown): string {
@@ -258,7 +261,7 @@ function wrap(engine: EngineDatabase, directory: string, fatal: Fatal): Database
     },
     sync(done) {
       if (!begin()) return;
-      engine.batch(SYNC_OPERATIONS, true, (error) => {
+      engine.sync((error) => {
         if (error) fail(new StorageError('write', `syncing failed: ${oneLine(error)}`, error));
         finish(done);
       });

@@ -37,8 +37,10 @@ export interface RowIterator {
 
 /** An open database. No callback comes within the call. */
 export interface EngineDatabase {
-  /** Atomic; with `sync` on disk when it is done, fsync included; an empty one may do nothing at all. The Buffers are copied before it returns. */
+  /** Atomic; with `sync` on disk when it is done, fsync included, which says nothing of those before it; an empty one may do nothing at all. The Buffers are copied before it returns. */
   batch(operations: readonly Operation[], sync: boolean, done: EngineDone): void;
+  /** Everything is on disk whose `batch` was done before the call. Atomic with nothing. */
+  sync(done: EngineDone): void;
   /** From one view, that of the call; undefined where there is nothing. */
   getMany(
     keys: readonly Buffer[],
@@ -67,3 +69,6 @@ export interface Engine {
   /** Made when it is missing. Rejects with an Error whose message is the engine's own reason, `Corruption: …` or `IO error: …`. */
   open(options: EngineOptions): Promise<EngineDatabase>;
 }
+
+/** An engine syncs nothing without writing something, so a record is removed that no store ever has. */
+export const SYNC_OPERATIONS: readonly Operation[] = [{ type: 'del', key: Buffer.alloc(1) }];

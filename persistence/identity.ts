@@ -7,6 +7,7 @@
 import { randomUUID } from 'node:crypto';
 import { link, readFile, readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { crc32 } from 'node:zlib';
 import { z } from 'zod';
 import type { EngineName } from './engine.js';
 import { StorageError } from './errors.js';
@@ -26,6 +27,8 @@ const identitySchema = z.strictObject({
   nodeId: z.string().min(1),
   incarnation: z.string().min(1),
 });
+/** Without it, a node whose cluster or incarnation was damaged would wait for ever to be known under another one. */
+const storedSchema = identitySchema.extend({ checksum: z.int() });
 /** Read before anything else: what follows may look different in another format. */
 const versionSchema = z.looseObject({ formatVersion: z.int() });
 
@@ -161,7 +164,12 @@ async function place(aside: string, file: string): Promise<void> {
 }
 
 function format(identity: Identity): string {
-  return `${JSON.stringify(identity, undefined, 2)}\n`;
+  return `${JSON.stringify({ ...identity, checksum: checksumOf(identity) }, undefined, 2)}\n`;
+}
+
+function checksumOf(identity: Identity): number {
+  const { formatVersion, engine, clusterName, clusterId, nodeId, incarnation } = identity;
+  return crc32(JSON.stringify([formatVersion, engine, clusterName, clusterId, nodeId, incarnation]));
 }
 
 function parse(file: string, text: string): Identity {
@@ -169,7 +177,7 @@ function parse(file: string, text: string): Identity {
   try {
     json = JSON.parse(text);
   } catch (error) {
-    throw new StorageError('damaged', `${file} is damaged: it is not JSON; restore it from a backup`, error);
+    throw damaged(file, 'it is not JSON', error);
   }
   const version = versionSchema.safeParse(json);
   if (version.success && version.data.formatVersion > FORMAT_VERSION) {
@@ -178,15 +186,21 @@ function parse(file: string, text: string): Identity {
       `${file} has format ${version.data.formatVersion}, newer than the ${FORMAT_VERSION} that this version reads: start the version that wrote it`,
     );
   }
-  const identity = identitySchema.safeParse(json);
-  if (identity.success) return identity.data;
-  const issue = identity.error.issues[0];
-  const where = issue?.path.join('.') ?? '';
-  throw new StorageError(
-    'damaged',
-    `${file} is damaged: ${where === '' ? '' : `${where}: `}${issue?.message ?? 'it is not an identity'}; restore it from a backup`,
-    identity.error,
-  );
+  const stored = storedSchema.safeParse(json);
+  if (!stored.success) {
+    const issue = stored.error.issues[0];
+    const where = issue?.path.join('.') ?? '';
+    const what = `${where === '' ? '' : `${where}: `}${issue?.message ?? 'it is not an identity'}`;
+    throw damaged(file, what, stored.error);
+  }
+  const { checksum, ...identity } = stored.data;
+  if (checksum !== checksumOf(identity)) throw damaged(file, 'its checksum is that of something else');
+  return identity;
+}
+
+function damaged(file: string, what: string, cause?: unknown): StorageError {
+  const remedy = 'restore it from a backup, or give the data up with --rejoin';
+  return new StorageError('damaged', `${file} is damaged: ${what}; ${remedy}`, cause);
 }
 
 function check(file: string, identity: Identity, expected: ExpectedIdentity): Identity {

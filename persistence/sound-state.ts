@@ -26,7 +26,7 @@ export async function openSoundState(
   const directory = path.join(dataDir, 'state');
   const mark = readStateMark(dataDir);
   if (mark?.kind === 'disputed') throw disputed(dataDir, mark.what);
-  if (mark !== undefined) {
+  if (mark !== undefined && mark.kind !== 'suspect') {
     // Both are removed before the mark is: a crash in between finds it again.
     if (mark.kind === 'diverged') await clearing(dataDir, 'snapshots', () => remove(dataDir, 'snapshots'));
     await clearing(dataDir, 'state', () => setAside(dataDir));

@@ -4,6 +4,7 @@
  *
  * - `damaged`: something in it is not what was written.
  * - `diverged`: it is sound, but another one than that of the majority; so may be the snapshots that were made of it.
+ * - `suspect`: applying what was committed up to `index` failed, be it because of the state or because of what was to be applied. It is used all the same.
  * - `disputed`: the states of the nodes differ, and no majority says which one is right.
  */
 
@@ -16,7 +17,10 @@ import { errorCode, syncDirectory } from './files.js';
 
 export const STATE_MARK_FILE = 'state.unusable';
 
-const markSchema = z.object({ kind: z.enum(['damaged', 'diverged', 'disputed']), what: z.string() });
+const markSchema = z.union([
+  z.object({ kind: z.enum(['damaged', 'diverged', 'disputed']), what: z.string() }),
+  z.object({ kind: z.literal('suspect'), what: z.string(), index: z.int() }),
+]);
 export type StateMark = z.infer<typeof markSchema>;
 
 /** Synchronously, since the process ends behind it. When it can't be written, the fault is found again instead. */

@@ -13,9 +13,9 @@ import { telling } from './engine-properties.js';
 import { loadEngine } from './load-engine.js';
 import type { LogStore, RecoveredLog } from './log-store.js';
 import { markedLogStore } from './marked-log-store.js';
-import { openRocksLogStore } from './rocksdb/log-store.js';
-import { openRocksStateStore } from './rocksdb/state-store.js';
 import { bufferedStateStore } from './buffered-state-store.js';
+import { openDiskLogStore } from './disk/log-store.js';
+import { openDiskStateStore } from './disk/state-store.js';
 import { openSoundState } from './sound-state.js';
 import { markState } from './state-mark.js';
 import type { StateStore } from './state-store.js';
@@ -50,7 +50,7 @@ export interface Storage {
 const BUFFER = Object.freeze({
   pendingBytesMax: 2 * 1024 * 1024,
   delayMs: 10,
-  cacheBytes: 48 * 1024 * 1024,
+  cacheBytes: 16 * 1024 * 1024,
 });
 
 /**
@@ -77,7 +77,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
   };
   const log = await inPart(
     'log',
-    openRocksLogStore({
+    openDiskLogStore({
       engine,
       directory: path.join(dataDir, 'log'),
       tailBytesMax: options.tailBytesMax,
@@ -95,7 +95,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     const store = markedLogStore(log.store, log.recovered, hardState, watermark, mark);
     try {
       const opening = openSoundState(dataDir, (directory) =>
-        openRocksStateStore({ engine, directory, fatal: fatalState }),
+        openDiskStateStore({ engine, directory, fatal: fatalState }),
       );
       const { state, removed } = await inPart('state', opening);
       return {

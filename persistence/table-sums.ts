@@ -4,6 +4,9 @@
  * row whose key is damaged is missing from it without a word. A row that isn't there has no checksum of its own to tell.
  *
  * Files are read as a whole before the engine opens them, up to `OPEN_BYTES_MAX`, and the rest of them afterwards.
+ *
+ * The manifest, the engine's list of these files, only grows, so the sum of its beginning stays what it was. An engine takes a manifest without its end for
+ * one that a crash tore: it forgets the newest table files, whose write-ahead log is gone, and goes on with later writes on top of earlier ones.
  */
 
 import { createReadStream } from 'node:fs';
@@ -57,6 +60,7 @@ export async function checkTables(directory: string, openBytesMax = OPEN_BYTES_M
   const known = await readSums(path.join(directory, FILE));
   const books: Books = { seen: new Map(), due: new Map(), looks: new Map() };
   let bytes = 0;
+  for (const [name, sum] of known) if (isManifest(name)) await checkBeginning(directory, name, sum);
   for (const name of await tableFiles(directory)) {
     const look = await lookAt(path.join(directory, name));
     const sum = known.get(name);
@@ -82,6 +86,7 @@ function tableSums(directory: string, books: Books): TableSums {
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> = Promise.resolve();
   let stopping = false;
+  let manifests: ReadonlyMap<string, Sum> = new Map();
 
   const follow = async (): Promise<void> => {
     const names = await tableFiles(directory);
@@ -98,7 +103,10 @@ function tableSums(directory: string, books: Books): TableSums {
       books.due.delete(name);
       changed = true;
     }
-    if (changed) await writeSums(path.join(directory, FILE), new Map([...books.seen, ...books.due]));
+    const grown = await sumManifests(directory, manifests);
+    if (changed || grown !== manifests)
+      await writeSums(path.join(directory, FILE), new Map([...books.seen, ...books.due, ...grown]));
+    manifests = grown;
   };
   return {
     start(failed) {
@@ -113,6 +121,32 @@ function tableSums(directory: string, books: Books): TableSums {
       await follow();
     },
   };
+}
+
+const isManifest = (name: string): boolean => /^MANIFEST-\d+$/.test(name);
+
+/** Those that there are now; `before` itself where nothing has changed. */
+async function sumManifests(
+  directory: string,
+  before: ReadonlyMap<string, Sum>,
+): Promise<ReadonlyMap<string, Sum>> {
+  const now = new Map<string, Sum>();
+  for (const name of (await readdir(directory)).filter(isManifest)) {
+    const look = await lookAt(path.join(directory, name));
+    const known = before.get(name);
+    const found = known?.bytes === look?.bytes ? known : await read(path.join(directory, name));
+    if (found !== undefined && found.bytes > 0) now.set(name, { bytes: found.bytes, crc: found.crc });
+  }
+  const isSame =
+    now.size === before.size && [...now].every(([name, { crc }]) => before.get(name)?.crc === crc);
+  return isSame ? before : now;
+}
+
+/** @throws StorageError. One that is gone is not the engine's any more, or will be missed by it. */
+async function checkBeginning(directory: string, name: string, sum: Sum): Promise<void> {
+  const found = await read(path.join(directory, name), sum.bytes);
+  if (found !== undefined && (found.bytes !== sum.bytes || found.crc !== sum.crc))
+    throw new StorageError('damaged', `${directory} is damaged: ${name} is not what was written`);
 }
 
 /** What the engine has merged and deleted. */
@@ -143,13 +177,13 @@ async function tableFiles(directory: string): Promise<string[]> {
 }
 
 /** Undefined when the file is gone: the engine deletes what it has merged. */
-async function read(file: string): Promise<Seen | undefined> {
+async function read(file: string, bytesMax = Infinity): Promise<Seen | undefined> {
   const before = await lookAt(file);
   if (before === undefined) return undefined;
   let crc = 0;
   let bytes = 0;
   try {
-    for await (const chunk of createReadStream(file, { highWaterMark: CHUNK_BYTES })) {
+    for await (const chunk of createReadStream(file, { highWaterMark: CHUNK_BYTES, end: bytesMax - 1 })) {
       crc = crc32(chunk as Buffer, crc);
       bytes += (chunk as Buffer).length;
     }

@@ -4,11 +4,10 @@
  * goes through it after every step.
  */
 
-import type { NodeId } from '../membership/configuration.js';
-import { electorate } from '../membership/configuration.js';
-import { majority } from '../membership/quorum.js';
+import type { Configuration, NodeId } from '../membership/configuration.js';
 import { invariant } from './assert.js';
 import type { Entry, Index, Position, Term } from './entry.js';
+import { MemberInvariants, decides } from './member-invariants.js';
 import type { RaftState } from './state.js';
 
 /** What must hold in one node at any moment. */
@@ -50,6 +49,8 @@ export function checkNode(state: Readonly<RaftState>): void {
 /** A node as the cluster checker sees it. */
 export interface Observed {
   readonly state: Readonly<RaftState>;
+  /** Of its disk, see `Member.incarnation`. */
+  readonly incarnation: string;
   /** What the node's own disk would give back after a crash now. */
   readonly disk: {
     readonly term: Term;
@@ -69,6 +70,7 @@ interface Seen {
   readonly applied: Index;
   /** The end of the log of a leader. */
   readonly ledTo: Position | undefined;
+  readonly configuration: Configuration;
 }
 
 /** Watches a whole cluster; call `observe` after every step, and `applied` for every entry that a node applies. */
@@ -81,8 +83,11 @@ export class ClusterInvariants {
   /** How the logs ended when they were last compared: most steps change none. */
   #ends: readonly string[] = [];
   readonly #seen = new Map<NodeId, Seen>();
+  readonly #members = new MemberInvariants();
 
   /**
+   * `nodes`: disks that were replaced stay among them, as they were: what was committed on them was committed.
+   *
    * `restarted`: nodes that lost their volatile state in this step; commit, applied and a term that was not durable
    * yet may go back there, what is on disk may not.
    */
@@ -94,9 +99,13 @@ export class ClusterInvariants {
   ): void {
     for (const node of changed) {
       checkNode(node.state);
+      this.#members.observe(node.state);
+      this.#noteVote(node);
+    }
+    for (const node of changed) {
       this.#checkElection(node);
-      this.#checkAdvance(node, restarted.has(node.state.id));
       this.#checkCommitted(node, nodes);
+      this.#checkAdvance(node, restarted.has(node.state.id));
     }
     this.#checkLogMatching(nodes);
   }
@@ -104,6 +113,7 @@ export class ClusterInvariants {
   /** The node's disk is another one, and empty: what it promised before was another member's. */
   forget(id: NodeId): void {
     this.#seen.delete(id);
+    this.#members.forget(id);
     for (const key of this.#votes.keys()) if (key.startsWith(`${id}/`)) this.#votes.delete(key);
   }
 
@@ -125,22 +135,29 @@ export class ClusterInvariants {
     );
   }
 
-  /** Election Safety (§5.2): one leader a term; one durable vote a node and term, never taken back. */
-  #checkElection({ state, disk }: Observed): void {
-    if (state.current.role === 'leader') {
-      const known = this.#leaders.get(state.term);
-      invariant(
-        known === undefined || known === state.id,
-        `two leaders in term ${state.term}: ${known} and ${state.id}`,
-      );
-      if (known === undefined) this.#checkCompleteness(state);
-      this.#leaders.set(state.term, state.id);
-    }
+  /** Election Safety (§5.2): one durable vote a node and term, never taken back. */
+  #noteVote({ state, disk }: Observed): void {
     if (disk.vote === undefined) return;
     const key = `${state.id}/${disk.term}`;
     const vote = this.#votes.get(key);
     invariant(vote === undefined || vote === disk.vote, `node ${state.id} voted twice in term ${disk.term}`);
     this.#votes.set(key, disk.vote);
+  }
+
+  /** Election Safety (§5.2): one leader a term, that majorities of the voters it knows have voted for (§6). */
+  #checkElection({ state }: Observed): void {
+    const { id, term, current } = state;
+    if (current.role !== 'leader') return;
+    const known = this.#leaders.get(term);
+    invariant(known === undefined || known === id, `two leaders in term ${term}: ${known} and ${id}`);
+    if (known !== undefined) return;
+    this.#leaders.set(term, id);
+    const voted = (voter: NodeId): boolean => this.#votes.get(`${voter}/${term}`) === id;
+    invariant(
+      decides(latestOf(state), voted),
+      `leader ${id} of term ${term} was not elected by majorities of the voters`,
+    );
+    this.#checkCompleteness(state);
   }
 
   /**
@@ -179,7 +196,9 @@ export class ClusterInvariants {
       }
     }
     const ledTo = current.role === 'leader' ? { index: log.lastIndex, term: log.lastTerm } : undefined;
-    this.#seen.set(id, { diskTerm: disk.term, term, commit: log.commit, applied: log.applied, ledTo });
+    const { configuration } = state;
+    const { commit, applied } = log;
+    this.#seen.set(id, { diskTerm: disk.term, term, commit, applied, ledTo, configuration });
   }
 
   /**
@@ -190,18 +209,26 @@ export class ClusterInvariants {
     const { commit } = state.log;
     const term = state.log.termAt(commit);
     if (commit === 0 || term === undefined) return;
-    const covering = nodes
-      .filter(({ disk }) => Math.max(disk.base, disk.lostEnd) >= commit || disk.termAt(commit) === term)
-      .map(({ state: other }) => other.id);
+    const covering = nodes.filter(
+      ({ disk }) => Math.max(disk.base, disk.lostEnd) >= commit || disk.termAt(commit) === term,
+    );
+    const covers = (id: NodeId, incarnation: string | undefined): boolean =>
+      covering.some((node) => node.state.id === id && node.incarnation === incarnation);
+    const where = covering.map((node) => node.state.id).join(', ');
     // It was committed under the configuration of some leader, which this node may not have heard of yet.
     const holds = [state, ...nodes.map((node) => node.state)].some(({ configurations }) =>
-      configurations.some(({ configuration }) =>
-        electorate(configuration).every(
-          (ids) => ids.filter((id) => covering.includes(id)).length >= majority(ids.length),
-        ),
-      ),
+      configurations.some(({ configuration }) => decides(configuration, covers)),
     );
-    invariant(holds, `entry ${commit} is committed on the disks of ${covering.join(', ')} only`);
+    invariant(holds, `entry ${commit} is committed on the disks of ${where} only`);
+    const seen = this.#seen.get(state.id);
+    if (state.current.role !== 'leader' || seen?.ledTo === undefined || seen.term !== state.term) return;
+    if (commit === seen.commit) return;
+    // The leader itself goes by the latest members in its log (§6); with the entry, it may have committed their joint configuration, and left it.
+    const own = [latestOf(state), seen.configuration];
+    invariant(
+      own.some((configuration) => decides(configuration, covers)),
+      `leader ${state.id} commits entry ${commit} without a majority of each group of its voters`,
+    );
   }
 
   /** Log Matching (§5.3): logs that agree on one entry agree on all before it. */
@@ -217,6 +244,11 @@ export class ClusterInvariants {
       }
     });
   }
+}
+
+/** Of its log, whatever it makes of it. */
+function latestOf({ configurations, configuration }: Readonly<RaftState>): Configuration {
+  return configurations.at(-1)?.configuration ?? configuration;
 }
 
 function checkMatching(a: Readonly<RaftState>, b: Readonly<RaftState>): void {

@@ -10,27 +10,31 @@ const KILL_AFTER_MS = 5_000;
 
 let passed = 0;
 let failed = 0;
-/** The command that runs now; it leads a process group, so that what it started ends with it. */
-let current;
+/** The commands that run now; each leads a process group, so that what it started ends with it. */
+const running = new Set();
 
-const options = {
-  detached: true,
-  onSpawn: (child) => {
-    current = child;
-  },
-};
+const options = { detached: true, onSpawn: watch };
+
+function watch(child) {
+  running.add(child);
+  // What it left behind holds up nobody.
+  child.once('exit', () => {
+    killGroup(child, 'SIGKILL');
+    running.delete(child);
+  });
+}
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, interrupt);
 
 function interrupt(signal) {
   console.log(`Interrupted by ${signal}.`);
-  if (current === undefined) process.exit(130);
-  killGroup(current, 'SIGTERM');
-  setTimeout(() => killGroup(current, 'SIGKILL'), KILL_AFTER_MS).unref();
-  current.once('close', () => {
-    killGroup(current, 'SIGKILL');
-    process.exit(130);
-  });
+  const children = [...running];
+  if (children.length === 0) process.exit(130);
+  for (const child of children) killGroup(child, 'SIGTERM');
+  setTimeout(() => children.forEach((child) => killGroup(child, 'SIGKILL')), KILL_AFTER_MS).unref();
+  void Promise.all(children.map((child) => new Promise((resolve) => child.once('close', resolve)))).then(() =>
+    process.exit(130),
+  );
 }
 
 function killGroup(child, signal) {
@@ -43,7 +47,6 @@ function killGroup(child, signal) {
 
 async function check(name, action) {
   const startMs = performance.now();
-  console.log(`\n== ${name}`);
   let fault;
   try {
     fault = await action();
@@ -51,8 +54,6 @@ async function check(name, action) {
     if (!(error instanceof PrepareError)) console.log(error.stack);
     fault = error.message;
   }
-  if (current !== undefined) killGroup(current, 'SIGKILL');
-  current = undefined;
   const tookSeconds = ((performance.now() - startMs) / 1000).toFixed(1);
   if (fault === undefined) passed += 1;
   else failed += 1;
@@ -77,10 +78,16 @@ async function main() {
   if (installFault !== undefined) {
     await check('install', () => Promise.reject(installFault));
   } else {
+    console.log('\n== build');
     const built = await check('build', () => ensureBuilt(options));
-    await check('format', () => tool([bin('prettier'), '--check', '--log-level', 'warn', '.']));
-    await check('lint', () => tool([bin('eslint'), '--max-warnings', '0', '.']));
-    await check('rooms', () => tool(npmCommand(['run', '--silent', 'rooms'])));
+    console.log('\n== lint, format, rooms');
+    // Each has one thread: together they take as long as the longest.
+    await Promise.all([
+      check('lint', () => tool([bin('eslint'), '--max-warnings', '0', '.'])),
+      check('format', () => tool([bin('prettier'), '--check', '--log-level', 'warn', '.'])).then(() =>
+        check('rooms', () => tool(npmCommand(['run', '--silent', 'rooms']))),
+      ),
+    ]);
     if (built) await runTests(process.argv.slice(2));
     else console.log('\nThe tests are not run, because the build failed.');
   }
@@ -112,16 +119,14 @@ async function runTests(args) {
       stdio: ['ignore', 'pipe', 'inherit'],
       detached: true,
     });
-    current = child;
+    watch(child);
     child.once('error', reject);
     child.stdout.pipe(parser);
     // Not 'close': a process left behind by a test may hold the pipe open.
     child.once('exit', (code, signal) => {
-      killGroup(child, 'SIGKILL');
       void complete.then(() => resolve(signal ?? code));
     });
   });
-  current = undefined;
 
   settle(counts, avaFailed, exit);
   if (counts.skipped > 0) console.log(`${counts.skipped} skipped`);

@@ -21,8 +21,10 @@ export interface Reads {
   readonly prefixRows?: PrefixRows;
 }
 
+export type Reading = Pick<StateStore, 'getMany' | 'scan'>;
+
 export interface ReadsOptions {
-  readonly store: StateStore;
+  readonly store: Reading;
   /** True once no operation of the store may be begun any more: then `done` is never called. */
   readonly isStopped: () => boolean;
 }

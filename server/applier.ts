@@ -8,7 +8,8 @@ import { decodeCommand, readStamp } from '../kv/codec.js';
 import type { CommandResult } from '../kv/command.js';
 import { CLOCK_ROW, KEY_COUNT_ROW, decodeCount, decodeTime } from '../kv/rows.js';
 import type { Applied, StateStore } from '../persistence/state-store.js';
-import type { Entry } from '../raft/entry.js';
+import type { Entry, Index } from '../raft/entry.js';
+import type { Reading } from './applier-reads.js';
 import { readFor } from './applier-reads.js';
 
 export interface AppliedEntry {
@@ -19,15 +20,24 @@ export interface AppliedEntry {
 
 export class Applier {
   readonly #store: StateStore;
+  readonly #unappliable: (index: Index, error: unknown) => void;
   #applied: Applied;
   #keyCount = 0;
   #logTimeMs = 0;
   #stopped = false;
 
-  /** @param applied what the store reflects */
-  constructor(store: StateStore, applied: Applied) {
+  /**
+   * @param applied what the store reflects
+   * @param unappliable told of what reading or applying throws, before that goes on as an uncaught exception
+   */
+  constructor(
+    store: StateStore,
+    applied: Applied,
+    unappliable: (index: Index, error: unknown) => void = () => undefined,
+  ) {
     this.#store = store;
     this.#applied = applied;
+    this.#unappliable = unappliable;
   }
 
   /** What the store reflects; grows with every batch that was written. */
@@ -47,7 +57,7 @@ export class Applier {
   /** Reads what is kept in memory. */
   open(done: () => void): void {
     this.#store.getMany([KEY_COUNT_ROW, CLOCK_ROW], ([count, clock]) => {
-      this.#keep(count, clock);
+      this.#telling(this.#applied.index, () => this.#keep(count, clock));
       done();
     });
   }
@@ -67,7 +77,8 @@ export class Applier {
 
   /** Applies consecutive entries that follow `applied`. Not to be called again before `done`. */
   apply(entries: readonly Entry[], done: (applied: readonly AppliedEntry[]) => void): void {
-    const batches = batchesOf(entries);
+    const lastIndex = entries.at(-1)?.index ?? this.#applied.index;
+    const batches = this.#telling(lastIndex, () => batchesOf(entries));
     const all: AppliedEntry[] = [];
     const next = (at: number): void => {
       const batch = batches[at];
@@ -85,7 +96,15 @@ export class Applier {
   }
 
   #applyBatch({ entries, commands }: Batch, done: (applied: readonly AppliedEntry[]) => void): void {
-    const reading = { store: this.#store, isStopped: () => this.#stopped };
+    const lastIndex = entries.at(-1)?.index ?? this.#applied.index;
+    const tell = <A extends readonly unknown[]>(done: (...found: A) => void): ((...found: A) => void) => {
+      return (...found) => this.#telling(lastIndex, () => done(...found));
+    };
+    const store: Reading = {
+      getMany: (keys, found) => this.#store.getMany(keys, tell(found)),
+      scan: (range, found) => this.#store.scan(range, tell(found)),
+    };
+    const reading = { store, isStopped: () => this.#stopped };
     readFor(
       reading,
       commands.map(({ command }) => command),
@@ -101,6 +120,15 @@ export class Applier {
         });
       },
     );
+  }
+
+  #telling<T>(index: Index, deed: () => T): T {
+    try {
+      return deed();
+    } catch (error) {
+      this.#unappliable(index, error);
+      throw error;
+    }
   }
 
   #keep(count: Buffer | undefined, clock: Buffer | undefined): void {

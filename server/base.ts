@@ -7,6 +7,7 @@ import { isDeparted, memberOf } from '../membership/configuration.js';
 import type { Fatal } from '../persistence/errors.js';
 import type { Storage } from '../persistence/storage.js';
 import type { SnapshotStore } from '../snapshot/store.js';
+import type { Credentials } from './credentials.js';
 import type { Acquaintances } from './members/acquaintances.js';
 import { acquaintances } from './members/acquaintances.js';
 import type { Members } from './members/members.js';
@@ -64,6 +65,7 @@ export interface Base {
   readonly verification: { current: Verification | undefined };
   readonly transport: PeerTransport;
   readonly control: ControlClient;
+  readonly credentials: Credentials;
 }
 
 /** Puts the parts together that are there before the node is. */
@@ -72,6 +74,7 @@ export function assemble(
   starting: Starting,
   storage: Storage,
   snapshots: SnapshotStore,
+  credentials: Credentials,
 ): Base {
   const { config, logger, version } = options;
   const { identity } = storage;
@@ -109,13 +112,11 @@ export function assemble(
     },
     electionTimeoutMs: config.raft.electionTimeoutMs,
     logger,
+    credentials,
   });
-  const control = createControlClient({
-    roster,
-    resolve: (id) => member(id)?.rpc,
-    elsewhere: (id) => friends.placesOf(id).map(({ rpc }) => rpc),
-    logger,
-  });
+  const resolve = (id: string): string | undefined => member(id)?.rpc;
+  const elsewhere = (id: string): string[] => friends.placesOf(id).map(({ rpc }) => rpc);
+  const control = createControlClient({ roster, resolve, elsewhere, logger, credentials });
   const metrics = metricsOf(node, storage, snapshots);
   return {
     options,
@@ -136,6 +137,7 @@ export function assemble(
     verification: { current: undefined },
     transport,
     control,
+    credentials,
   };
 }
 

@@ -12,7 +12,9 @@ import { findPeers, greetPeer } from './find-peers.js';
 import { discover } from './members/discovery.js';
 import { findCluster } from './members/find-cluster.js';
 import type { Recovered } from './recovery.js';
+import { newcomerSeed } from './recovery.js';
 import type { Backup } from './restore-backup.js';
+import type { Credentials } from './credentials.js';
 import type { ControlClient } from './rpc/control.js';
 import type { Identity, Roster } from './rpc/identity.js';
 
@@ -20,6 +22,7 @@ export interface BeginOptions {
   readonly config: Config;
   readonly roster: Roster;
   readonly control: Pick<ControlClient, 'callAddress'>;
+  readonly credentials: Credentials;
   readonly logger: Logger;
   /** Told what is waited for, in one line. */
   readonly waitFor: (what: string) => void;
@@ -43,9 +46,10 @@ export interface BeginOptions {
  */
 export async function begin(options: BeginOptions): Promise<Recovered> {
   const { config, logger } = options;
-  if (options.rejoin !== undefined) return joined(options, await joinBy(options, true));
-  if (config.cluster.join.length > 0 || config.cluster.discovery.dns !== '')
-    return joined(options, await joinBy(options, false));
+  const { join, discovery } = config.cluster;
+  const isToJoin = join.length > 0 || discovery.dns !== '';
+  if (options.rejoin !== undefined) return joined(options, await joinBy(options, !isToJoin));
+  if (isToJoin) return joined(options, await joinBy(options, false));
   const first = await firstOrRunning(options);
   if (first.running) return joined(options, first.configuration);
   const { configuration } = first;
@@ -172,15 +176,7 @@ function seedOf(
     { clusterId: configuration.clusterId, members: configuration.members.map(({ id }) => id) },
     'joined the cluster',
   );
-  return {
-    seed: {
-      hardState,
-      log: { base, termRuns: [], lastIndex: 0, tail: [], applied: 0 },
-      configurations: [{ index: 0, configuration }],
-    },
-    applied: NOTHING_APPLIED,
-    log: { base: base.index, last: 0, bytes: 0 },
-  };
+  return newcomerSeed(base, configuration, hardState);
 }
 
 function append({ log }: BeginOptions, batch: LogBatch): Promise<void> {

@@ -7,6 +7,8 @@ export interface Deadline {
   remainingMs(): number;
   /** Resolves like `promise`, or to undefined once the time is over; what `promise` does later is ignored. */
   race<T>(promise: Promise<T>): Promise<T | undefined>;
+  /** The same of many that begin together and never reject, with one timer: resolves once all have, or the time is over. */
+  raceAll<T>(promises: readonly Promise<T>[]): Promise<readonly (T | undefined)[]>;
 }
 
 export function deadlineAfter(clock: Clock, timeoutMs: number): Deadline {
@@ -28,5 +30,22 @@ export function deadlineAfter(clock: Clock, timeoutMs: number): Deadline {
           },
         );
       }),
+    raceAll<T>(promises: readonly Promise<T>[]): Promise<readonly (T | undefined)[]> {
+      return new Promise((resolve, reject) => {
+        const values = promises.map((): T | undefined => undefined);
+        let left = promises.length;
+        if (left === 0) resolve(values);
+        const cancel = clock.after(remainingMs(), () => resolve([...values]));
+        promises.forEach((promise, at) => {
+          promise.then((value) => {
+            values[at] = value;
+            left -= 1;
+            if (left > 0) return;
+            cancel();
+            resolve(values);
+          }, reject);
+        });
+      });
+    },
   };
 }

@@ -1,14 +1,16 @@
 /** Who the first voters are, and what they say of themselves before there is a cluster. */
 
 import { setTimeout as delay } from 'node:timers/promises';
+import { JSONRPCErrorException } from 'json-rpc-2.0';
 import type { Logger } from 'pino';
 import { z } from 'zod';
-import { PATHS } from '../api/paths.js';
 import type { Config, Peer } from '../configs/config.js';
 import type { Member, NodeId } from '../membership/configuration.js';
 import type { Base } from './base.js';
 import { firstVotersDigest, type Greeting } from './bootstrap.js';
 import type { ControlClient } from './rpc/control.js';
+import type { Credentials } from './credentials.js';
+import { askStatus } from './rpc/ask-status.js';
 import { DepartedError } from './members/departed.js';
 import { isDepartedRefusal } from './rpc/errors.js';
 import { HELLO_METHOD, helloParams } from './rpc/hello.js';
@@ -24,6 +26,7 @@ export interface FindPeersOptions {
   readonly config: Config;
   readonly roster: Roster;
   readonly control: Pick<ControlClient, 'callAddress'>;
+  readonly credentials: Credentials;
   readonly logger: Logger;
   /** Told what is waited for, in one line. */
   readonly waitFor: (what: string) => void;
@@ -39,7 +42,9 @@ export async function findPeers(options: FindPeersOptions): Promise<readonly Pee
   const { peers, peerUrls } = config.cluster;
   if (peers.length > 0) return peers;
   const self = { id: config.raft.nodeID, ...addressesOf(config) };
-  const others = await Promise.all(peerUrls.map((url) => untilAnswered(options, url, () => askStatus(url))));
+  const others = await Promise.all(
+    peerUrls.map((url) => untilAnswered(options, url, () => placeOf(options, url))),
+  );
   return [self, ...others.filter(({ id }) => id !== self.id)];
 }
 
@@ -48,11 +53,9 @@ const statusSchema = z.object({
   addresses: z.object({ raft: z.string(), rpc: z.string(), http: z.string() }),
 });
 
-async function askStatus(url: string): Promise<Peer> {
-  const response = await fetch(new URL(PATHS.status, url), {
-    signal: AbortSignal.timeout(ATTEMPT_TIMEOUT_MS),
-  });
-  const { id, addresses } = statusSchema.parse(await response.json());
+async function placeOf({ credentials }: FindPeersOptions, url: string): Promise<Peer> {
+  const status = await askStatus(url.replace(/^http:\/\//, ''), credentials, ATTEMPT_TIMEOUT_MS);
+  const { id, addresses } = statusSchema.parse(status);
   return { id, ...addresses };
 }
 
@@ -114,6 +117,11 @@ export async function greetMember(
     places.map((place) => askNewcomer({ config: options.config, roster, control }, member.id, place)),
   );
   const refusals = said.flatMap((answer): unknown[] => (answer.status === 'rejected' ? [answer.reason] : []));
+  // A refusal is an answer, too.
+  acquaintances.asked(
+    member.id,
+    refusals.length < said.length || refusals.some((why) => why instanceof JSONRPCErrorException),
+  );
   if (refusals.length === 0) return;
   throw refusals.find(isDepartedRefusal) ?? refusals[0];
 }

@@ -69,7 +69,12 @@ function forcedFrom(config: Config, { log, identity, assessment }: Storage): Con
   const { nodeId: id, incarnation } = identity;
   const others = latest.members.filter((member) => member.id !== id);
   if (others.length === 0 && latest.members.length === 1) return latest;
-  const gone = others.map((other) => ({ id: other.id, incarnation: other.incarnation }));
+  // Their disks are given up, not their ids: they come back with `--rejoin`.
+  const gone = others.map((other) => ({
+    id: other.id,
+    incarnation: other.incarnation,
+    replaced: true as const,
+  }));
   return {
     ...configuration(randomUUID().replaceAll('-', ''), [
       { id, incarnation, ...addressesOf(config), voter: true },

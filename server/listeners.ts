@@ -1,13 +1,16 @@
 /** The sockets of a node: one server for each distinct address, carrying what belongs there. */
 
-import type { RequestListener, Server } from 'node:http';
+import type { RequestListener } from 'node:http';
+import type { Server } from 'node:net';
 import type { Logger } from 'pino';
 import { parseAddress } from '../configs/address.js';
 import type { Config } from '../configs/config.js';
+import type { Credentials } from './credentials.js';
 import { createHttpApp, createRpcApp } from './http/app.js';
 import type { HttpServer } from './http/http-server.js';
 import { createHttpServer } from './http/http-server.js';
 import type { Methods } from './rpc/dispatch.js';
+import { type PeerGate, peerGate } from './rpc/gate.js';
 import type { RpcHost } from './rpc/host.js';
 import { createRpcHost } from './rpc/host.js';
 import type { Metrics } from './metrics/metrics.js';
@@ -16,6 +19,7 @@ import type { Service } from './service.js';
 export interface ListenersOptions {
   readonly config: Config;
   readonly service: Service;
+  readonly credentials: Credentials;
   readonly metrics: Metrics;
   /** For `raft.bindAddr`. */
   readonly raftMethods: Methods;
@@ -66,15 +70,23 @@ export async function listen(options: ListenersOptions): Promise<Listeners> {
 }
 
 function createListener(address: string, options: ListenersOptions): Listener {
-  const { config, service, logger } = options;
+  const { config, service, credentials, logger } = options;
+  const asked = peerGate(credentials);
+  const gate = asked === undefined ? {} : { gate: asked };
   const carriesHttp = address === config.httpAddr;
   const methods = {
     ...(address === config.rpcAddr ? options.controlMethods : {}),
     ...(address === config.raft.bindAddr ? options.raftMethods : {}),
   };
-  const host = Object.keys(methods).length === 0 ? undefined : createRpcHost({ methods, logger });
-  const listener = application(carriesHttp, host, options);
-  const httpServer = createHttpServer({ listener, limits: config.http, service, logger });
+  const host = Object.keys(methods).length === 0 ? undefined : createRpcHost({ methods, logger, ...gate });
+  const listener = application(carriesHttp, host, options, gate);
+  const httpServer = createHttpServer({
+    listener,
+    limits: config.http,
+    tls: credentials.tls,
+    service,
+    logger,
+  });
   const { server } = httpServer;
   if (host !== undefined)
     server.on('upgrade', (request, socket, head) => host.upgrade(request, socket, head));
@@ -85,9 +97,10 @@ function application(
   carriesHttp: boolean,
   host: RpcHost | undefined,
   options: ListenersOptions,
+  gate: { readonly gate?: PeerGate },
 ): RequestListener {
   const { config, service, metrics, logger } = options;
-  const rpc = host === undefined ? undefined : { endpoint: host.post };
+  const rpc = host === undefined ? undefined : { endpoint: host.post, ...gate };
   if (carriesHttp)
     return createHttpApp({ service, config, logger, metrics, ...(rpc === undefined ? {} : { rpc }) });
   if (rpc === undefined) throw new Error('an address carries nothing');

@@ -2,6 +2,7 @@
 
 import type { LogStore } from '../persistence/log-store.js';
 import type { StateStore } from '../persistence/state-store.js';
+import type { Index } from '../raft/entry.js';
 import type { RaftOptions } from '../raft/state.js';
 import type { AppliedEntry } from './applier.js';
 import type { WriteStages } from './metrics/write-stages.js';
@@ -40,6 +41,8 @@ export interface NodeEvents {
   applied?(applied: readonly AppliedEntry[]): void;
   /** Hears how far writes have come that were proposed here. */
   readonly stages?: WriteStages;
+  /** Applying the entries up to `index` threw, or reading what the state machine keeps in memory; the process must end, and the error goes on. */
+  unappliable?(index: Index, error: unknown): void;
   /** An invariant of the core is broken: the process must end, whoever the caller was. */
   broken(error: unknown): void;
 }

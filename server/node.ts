@@ -74,7 +74,9 @@ export class Node implements Inbox {
     this.#options = options;
     this.#events = events;
     this.#core = new Raft(options.raft, recovered.seed);
-    this.#applier = new Applier(ports.stateStore, recovered.applied);
+    this.#applier = new Applier(ports.stateStore, recovered.applied, (index, error) =>
+      events.unappliable?.(index, error),
+    );
     this.#logWriter = new LogWriter(ports.logStore);
     this.#watchdog = new Watchdog(options.watchdog);
     this.#standings = new Standings(ports.clock, this.#currentStanding());

@@ -69,8 +69,7 @@ async function propose(
 ): Promise<void> {
   const leader = await leadership.leader(deadline);
   if (leader === node.state.id) {
-    const proposed = proposeInOrder(node, space, attempts).map((outcome) => deadline.race(outcome));
-    const outcomes = await Promise.all(proposed);
+    const outcomes = await deadline.raceAll(proposeInOrder(node, space, attempts));
     attempts.forEach((attempt, at) => settle(attempt, outcomes[at]));
     return;
   }

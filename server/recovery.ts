@@ -3,10 +3,12 @@
 import path from 'node:path';
 import type { Assessment } from '../persistence/assess.js';
 import { StorageError } from '../persistence/errors.js';
-import type { Identity } from '../persistence/identity.js';
 import type { LogStore, RecoveredLog } from '../persistence/log-store.js';
+import type { Configuration } from '../membership/configuration.js';
+import type { Storage } from '../persistence/storage.js';
 import type { Applied, StateStore } from '../persistence/state-store.js';
-import type { Index, Position, Snapshot } from '../raft/entry.js';
+import { NOTHING_APPLIED } from '../persistence/state-store.js';
+import type { HardState, Index, Position, Snapshot } from '../raft/entry.js';
 import type { RaftSeed } from '../raft/state.js';
 import type { LogExtent } from './snapshot-making.js';
 
@@ -22,15 +24,37 @@ export function isNew(log: RecoveredLog, applied: Applied, assessment: Assessmen
 }
 
 /**
- * An empty log under a directory that belongs to a cluster has lost its term, its vote and its entries: RocksDB opens
- * without a word when its write-ahead log is gone or damaged at its start.
- *
- * @throws StorageError `damaged`
+ * Why it is not known any more what the node has promised, so that its disk is as good as a wiped one. An empty log under a directory that
+ * belongs to a cluster is such a case: an engine opens without a word when its files are gone. Undefined where the promises are known, the end of
+ * the log missing or not, and where the node never belonged to a cluster.
  */
-export function checkForgetful(dataDir: string, identity: Identity): void {
-  if (identity.clusterId === null) return;
-  throw contradiction(dataDir, `the log is empty, but the node belongs to the cluster ${identity.clusterId}`);
+export function forgottenPromise(
+  dataDir: string,
+  { identity, log: { recovered: log }, state, assessment }: Known,
+): StorageError | undefined {
+  if (identity.clusterId === null) return undefined;
+  if (log.hardState !== undefined && isNew(log, state.recovered, assessment)) return undefined;
+  if (assessment.kind === 'damaged' && assessment.mark === undefined)
+    return contradiction(dataDir, assessment.what);
+  if (log.lastIndex > 0 && log.hardState !== undefined) return undefined;
+  const otherwise = `the log is empty, but the node belongs to the cluster ${identity.clusterId}`;
+  return contradiction(dataDir, whatIsLost(assessment, otherwise));
 }
+
+/** What the core of a node starts from that was taken in, and has received nothing yet: the log, or a snapshot, will come. */
+export function newcomerSeed(base: Position, configuration: Configuration, hardState: HardState): Recovered {
+  return {
+    seed: {
+      hardState,
+      log: { base, termRuns: [], lastIndex: 0, tail: [], applied: 0 },
+      configurations: [{ index: 0, configuration }],
+    },
+    applied: NOTHING_APPLIED,
+    log: { base: base.index, last: 0, bytes: 0 },
+  };
+}
+
+type Known = Pick<Storage, 'identity' | 'log' | 'state' | 'assessment'>;
 
 export interface Remains {
   readonly dataDir: string;

@@ -167,6 +167,8 @@ export interface Service {
   /** Undefined when this node can serve; else why it can't, in one line. */
   notReady(): string | undefined;
   leader(): LeaderHint | undefined;
+  /** Index of the latest committed configuration that this node knows; undefined before it knows one. */
+  membersIndex(): number | undefined;
   isLeader(): boolean;
   /** The applied index now. */
   revision(): number;

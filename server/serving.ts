@@ -43,6 +43,7 @@ export function serviceOf(
   const changes = new Members({
     node,
     tickMs: TICK_MS,
+    silentOf: (ids) => acquaintances.silentOf(ids),
     greet: (id, raft) => askNewcomer({ config, roster, control }, id, raft),
   });
   members.current = changes;

@@ -120,6 +120,10 @@ export class SnapshotMaking {
   removeDamaged(file: SnapshotFile, done: () => void): void {
     const { store, codec, events } = this.#parts;
     if (this.#stopped) return;
+    if (!store.list().some(({ id }) => id === file.id)) {
+      done();
+      return;
+    }
     verifySnapshot(sourceOf(store, file), codec, file, (verified) => {
       if (verified.ok || this.#stopped) {
         done();

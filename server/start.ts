@@ -8,6 +8,7 @@ import type { Base, StartOptions } from './base.js';
 import { assemble } from './base.js';
 import type { BeginOptions } from './begin.js';
 import { begin, resumeJoining } from './begin.js';
+import { readCredentials } from './credentials.js';
 import { systemClock } from './clock.js';
 import { greetMember } from './find-peers.js';
 import type { Listeners } from './listeners.js';
@@ -21,7 +22,7 @@ import { nodeEvents } from './node-events.js';
 import { SNAPSHOT_CODEC, openSnapshots, restoreEvents, snapshotsOf } from './open-snapshots.js';
 import { TICK_MS, raftOptions } from './raft-settings.js';
 import type { Recovered } from './recovery.js';
-import { checkForgetful, isNew, recoverSeed } from './recovery.js';
+import { isNew, recoverSeed } from './recovery.js';
 import { openTrusted } from './reclaim.js';
 import { restoreNewest } from './restore.js';
 import { controlMethods } from './rpc/control-methods.js';
@@ -33,6 +34,7 @@ import { removeSetAside } from '../persistence/sound-state.js';
 import { isFirstStart } from './first-start.js';
 import { addressesOf, startingService } from './starting.js';
 import { stopServer } from './stop.js';
+import { endSuspicion, settleSuspicion, suspectState } from './suspicion.js';
 import { sweep } from './sweeper.js';
 import { fileTrace } from './trace.js';
 
@@ -45,11 +47,12 @@ export interface RunningServer {
  * Resolves when the node listens and takes part; `readyz` tells when it has caught up.
  *
  * @throws EngineUnavailableError; StorageError when the data directory can't be used; ListenError when an address can't be; ConfigError when the trace can't be
- *   written
+ *   written, or the files of `tls` are not what they should be
  */
 export async function startServer(options: StartOptions): Promise<RunningServer> {
   const { config, logger, version, fatal } = options;
   const { dataDir, nodeID, entryCacheBytes } = config.raft;
+  const credentials = readCredentials(config);
   const startMs = performance.now();
   const starting = startingService(config, version, () => performance.now() - startMs);
   const { storage, rejoin } = await openTrusted(options, {
@@ -61,10 +64,11 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     fatal,
   });
   const { identity } = storage;
-  const base = assemble(options, starting, storage, await snapshotsIn(dataDir, storage));
+  const base = assemble(options, starting, storage, await snapshotsIn(dataDir, storage), credentials);
   const listeners = await listen({
     config,
     service: starting.service,
+    credentials,
     metrics: base.metrics,
     raftMethods: base.transport.methods,
     controlMethods: {
@@ -96,6 +100,7 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     if (clusterId !== undefined) await recordClusterId(dataDir, identity, clusterId);
     base.clusterId.current = clusterId;
     if (rejoin !== undefined) await endRejoin(dataDir);
+    await settleSuspicion({ dataDir, configuration, self: nodeID, control: base.control });
     return await run(base, recovered, listeners);
   } catch (error) {
     base.transport.close();
@@ -132,6 +137,7 @@ async function recover(base: Base, rejoin: readonly string[] | undefined): Promi
     config,
     roster,
     control,
+    credentials: base.credentials,
     logger,
     signal,
     log,
@@ -156,7 +162,6 @@ async function recoverFrom(base: Base, beginning: BeginOptions): Promise<Recover
   const { dataDir } = config.raft;
   const { hardState } = log.recovered;
   if (isFirstStart(storage, identity, beginning.backup)) {
-    checkForgetful(dataDir, identity);
     const recovered = await begin(beginning);
     const { configuration } = recovered.seed.configurations.at(-1) ?? {};
     if (beginning.backup !== undefined && configuration !== undefined) {
@@ -169,6 +174,8 @@ async function recoverFrom(base: Base, beginning: BeginOptions): Promise<Recover
     logger.warn({ file: RESTORE_FILE }, 'the backup is not restored: this node has data already');
   if (hardState !== undefined && isNew(log.recovered, state.recovered, assessment))
     return resumeJoining(beginning, hardState);
+  if (assessment.kind === 'damaged')
+    logger.error({ why: assessment.what }, 'the log has lost its end; it is filled up by the others');
   const restoring = {
     stateStore: state,
     store: snapshots,
@@ -215,6 +222,7 @@ async function run(base: Base, recovered: Recovered, listeners: Listeners): Prom
       ...nodeEvents(logger, metrics.standing, options.broken),
       applied: (applied) => base.verification.current?.applied(applied),
       stages: metrics.stages,
+      unappliable: (index, error) => suspectState(config.raft.dataDir, index, error),
     },
   );
   const maxElectionMs = config.raft.electionTimeoutMs[1];
@@ -237,15 +245,19 @@ async function run(base: Base, recovered: Recovered, listeners: Listeners): Prom
     greet: (member) => greetMember(base, member),
     departed: () => {
       const others = node.configuration.members.filter(({ id }) => id !== config.raft.nodeID);
-      void sayFarewell({ others, refuse: (leader) => service.sendAway(leader) }).then(options.departed);
+      void sayFarewell({
+        others,
+        credentials: base.credentials,
+        refuse: (leader) => service.sendAway(leader),
+      }).then(options.departed);
     },
     failed: (error) => logger.debug({ err: error }, 'this node could not announce where it is found'),
   });
   starting.handOver(service);
   void catchUp(node, readIndexes, report, logger)
-    .then(() => removeSetAside(config.raft.dataDir))
+    .then(() => Promise.all([removeSetAside(config.raft.dataDir), endSuspicion(config.raft.dataDir)]))
     .catch((error: unknown) =>
-      logger.warn({ err: error }, 'the damaged state that was set aside could not be removed'),
+      logger.warn({ err: error }, 'what was kept of a damaged state could not be removed'),
     );
   const stores = [log.store, state, base.snapshots];
   return {

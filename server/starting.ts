@@ -68,6 +68,7 @@ export function startingService(config: Config, version: string, uptimeMs: () =>
         current?.health() ?? { status: 'unhealthy', keys: 0, role: 'follower', leader: null, reason },
       notReady: () => (current === undefined ? reason : current.notReady()),
       leader: () => current?.leader(),
+      membersIndex: () => current?.membersIndex(),
       isLeader: () => current?.isLeader() ?? false,
       revision: () => current?.revision() ?? 0,
     },

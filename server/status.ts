@@ -55,6 +55,11 @@ export class StatusReport {
     return member === undefined ? undefined : { id: member.id, http: member.http };
   }
 
+  membersIndex(): Index | undefined {
+    const { configurations, log } = this.#node.state;
+    return configurations.findLast(({ index }) => index <= log.commit)?.index;
+  }
+
   status(): StatusResponse {
     const { state, configuration, appliedIndex } = this.#node;
     const { role } = state.current;

@@ -96,7 +96,8 @@ export class StoreService implements Service {
 
   /** Not ready any more, so that nobody new comes; whoever does is still served. */
   leave(): void {
-    this.#state = 'leaving';
+    // A removed node has sent its clients away already.
+    if (this.#state === 'serving') this.#state = 'leaving';
   }
 
   /** From now on new requests are refused as `shutting-down`. */
@@ -285,6 +286,10 @@ export class StoreService implements Service {
 
   leader(): LeaderHint | undefined {
     return this.#successor ?? this.#parts.report.leader();
+  }
+
+  membersIndex(): number | undefined {
+    return this.#parts.report.membersIndex();
   }
 
   isLeader(): boolean {

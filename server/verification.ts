@@ -129,7 +129,7 @@ export class Verification {
 }
 
 /** What the process ends with. */
-export function unusableState({ kind, what }: StateMark): StorageError {
+export function unusableState({ kind, what }: Pick<StateMark, 'kind' | 'what'>): StorageError {
   const rest =
     kind === 'disputed'
       ? 'the node stops, and so do the others; an operator has to choose'

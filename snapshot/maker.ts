@@ -22,7 +22,7 @@ export interface MakeOptions {
 }
 
 export interface Making {
-  /** It ends soon, with `cancelled`; its file is removed. */
+  /** The state is about to be closed, and its views with it: nothing is asked of them from now on. It ends soon, and its file is removed. */
   cancel(): void;
 }
 
@@ -31,12 +31,15 @@ export function makeSnapshot(options: MakeOptions, done: Done<SnapshotFile>): Ma
   let cancelled = false;
   options.state.openView((view) => {
     const writer = options.store.create();
-    const end: Done<SnapshotFile> = (outcome) =>
-      view.close(() => {
+    const end: Done<SnapshotFile> = (outcome) => {
+      const closed = (): void => {
         if (outcome.ok) done(outcome);
         // Whether its remains could be removed as well is of no interest beside the first failure.
         else writer.abandon(() => done(outcome));
-      });
+      };
+      if (cancelled) closed();
+      else view.close(closed);
+    };
     write({ options, view, writer, cancelled: () => cancelled }, end);
   });
   return { cancel: () => (cancelled = true) };

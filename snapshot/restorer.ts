@@ -55,8 +55,11 @@ function fill(
   const visitor: SnapshotVisitor = { ...watched, rows: (rows, next) => restore.write(rows, next) };
   // Checked a second time, since it is read a second time.
   readSnapshot(source, codec, visitor, (outcome) => {
-    if (!outcome.ok) restore.abandon(() => done(outcome));
-    else if (outcome.value.digest !== verified.digest) {
+    if (!outcome.ok) {
+      // The store is about to be closed, which drops it; it must not be called any more.
+      if (watched.cancelled?.() === true) done(outcome);
+      else restore.abandon(() => done(outcome));
+    } else if (outcome.value.digest !== verified.digest) {
       const error = new SnapshotError('damaged', 'the snapshot changed while it was being restored');
       restore.abandon(() => done(failure(error)));
     } else restore.finish(verified.header.applied, () => done(outcome));

@@ -45,9 +45,9 @@ export interface SnapshotStore {
   list(): readonly SnapshotFile[];
   create(): SnapshotWriter;
   read(id: SnapshotId, offset: number, bytes: number, done: Done<Buffer>): void;
-  /** Fails for a pinned one, or one that is not there. */
+  /** It is not there any more, at once; while it is pinned it can still be read, and its file goes with the last pin. Fails for one that is not there. */
   remove(id: SnapshotId, done: Done<undefined>): void;
-  /** It will not be removed until the result is called, as often as it was pinned. Undefined when it is not there. */
+  /** Its file stays until the result is called, as often as it was pinned. Undefined when it is not there. */
   pin(id: SnapshotId): (() => void) | undefined;
   isPinned(id: SnapshotId): boolean;
   /** The one transfer that has begun and is not complete. */
@@ -122,11 +122,15 @@ function snapshotStore(
 ): SnapshotStore {
   const files = new Map(found.map((file) => [file.id, file]));
   const pins = new Map<SnapshotId, number>();
+  /** Removed, and pinned still: what is to be done once they are not. */
+  const doomed = new Map<SnapshotId, () => void>();
   let created = 0;
   let incoming: IncomingSnapshot | undefined;
 
   const add = (file: SnapshotFile): SnapshotFile => {
     files.set(file.id, file);
+    // The same snapshot, made or received again, has taken the place of its file.
+    doomed.delete(file.id);
     return file;
   };
   const receive = (name: string, bytes: number, offer: IncomingOffer): IncomingSnapshot => {
@@ -145,14 +149,17 @@ function snapshotStore(
     },
     read: (id, offset, bytes, done) => directory.read(id + COMPLETE, offset, bytes, done),
     remove(id, done) {
-      if (!files.has(id) || pins.has(id)) {
-        const why = pins.has(id) ? 'is being read' : 'is not there';
+      if (!files.delete(id)) {
         // The directory answers later, as every callback has to come.
-        directory.list(() => done(failure(new SnapshotError('io', `the snapshot ${id} ${why}`))));
+        directory.list(() => done(failure(new SnapshotError('io', `the snapshot ${id} is not there`))));
         return;
       }
-      files.delete(id);
-      directory.remove(id + COMPLETE, done);
+      if (!pins.has(id)) {
+        directory.remove(id + COMPLETE, done);
+        return;
+      }
+      doomed.set(id, () => directory.remove(id + COMPLETE, () => undefined));
+      directory.list(() => done(success(undefined)));
     },
     pin(id) {
       if (!files.has(id)) return undefined;
@@ -161,8 +168,13 @@ function snapshotStore(
       return () => {
         const left = (pins.get(id) ?? 0) - (pinned ? 1 : 0);
         pinned = false;
-        if (left > 0) pins.set(id, left);
-        else pins.delete(id);
+        if (left > 0) {
+          pins.set(id, left);
+          return;
+        }
+        pins.delete(id);
+        doomed.get(id)?.();
+        doomed.delete(id);
       };
     },
     isPinned: (id) => pins.has(id),

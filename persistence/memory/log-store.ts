@@ -30,7 +30,7 @@ export function memoryLogDisk(): MemoryLogDisk {
 export interface MemoryLogStoreOptions {
   /** Handed to another store after a restart, it is what that one recovers from. */
   readonly disk: MemoryLogDisk;
-  /** As in `RocksLogStoreOptions`. */
+  /** As in `DiskLogStoreOptions`. */
   readonly tailBytesMax: number;
   /** Runs a task later, never within the call, and the tasks of one store in the order they came. */
   readonly defer: (task: () => void) => void;

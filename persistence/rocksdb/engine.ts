@@ -5,6 +5,7 @@
 
 import rocksdb from 'rocksdb';
 import type { Engine, EngineDatabase, RowRange } from '../engine.js';
+import { SYNC_OPERATIONS } from '../engine.js';
 
 /** Numbers all of them; the names are RocksDB's own. */
 const PROPERTIES = [
@@ -43,6 +44,8 @@ export const rocksdbEngine: Engine = {
 function adapt(database: rocksdb.RocksDB): EngineDatabase {
   return {
     batch: (operations, sync, done) => database.batch(operations, { sync }, done),
+    // It syncs every write-ahead log that there is, those before the newest included.
+    sync: (done) => database.batch(SYNC_OPERATIONS, { sync: true }, done),
     getMany: (keys, done) => database.getMany(keys, done),
     iterator: (range) => database.iterator(toOptions(range)),
     properties: () =>

@@ -6,14 +6,16 @@ import type Router from '@koa/router';
 import Koa from 'koa';
 import type { Logger } from 'pino';
 
+import { PATHS } from '../../api/paths.js';
 import { HEADERS } from '../../api/types.js';
 import type { Config } from '../../configs/config.js';
 import type { ObserveRequest } from '../metrics/http-metrics.js';
 import type { MetricsText } from '../metrics/metrics.js';
 import type { Service } from '../service.js';
+import { type AccessCheck, accessCheck } from './access.js';
 import { bodyBudget } from './body.js';
 import { type ClientRoutes, clientRoutes } from './client-routes.js';
-import type { Context, RequestState } from './context.js';
+import type { Context, HotHandler, RequestState } from './context.js';
 import { crossSiteCheck } from './cross-site.js';
 import { leaderHeader } from './leader-header.js';
 import { PROBLEM_TYPE, problemOf } from './problem.js';
@@ -27,7 +29,7 @@ import { parseTarget } from './target.js';
 /** What of a node's configuration the HTTP side goes by. */
 export type HttpConfig = Pick<
   Config,
-  'httpAddr' | 'rpcAddr' | 'advertisedHttpAddr' | 'advertisedRpcAddr' | 'limits'
+  'httpAddr' | 'rpcAddr' | 'advertisedHttpAddr' | 'advertisedRpcAddr' | 'limits' | 'auth'
 > & {
   readonly http: Pick<Config['http'], 'onFollower' | 'cors'>;
 };
@@ -52,7 +54,8 @@ export function createHttpApp({ service, config, logger, rpc, metrics }: HttpApp
     ...(metrics && { metrics }),
   });
   const routers = rpc === undefined ? [client.router] : [client.router, rpcRoute(rpc)];
-  return createApp({ service, config, logger, routers, hot: client.hot, observe: metrics?.request });
+  const check = accessCheck(config);
+  return createApp({ service, config, logger, routers, hot: client.hot, check, observe: metrics?.request });
 }
 
 /** An application of `POST /rpc` alone, for an address that carries nothing else. */
@@ -62,7 +65,16 @@ export function createRpcApp({
   logger,
   rpc,
 }: Required<Omit<HttpAppOptions, 'metrics'>>): RequestListener {
-  return createApp({ service, config, logger, routers: [rpcRoute(rpc)], hot: new Map(), observe: undefined });
+  const routers = [rpcRoute(rpc)];
+  return createApp({
+    service,
+    config,
+    logger,
+    routers,
+    hot: new Map(),
+    check: undefined,
+    observe: undefined,
+  });
 }
 
 interface AppOptions {
@@ -71,10 +83,11 @@ interface AppOptions {
   readonly logger: Logger;
   readonly routers: readonly Router<RequestState>[];
   readonly hot: ClientRoutes['hot'];
+  readonly check: AccessCheck | undefined;
   readonly observe: ObserveRequest | undefined;
 }
 
-function createApp({ service, config, logger, routers, hot, observe }: AppOptions): RequestListener {
+function createApp({ service, config, logger, routers, hot, check, observe }: AppOptions): RequestListener {
   const app = new Koa<RequestState>();
   const requestId = requestIds();
   const leader = leaderHeader(service);
@@ -92,7 +105,12 @@ function createApp({ service, config, logger, routers, hot, observe }: AppOption
     try {
       acceptTarget(ctx);
       ({ path } = ctx.state.target);
-      if (!answeredAsCrossSite(ctx)) await next();
+      if (!answeredAsCrossSite(ctx)) {
+        // What nodes show to each other is `/rpc`'s own to look at.
+        if (path !== PATHS.rpc) check?.(ctx);
+        const handler = hot.get(`${ctx.req.method ?? ''} ${path}`);
+        await (handler === undefined ? next() : handler(ctx));
+      }
     } catch (error) {
       answerError(ctx, error, service, logger);
     }
@@ -100,6 +118,8 @@ function createApp({ service, config, logger, routers, hot, observe }: AppOption
     ctx.res.setHeader(HEADERS.requestId, ctx.state.requestId);
     const leaderText = leader();
     if (leaderText !== undefined) ctx.res.setHeader(HEADERS.leader, leaderText);
+    const membersIndex = service.membersIndex();
+    if (membersIndex !== undefined) ctx.res.setHeader(HEADERS.members, String(membersIndex));
     observe?.(methodName(ctx.req.method), routeName(path), ctx.status, (performance.now() - startMs) / 1000);
   });
   for (const router of routers) app.use(router.routes());
@@ -112,7 +132,9 @@ function createApp({ service, config, logger, routers, hot, observe }: AppOption
   });
 
   const handle = app.callback();
-  const answerHot = hotAnswers({ hot, service, requestId, leader, observe, logger });
+  // Where clients are told apart, all of them go the one way on which that is done.
+  const quick = check === undefined ? hot : new Map<string, HotHandler>();
+  const answerHot = hotAnswers({ hot: quick, service, requestId, leader, observe, logger });
   return (request, response) => {
     if (!answerHot(request, response)) void handle(request, response);
   };

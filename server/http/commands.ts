@@ -59,9 +59,9 @@ export function valueOfKeyBody(body: JsonObject, valueBytesMax: number): NewValu
 
 /** A delete under the condition that the query asks for, or the headers. */
 export function deleteOf(key: string, headers: IncomingHttpHeaders, asked: Conditions): DeleteCommand {
-  const { ifRevision, ifAbsent } = writeConditions(headers, asked);
+  const { ifAbsent, ...conditions } = writeConditions(headers, asked);
   if (ifAbsent === true) throw badField('If-None-Match', 'has no meaning for a delete; use If-Match');
-  return { op: 'delete', key, ...(ifRevision !== undefined && { ifRevision }), ...sessionOf(headers) };
+  return { op: 'delete', key, ...conditions, ...sessionOf(headers) };
 }
 
 /** The body of the older `POST /kv/del`. */

@@ -5,10 +5,11 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { parseRevision } from './params.js';
 import { badField } from './request-error.js';
 
-/** As in a `SetCommand`; at most one of the two. */
+/** As in a `SetCommand`; at most one of them. */
 export interface Conditions {
   readonly ifRevision?: number;
   readonly ifAbsent?: boolean;
+  readonly ifPresent?: boolean;
 }
 
 /** What the headers demand of a write, joined with what its body or query does; at most one condition may be left. */
@@ -27,6 +28,7 @@ export function writeConditions(headers: IncomingHttpHeaders, asked: Conditions)
   if (ifRevision !== undefined || ifAbsent) {
     throw badField(header, `comes beside ${ifAbsent ? 'ifAbsent' : 'ifRevision'}; give one of the two`);
   }
+  if (ifMatch?.trim() === '*') return { ifPresent: true };
   if (ifMatch !== undefined) return { ifRevision: revisionOfETag(ifMatch) };
   if (ifNoneMatch?.trim() !== '*')
     throw badField(header, 'of a write must be *: only if there is no such key');
@@ -44,7 +46,10 @@ export function refuseConditions(headers: IncomingHttpHeaders): void {
 function revisionOfETag(text: string): number {
   const inner = /^\s*"([^"]*)"\s*$/.exec(text)?.[1];
   if (inner === undefined)
-    throw badField('If-Match', 'must be one revision in double quotes, as ETag gave it');
+    throw badField(
+      'If-Match',
+      'must be one revision in double quotes, as ETag gave it, or *: only if there is such a key',
+    );
   return parseRevision(inner, 'If-Match');
 }
 

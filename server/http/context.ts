@@ -10,6 +10,8 @@ export interface RequestState {
   target: Target;
   /** The applied index that the answer reflects; undefined: the one at the time of the answer. */
   revision: number | undefined;
+  /** The client may read, and no more; what can't be told by the route has to look at this. */
+  isReadOnly?: true;
 }
 
 /** Koa's context with our state. */
@@ -18,6 +20,8 @@ export type Context = ParameterizedContext<RequestState>;
 /** What of it the routes need that most of the traffic goes to; they are answered without Koa (`hot.ts`). */
 export interface Exchange {
   readonly req: IncomingMessage;
+  /** `http` or `https`. */
+  readonly protocol: string;
   readonly state: RequestState;
   status: number;
   /** The whole text. */

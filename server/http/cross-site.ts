@@ -9,8 +9,8 @@ import { HEADERS } from '../../api/types.js';
 import type { Context } from './context.js';
 import { RequestError } from './request-error.js';
 
-const METHODS = 'GET, HEAD, PUT, POST, DELETE';
-const REQUEST_HEADERS = 'Content-Type, Accept, If-Match, If-None-Match, X-Request-Id';
+const METHODS = 'GET, HEAD, PUT, POST, DELETE, PATCH';
+const REQUEST_HEADERS = `Authorization, Content-Type, Accept, If-Match, If-None-Match, Last-Event-ID, X-Request-Id, ${HEADERS.session}`;
 const EXPOSED_HEADERS = `${Object.values(HEADERS).join(', ')}, ETag, Retry-After, Location`;
 const PREFLIGHT_SECONDS = 600;
 

@@ -7,6 +7,7 @@ import {
   STATUS_CODES,
   createServer,
 } from 'node:http';
+import { type Server as TlsServer, createServer as createTlsServer } from 'node:https';
 import { Server as NetServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 
@@ -15,6 +16,7 @@ import type { Logger } from 'pino';
 import { ERRORS, type ErrorCode } from '../../api/errors.js';
 import { HEADERS } from '../../api/types.js';
 import type { Config } from '../../configs/config.js';
+import type { NodeTls } from '../credentials.js';
 import type { Service } from '../service.js';
 import { leaderHeader } from './leader-header.js';
 import { PROBLEM_TYPE, problemOf } from './problem.js';
@@ -28,6 +30,8 @@ export interface HttpServerOptions {
     Config['http'],
     'requestTimeoutMs' | 'headersTimeoutMs' | 'keepAliveTimeoutMs' | 'connectionsMax'
   >;
+  /** Undefined: it speaks plainly. */
+  readonly tls?: NodeTls | undefined;
   /** Names the leader and the revision in the answers to what is no HTTP, too. */
   readonly service: Pick<Service, 'leader' | 'revision'>;
   readonly logger: Logger;
@@ -43,7 +47,7 @@ const SETTLE_MS = 100;
 
 /** A server that isn't listening yet, and the way to stop it. */
 export interface HttpServer {
-  readonly server: Server;
+  readonly server: Server | TlsServer;
   /**
    * Stops taking connections, lets the requests in flight be answered for up to `graceMs`, then breaks what is left.
    * Resolves when no client is connected any more; connections that were upgraded are their owner's to close.
@@ -52,10 +56,13 @@ export interface HttpServer {
 }
 
 /** Builds a server around a listener of `createHttpApp` or `createRpcApp`. */
-export function createHttpServer({ listener, limits, service, logger }: HttpServerOptions): HttpServer {
-  const server = boundedServer(limits);
+export function createHttpServer({ listener, limits, tls, service, logger }: HttpServerOptions): HttpServer {
+  const server = boundedServer(limits, tls);
   const connections = new Map<Duplex, Connection>();
-  server.on('connection', (socket) => socket.on('close', () => connections.delete(socket)));
+  const forget = (socket: Duplex): void => void socket.on('close', () => connections.delete(socket));
+  // The sockets that requests come by.
+  server.on(tls === undefined ? 'connection' : 'secureConnection', forget);
+  server.on('tlsClientError', (error) => logger.debug({ err: error }, 'a connection did not agree on TLS'));
   server.on('request', (request, response) => {
     // The server is stopping: the client is to send its next request elsewhere.
     if (!server.listening) response.setHeader('Connection', 'close');
@@ -85,10 +92,10 @@ export function createHttpServer({ listener, limits, service, logger }: HttpServ
   return { server, stop: (graceMs) => stop(server, connections, graceMs) };
 }
 
-function boundedServer(limits: HttpServerOptions['limits']): Server {
+function boundedServer(limits: HttpServerOptions['limits'], tls: NodeTls | undefined): Server | TlsServer {
   const { requestTimeoutMs, keepAliveTimeoutMs, connectionsMax } = limits;
   const headersTimeoutMs = Math.min(limits.headersTimeoutMs, requestTimeoutMs);
-  const server = createServer({
+  const bounds = {
     maxHeaderSize: HEADER_BYTES_MAX,
     requestTimeout: requestTimeoutMs,
     headersTimeout: headersTimeoutMs,
@@ -96,14 +103,29 @@ function boundedServer(limits: HttpServerOptions['limits']): Server {
     connectionsCheckingInterval: Math.max(20, Math.min(1000, Math.floor(headersTimeoutMs / 4))),
     // The application answers a missing Host itself, as a problem like any other.
     requireHostHeader: false,
-  });
+  };
+  const server =
+    tls === undefined
+      ? createServer(bounds)
+      : createTlsServer({
+          ...bounds,
+          ...tls,
+          handshakeTimeout: headersTimeoutMs,
+          // Only nodes are asked for what it shows, and only by the routes for them: clients have none.
+          requestCert: tls.ca !== undefined,
+          rejectUnauthorized: false,
+        });
   server.maxConnections = connectionsMax;
   // A client that doesn't read its answer holds it in memory. Longer than any answer may be waited for.
   server.timeout = 2 * requestTimeoutMs;
   return server;
 }
 
-function stop(server: Server, connections: ReadonlyMap<Duplex, Connection>, graceMs: number): Promise<void> {
+function stop(
+  server: Server | TlsServer,
+  connections: ReadonlyMap<Duplex, Connection>,
+  graceMs: number,
+): Promise<void> {
   const startMs = performance.now();
   // Not the http server's own close: it breaks idle connections at once, whose next request may be on its way.
   NetServer.prototype.close.call(server);

@@ -35,7 +35,8 @@ export function pipelineRoute(options: KeyRouteOptions): Handler {
       throw badField(HEADERS.session, 'has no meaning here; each operation has a session of its own');
     const body = await readJson(ctx, options, batchBodyBytesMax(valueBytesMax));
     checkNames(body, namesOf(pipelineBody));
-    const checked = checkedOps(objectsOf(body['ops'], 'ops', PIPELINE_OPS_MAX), valueBytesMax);
+    const ops = objectsOf(body['ops'], 'ops', PIPELINE_OPS_MAX);
+    const checked = checkedOps(ops, valueBytesMax, ctx.state.isReadOnly === true);
     const good = checked.flatMap((op) => (op instanceof RequestError ? [] : [op]));
     const { outcomes, revision } =
       good.length === 0 ? { outcomes: [], revision: undefined } : await service.pipeline(good, consistency);
@@ -51,7 +52,7 @@ export function pipelineRoute(options: KeyRouteOptions): Handler {
 }
 
 /** A fault of one operation is its own, and that of those behind it on its key: they would be out of order. */
-function checkedOps(ops: readonly unknown[], valueBytesMax: number): Checked[] {
+function checkedOps(ops: readonly unknown[], valueBytesMax: number, isReadOnly: boolean): Checked[] {
   const faulty = new Map<unknown, RequestError>();
   return ops.map((raw, at) => {
     const key = typeof raw === 'object' && raw !== null && 'key' in raw ? raw.key : undefined;
@@ -65,7 +66,10 @@ function checkedOps(ops: readonly unknown[], valueBytesMax: number): Checked[] {
         },
       );
     try {
-      return within(`ops.${at}`, () => opOf(objectAt(raw), valueBytesMax));
+      const op = within(`ops.${at}`, () => opOf(objectAt(raw), valueBytesMax));
+      if (isReadOnly && op.op !== 'get')
+        throw new RequestError('forbidden', `ops.${at}: the token may only read`, { field: `ops.${at}.op` });
+      return op;
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
       faulty.set(key, error);

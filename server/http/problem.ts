@@ -13,7 +13,7 @@ const RETRY_AFTER_SECONDS = 1;
 /** The body and what goes with it. */
 export interface ProblemAnswer {
   readonly problem: Problem;
-  /** `Retry-After`, `Allow`. */
+  /** `Retry-After`, `Allow`, `WWW-Authenticate`. */
   readonly headers: ReadonlyArray<readonly [name: string, value: string]>;
 }
 
@@ -26,7 +26,7 @@ export function problemOf(error: unknown, requestId: string, leader: LeaderHint 
       ...(error.failed !== undefined && { succeeded: false as const, failed: error.failed }),
     };
     const problem = { ...base(error.code, error.message, requestId, leader), ...extra };
-    return { problem, headers: error.allow === undefined ? [] : [['Allow', error.allow]] };
+    return { problem, headers: headersOf(error) };
   }
   if (error instanceof ServiceError) {
     const { oldestRevision } = error;
@@ -40,6 +40,12 @@ export function problemOf(error: unknown, requestId: string, leader: LeaderHint 
     problem: base('internal', `see the log of this node: ${requestId}`, requestId, leader),
     headers: [],
   };
+}
+
+function headersOf({ code, allow }: RequestError): ProblemAnswer['headers'] {
+  if (allow !== undefined) return [['Allow', allow]];
+  // RFC 9110 §11.6.1: a 401 says how to authenticate.
+  return code === 'unauthenticated' ? [['WWW-Authenticate', 'Bearer realm="quorumkv"']] : [];
 }
 
 function base(

@@ -7,6 +7,9 @@ import type { KeyRouteOptions } from './key-access.js';
 import { refuseBody } from './key-access.js';
 import { parseParams } from './target.js';
 
+/** A snapshot of much data takes longer than any other answer; without a bound of its own, the connection would be cut off as idle. */
+const MAKING_MS = 600_000;
+
 /** A consumer that takes nothing for so long is cut off. */
 const STALL_MS = 60_000;
 
@@ -32,6 +35,7 @@ export function backup({ service }: KeyRouteOptions): Handler {
       ctx.status = 200;
       return;
     }
+    ctx.req.socket.setTimeout(MAKING_MS);
     const { id, index, bytes, data } = await service.backup();
     ctx.req.socket.setTimeout(STALL_MS);
     ctx.state.revision = index;

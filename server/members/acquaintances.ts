@@ -10,6 +10,10 @@ export interface Acquaintances {
   /** A node introduced itself; only what a member says of itself is kept. */
   met(who: Identity, introduction: Introduction): void;
   versionOf(id: NodeId): string | undefined;
+  /** A member was asked, and answered or not. */
+  asked(id: NodeId, answered: boolean): void;
+  /** Those of these that did not answer when they were asked last. */
+  silentOf(ids: readonly NodeId[]): readonly NodeId[];
   /**
    * Where to look for a member, best first: where the configuration has it, where it said that it is, where this node's own file has it.
    * After all have moved at once, only the files know, until the configuration has learnt it.
@@ -20,6 +24,8 @@ export interface Acquaintances {
 /** @param known the latest configuration, once there is one */
 export function acquaintances(known: () => Configuration | undefined, peers: readonly Peer[]): Acquaintances {
   const met = new Map<NodeId, Introduction & { readonly incarnation: string }>();
+
+  const silent = new Set<NodeId>();
 
   function introductionOf(id: NodeId): Introduction | undefined {
     const configuration = known();
@@ -36,6 +42,11 @@ export function acquaintances(known: () => Configuration | undefined, peers: rea
       for (const other of met.keys()) if (memberOf(configuration, other) === undefined) met.delete(other);
       met.set(id, { incarnation, ...introduction });
     },
+    asked(id, answered) {
+      if (answered) silent.delete(id);
+      else silent.add(id);
+    },
+    silentOf: (ids) => ids.filter((id) => silent.has(id)),
     versionOf: (id) => introductionOf(id)?.version,
     placesOf(id) {
       const configuration = known();

@@ -3,12 +3,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import type { LeaderHint } from '../../api/errors.js';
-import { PATHS } from '../../api/paths.js';
 import type { Member } from '../../membership/configuration.js';
+import type { Credentials } from '../credentials.js';
+import { askStatus } from '../rpc/ask-status.js';
 
 export interface Farewell {
   /** Who was a member beside this node, as far as it knows. */
   readonly others: readonly Member[];
+  readonly credentials: Credentials;
   /** From now on clients are refused, and sent to the leader. */
   readonly refuse: (leader: LeaderHint | undefined) => void;
 }
@@ -22,11 +24,11 @@ const LINGER_MS = 1500;
 
 const statusSchema = z.object({ leader: z.object({ id: z.string(), http: z.string() }).nullable() });
 
-export async function sayFarewell({ others, refuse }: Farewell): Promise<void> {
+export async function sayFarewell({ others, credentials, refuse }: Farewell): Promise<void> {
   const untilMs = performance.now() + SEARCH_MS;
   let leader: LeaderHint | undefined;
   while (leader === undefined && performance.now() < untilMs) {
-    const heard = await Promise.all(others.map(({ http }) => leaderSeenAt(http)));
+    const heard = await Promise.all(others.map(({ http }) => leaderSeenAt(http, credentials)));
     leader = heard.find((hint) => hint !== undefined);
     if (leader === undefined) await delay(RETRY_MS);
   }
@@ -34,11 +36,9 @@ export async function sayFarewell({ others, refuse }: Farewell): Promise<void> {
   await delay(LINGER_MS);
 }
 
-async function leaderSeenAt(http: string): Promise<LeaderHint | undefined> {
+async function leaderSeenAt(http: string, credentials: Credentials): Promise<LeaderHint | undefined> {
   try {
-    const signal = AbortSignal.timeout(ATTEMPT_TIMEOUT_MS);
-    const response = await fetch(`http://${http}${PATHS.status}`, { signal });
-    return statusSchema.parse(await response.json()).leader ?? undefined;
+    return statusSchema.parse(await askStatus(http, credentials, ATTEMPT_TIMEOUT_MS)).leader ?? undefined;
   } catch {
     return undefined;
   }

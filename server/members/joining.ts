@@ -8,7 +8,7 @@ import type { ChangeOutcome, Node } from '../node.js';
 export interface JoinRequest extends Addresses {
   readonly id: NodeId;
   readonly incarnation: string;
-  /** Only if the cluster knows its id: its file names it among the first voters, so it should have been there from the start. */
+  /** Only under an id of a member, or of one whose disk is being replaced: its file names it among the first voters, so it should have been there from the start. */
   readonly returning: boolean;
   /** Only whether there is a leader is asked; nothing is changed. */
   readonly probe: boolean;
@@ -37,11 +37,13 @@ export function takeIn(node: Node, newcomer: JoinRequest): JoinAnswer {
   if (isDeparted(standing.configuration, id, incarnation)) return { status: 'departed' };
   const member = memberOf(configuration, id);
   if (member === undefined) {
-    const wasHere = configuration.departed?.some((gone) => gone.id === id) === true;
-    if (returning && !wasHere) {
+    const last = configuration.departed?.findLast((gone) => gone.id === id);
+    if (returning && last?.replaced !== true) {
+      const what =
+        last === undefined ? `the cluster has no member ${id}` : `${id} was removed from the cluster`;
       return {
         status: 'refused',
-        why: `the cluster has no member ${id}; to take it in, name the rpc addresses of members in cluster.join instead of cluster.peers`,
+        why: `${what}; to take it in, name the rpc addresses of members in cluster.join instead of cluster.peers`,
       };
     }
     // Its promotion is a change of its own, once it has caught up.
@@ -63,7 +65,7 @@ export function takeIn(node: Node, newcomer: JoinRequest): JoinAnswer {
       why: `${id} runs already, with another data directory; give this node an id of its own, or stop the other one`,
     };
   }
-  return told(node.change({ type: 'remove', id }));
+  return told(node.change({ type: 'remove', id, replaced: true }));
 }
 
 function told(outcome: ChangeOutcome): JoinAnswer {

@@ -2,7 +2,7 @@
 
 import type { Change } from '../../membership/change.js';
 import { isJoint } from '../../membership/change.js';
-import type { NodeId } from '../../membership/configuration.js';
+import type { Configuration, NodeId } from '../../membership/configuration.js';
 import { electors, isDeparted, memberOf } from '../../membership/configuration.js';
 import type { Deadline } from '../deadline.js';
 import type { ChangeOutcome, Node } from '../node.js';
@@ -22,6 +22,8 @@ export interface MembersParts {
   /** Asks who listens at `raft`, where `id` should be. Rejects when it does not say, or refuses. */
   readonly greet: (id: NodeId, raft: string) => Promise<Newcomer>;
   readonly tickMs: number;
+  /** Those of these members that this node can't reach, as far as it found out while it had no leader; absent: nobody knows. */
+  readonly silentOf?: (ids: readonly NodeId[]) => readonly NodeId[];
 }
 
 /** Another change that is under way is waited for so long. */
@@ -149,18 +151,20 @@ export class Members {
     return this.underWay() ?? 'a majority of the voters to commit the change';
   }
 
-  /** What the configuration that this leader has appended waits for; undefined when none is under way. */
+  /**
+   * What the configuration that was appended waits for; undefined when none is under way. The leader knows that; but where a joint one has lost a
+   * majority, there is no leader to ask.
+   */
   underWay(): string | undefined {
-    const { node } = this.#parts;
+    const { node, silentOf } = this.#parts;
     const { state, configuration } = node;
-    if (state.current.role !== 'leader') return undefined;
+    if (state.current.role !== 'leader') {
+      const isStuck = node.standing.leader === undefined && isJoint(configuration);
+      return isStuck ? waiting(configuration, silentOf?.(electors(configuration)) ?? []) : undefined;
+    }
     const isCommitted = node.standing.configuration === configuration;
     if (isCommitted && !isJoint(configuration)) return undefined;
-    const silent = silentVoters(node);
-    const what = isJoint(configuration)
-      ? 'majorities of the voters before and after the change'
-      : 'a majority of the voters';
-    return silent.length === 0 ? what : `${what}; ${silent.join(', ')} missing`;
+    return waiting(configuration, silentVoters(node));
   }
 
   #lagOf(id: NodeId): string {
@@ -199,6 +203,13 @@ export class Members {
     }
     return refused(`${to} did not take over in time; it may be down, or too far behind`);
   }
+}
+
+function waiting(configuration: Configuration, missing: readonly NodeId[]): string {
+  const what = isJoint(configuration)
+    ? 'majorities of the voters before and after the change'
+    : 'a majority of the voters';
+  return missing.length === 0 ? what : `${what}; ${missing.join(', ')} missing`;
 }
 
 function refused(why: string): ClusterOutcome {

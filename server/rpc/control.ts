@@ -1,6 +1,7 @@
 /** Calls from this node to the control plane of others: forwarded requests and questions about the cluster. */
 
 import type { NodeId } from '../../membership/configuration.js';
+import type { Credentials } from '../credentials.js';
 import { createDispatcher } from './dispatch.js';
 import type { Channel, ChannelOptions } from './channel.js';
 import { ChannelError, RPC_CODES, RpcError, rpcToServiceError } from './errors.js';
@@ -18,6 +19,8 @@ export interface ControlClientOptions extends Omit<ChannelOptions, 'dispatcher'>
   readonly logger: Logger;
   /** In ms. Default: 1,000. */
   readonly connectTimeoutMs?: number;
+  /** Default: none. */
+  readonly credentials?: Credentials;
 }
 
 export interface ControlClient {
@@ -105,7 +108,12 @@ function createPool(options: ControlClientOptions): Pool {
       throw new ChannelError('never-sent', `${CONNECTIONS_MAX} connections are open already`);
     }
     const { signal } = abort;
-    const channel = await connectChannel(address, { ...options, dispatcher, connectTimeoutMs, signal });
+    const channel = await connectChannel(address, {
+      ...options,
+      dispatcher,
+      connectTimeoutMs,
+      signal,
+    });
     if (signal.aborted) channel.close('this node is shutting down');
     return channel;
   }

@@ -7,6 +7,7 @@ import { createDispatcher } from './dispatch.js';
 import type { Methods } from './dispatch.js';
 import { BODY_BYTES_MAX, endpointOf } from './endpoint.js';
 import type { Endpoint } from './endpoint.js';
+import type { PeerGate } from './gate.js';
 import type { Logger } from './logger.js';
 import { acceptUpgrade, refuseUpgrade } from './upgrade.js';
 
@@ -17,6 +18,8 @@ export interface RpcHostOptions extends Omit<ChannelOptions, 'dispatcher'> {
   readonly channelsMax?: number;
   /** Bytes of a body of `POST /rpc`, at most. Default: 16 MiB. */
   readonly bodyBytesMax?: number;
+  /** Absent: anybody may call. */
+  readonly gate?: PeerGate;
 }
 
 export interface RpcHost {
@@ -42,6 +45,16 @@ export function createRpcHost(options: RpcHostOptions): RpcHost {
       if (closing || channels.size >= channelsMax) {
         socket.on('error', () => socket.destroy());
         refuseUpgrade(socket, '503 Service Unavailable');
+        return;
+      }
+      const lacking = options.gate?.(request);
+      if (lacking !== undefined) {
+        logger.warn(
+          { remote: request.socket.remoteAddress, lacking },
+          'a connection between nodes was refused',
+        );
+        socket.on('error', () => socket.destroy());
+        refuseUpgrade(socket, '401 Unauthorized\r\nWWW-Authenticate: Bearer');
         return;
       }
       const channel = acceptUpgrade(request, socket, head, { ...options, dispatcher });

@@ -2,6 +2,7 @@
 
 import type { NodeId } from '../../membership/configuration.js';
 import type { Request } from '../../raft/messages.js';
+import type { Credentials } from '../credentials.js';
 import type { Inbox } from '../ports.js';
 import { createDispatcher } from './dispatch.js';
 import type { Channel, ChannelOptions } from './channel.js';
@@ -34,6 +35,8 @@ export interface PeerLinkOptions {
   readonly callTimeoutMs: number;
   /** For the connection and for its first call, each, in ms. */
   readonly connectTimeoutMs: number;
+  /** Default: none. */
+  readonly credentials?: Credentials;
   /** 0 <= x < 1. */
   readonly random: () => number;
   readonly channel: Omit<ChannelOptions, 'dispatcher' | 'logger'>;
@@ -77,6 +80,7 @@ async function openLink(
     logger,
     connectTimeoutMs,
     signal,
+    ...(options.credentials !== undefined && { credentials: options.credentials }),
   });
   const to = { id, incarnation: target.incarnation };
   const onAbort = (): void => channel.close('this node is shutting down');

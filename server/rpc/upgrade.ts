@@ -2,9 +2,12 @@
 
 import { request as httpRequest } from 'node:http';
 import type { IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { PATHS } from '../../api/paths.js';
+import { bearer } from '../bearer.js';
+import { type Credentials, NO_CREDENTIALS } from '../credentials.js';
 import { createChannel } from './channel.js';
 import type { Channel, ChannelOptions } from './channel.js';
 import { ChannelError } from './errors.js';
@@ -45,6 +48,8 @@ export interface ConnectOptions extends ChannelOptions {
   readonly connectTimeoutMs: number;
   /** Ends the attempt. */
   readonly signal?: AbortSignal;
+  /** Default: none. */
+  readonly credentials?: Credentials;
 }
 
 /** `host:port`, `[v6]:port`; undefined when it is neither. */
@@ -67,12 +72,14 @@ export function connectChannel(address: string, options: ConnectOptions): Promis
       fail('is not host:port');
       return;
     }
-    const request = httpRequest({
+    const { tls, peerSecret } = options.credentials ?? NO_CREDENTIALS;
+    const asked = {
       ...target,
       path: PATHS.rpc,
       agent: false,
-      headers: { Connection: 'Upgrade', Upgrade: RPC_PROTOCOL },
-    });
+      headers: { Connection: 'Upgrade', Upgrade: RPC_PROTOCOL, ...bearer(peerSecret) },
+    } as const;
+    const request = tls === undefined ? httpRequest(asked) : httpsRequest({ ...asked, ...tls });
     const timer = setTimeout(
       () => request.destroy(new Error(`no connection within ${options.connectTimeoutMs} ms`)),
       options.connectTimeoutMs,
@@ -96,7 +103,11 @@ export function connectChannel(address: string, options: ConnectOptions): Promis
     request.on('response', (response) => {
       settle();
       request.destroy();
-      fail(`does not speak ${RPC_PROTOCOL} (answered ${response.statusCode ?? 0})`);
+      fail(
+        response.statusCode === 401
+          ? 'does not take the credentials of this node: make auth.peerSecret the same on every node, and tls.caFile vouch for all of them'
+          : `does not speak ${RPC_PROTOCOL} (answered ${response.statusCode ?? 0})`,
+      );
     });
     request.on('error', (error: NodeJS.ErrnoException) => {
       settle();

@@ -59,6 +59,13 @@ test('bad options of the client throw with the option named', (t) => {
     ['retry.attempts', { endpoints: 'h:1', retry: { attempts: 3 } }],
     ['retry.attemptsMax', { endpoints: 'h:1', retry: { attemptsMax: 0 } }],
     ['codec', { endpoints: 'h:1', codec: { encode: 1 } }],
+    ['auth.tokens', { endpoints: 'h:1', auth: { tokens: 'a' } }],
+    ['auth.token', { endpoints: 'h:1', auth: {} }],
+    ['auth.token', { endpoints: 'h:1', auth: { token: 'a\r\nb' } }],
+    ['tls.pem', { endpoints: 'h:1', tls: { pem: 'x' } }],
+    ['tls.cert', { endpoints: 'h:1', tls: { cert: 'x' } }],
+    ['endpoints', ['http://h:1', 'https://h:2']],
+    ['endpoints', { endpoints: ['http://h:1', 'h:2'], tls: {} }],
     ['options', null],
   ];
   for (const [field, options] of cases) {

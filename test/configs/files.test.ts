@@ -18,6 +18,8 @@ test('default.yaml documents every key, under a comment or beside a neighbour th
         [...example.matchAll(/(\w+): /g)].map(([, key]) => key),
         [...keys],
       );
+    } else if (section === 'auth.clients[]') {
+      for (const key of keys) t.regex(text, new RegExp(`# .*\\b${key}: `), key);
     } else {
       const found = section
         .split('.')

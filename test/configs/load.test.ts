@@ -49,6 +49,7 @@ test('what is left out has its default', (t) => {
   t.deepEqual(config.http, DEFAULTS.http);
   t.deepEqual(config.limits, DEFAULTS.limits);
   t.deepEqual(config.storage, DEFAULTS.storage);
+  t.deepEqual([config.auth, config.tls], [DEFAULTS.auth, DEFAULTS.tls]);
   t.deepEqual(config.raft.electionTimeoutMs, [150, 300]);
   t.is(config.raft.heartbeatIntervalMs, 50);
   t.is(config.raft.uncommittedBytesMax, 64 * 1024 * 1024);
@@ -92,7 +93,13 @@ http:
   connectionsMax: 6
   headersTimeout: 7
   keepAliveTimeout: 8
-limits: { valueBytes: "2MiB", pendingRequests: 9, dataBytes: "1GiB", freeBytes: "3B" }
+limits: { valueBytes: "2MiB", pendingRequests: 9, dataBytes: "1GiB", freeBytes: "3B", requestsPerSecond: 12 }
+auth:
+  peerSecret: 0123456789abcdef
+  clients:
+    - { name: app, token: abcdefghijklmnop, rights: write }
+    - { name: ops, sha256: "${'AB'.repeat(32)}", rights: admin }
+tls: { certFile: c.pem, keyFile: k.pem, caFile: ca.pem }
 sessions: { ttl: "1min", max: 10 }
 snapshots: { bytesPerSecond: "1MiB", chunkBytes: 2048 }
 watch: { historyBytes: "1MiB" }
@@ -111,7 +118,25 @@ storage: { engine: classic-level }
       discovery: { dns: 'kv.internal:1' },
       peerUrls: [],
     },
-    limits: { valueBytes: 2 * 1024 * 1024, pendingRequests: 9, dataBytes: 1024 ** 3, freeBytes: 3 },
+    limits: {
+      valueBytes: 2 * 1024 * 1024,
+      pendingRequests: 9,
+      dataBytes: 1024 ** 3,
+      freeBytes: 3,
+      requestsPerSecond: 12,
+    },
+    auth: {
+      peerSecret: '0123456789abcdef',
+      clients: [
+        {
+          name: 'app',
+          sha256: 'f39dac6cbaba535e2c207cd0cd8f154974223c848f727f98b3564cea569b41cf',
+          rights: 'write',
+        },
+        { name: 'ops', sha256: 'ab'.repeat(32), rights: 'admin' },
+      ],
+    },
+    tls: { certFile: 'c.pem', keyFile: 'k.pem', caFile: 'ca.pem' },
     sessions: { ttlMs: 60_000, max: 10 },
     snapshots: { bytesPerSecond: 1024 * 1024, chunkBytes: 2048 },
     watch: { historyBytes: 1024 * 1024 },

@@ -159,6 +159,34 @@ test('relations among peers', (t) => {
   ]);
 });
 
+test('credentials', (t) => {
+  const digest = 'a'.repeat(64);
+  const secret = 'peerSecret: 0123456789abcdef';
+  t.deepEqual(refused(t, `${ID}auth: { clients: [{ name: a, sha256: ${digest}, rights: read }] }\n`), [
+    'F:2:1: auth.peerSecret: is needed beside auth.clients, since whoever reaches rpcAddr may write without it; give every node the same: openssl rand -hex 32',
+  ]);
+  t.deepEqual(refused(t, `${ID}auth: { ${secret}, clients: [{ name: a, rights: read }] }\n`), [
+    'F:2:49: auth.clients[0]: a takes one of token and sha256; give the sha256 of its token',
+  ]);
+  const two = (name: string, other: string) =>
+    `${ID}auth:\n  ${secret}\n  clients:\n    - { name: a, sha256: ${digest}, rights: read }\n    - { name: ${name}, sha256: ${other}, rights: write }\n`;
+  t.deepEqual(refused(t, two('a', 'b'.repeat(64))), [
+    'F:6:9: auth.clients[1].name: a stands in the list twice; give each client a name of its own',
+  ]);
+  t.deepEqual(refused(t, two('b', digest)), [
+    'F:6:7: auth.clients[1]: b has the token of another client; give each client its own',
+  ]);
+  const [short = ''] = refused(t, `${ID}auth: { peerSecret: hunter2 }\n`);
+  t.regex(short, /^F:2:9: auth.peerSecret: is not a secret of 16 to 1024 letters/);
+  t.notRegex(short, /hunter2/);
+  t.deepEqual(refused(t, `${ID}tls: { keyFile: k.pem }\n`), [
+    'F:2:8: tls.keyFile: needs tls.certFile beside it; give both, or none',
+  ]);
+  t.deepEqual(refused(t, `${ID}tls: { caFile: k.pem }\n`), [
+    'F:2:8: tls.caFile: needs tls.certFile and tls.keyFile beside it, of this node',
+  ]);
+});
+
 test('advertised addresses', (t) => {
   t.deepEqual(refused(t, `${ID}advertisedRpcAddr: "z:9"\n${PEERS}`), [
     "F:2:1: advertisedRpcAddr: z:9 is not what this node's entry in cluster.peers says, a:2; remove this key, or make them the same",

@@ -1,11 +1,11 @@
 import test from 'ava';
 
 import { startCluster } from '../integration/cluster.js';
-import { fuzz } from './fuzz.js';
+import { FUZZED, fuzz } from './fuzz.js';
 
 test('some thousand random requests: no 500, no crash, nothing stored that was refused', async (t) => {
   t.timeout(120_000);
-  const cluster = await startCluster(t, { nodes: 1 });
+  const cluster = await startCluster(t, FUZZED);
   const report = await fuzz({ cluster, requests: 3000, seed: 1 });
   t.true(cluster.isRunning('n1'));
   for (const status of [200, 201, 204, 400, 403, 404, 405, 409, 412, 415])

@@ -3,7 +3,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 
 import { Cluster } from '../integration/cluster.js';
-import { fuzz } from './fuzz.js';
+import { FUZZED, fuzz } from './fuzz.js';
 
 /** What resident memory may grow by after the warm-up: the caches of the engine fill until then, and beyond. */
 const GROWTH_BYTES_MAX = 128 * 1024 * 1024;
@@ -23,7 +23,7 @@ async function main(): Promise<void> {
     .option('--seed <n>', 'replays a run', whole, Math.floor(Date.now() / 1000))
     .parse()
     .opts<{ requests: number; seed: number }>();
-  const cluster = await Cluster.create({ nodes: 1 });
+  const cluster = await Cluster.create(FUZZED);
   const startMs = performance.now();
   try {
     cluster.startAll();

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { z } from 'zod';
 
 import { PATHS } from '../../api/paths.js';
+import { CLUSTER_METHODS } from '../../server/rpc/membership-wire.js';
 import { OPERATIONS, type Operation } from '../../server/http/schema/operations.js';
 
 /** One request as it goes out; `listener`: the address that it is for. */
@@ -62,7 +63,24 @@ const FIELDS: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   keysOnly: mostly(fc.boolean()),
   cursor: mostly(fc.constantFrom('PmE', 'PGE')),
   verbose: mostly(fc.boolean()),
+  id: mostly(fc.constantFrom('n1', 'n9')),
+  to: mostly(fc.constantFrom('n1', 'n9')),
+  // Nobody listens there, which is told at once: nothing of it can succeed, and no other machine is called.
+  raft: mostly(fc.constantFrom('127.0.0.1:1', 'localhost:1')),
+  rpc: mostly(fc.constant('127.0.0.1:1')),
+  http: mostly(fc.constant('127.0.0.1:1')),
+  voter: mostly(fc.boolean()),
 };
+
+const memberIds = (names: readonly string[]): fc.Arbitrary<string> =>
+  fc.oneof(
+    { weight: 6, arbitrary: fc.constantFrom(...names) },
+    { weight: 1, arbitrary: fc.string({ unit: 'binary', minLength: 1, maxLength: 10 }).map(escaped) },
+    { weight: 1, arbitrary: fc.constantFrom('', '%', '%ff', '..', 'n1/promote', 'n'.repeat(65)) },
+  );
+/** The one node can't leave, nor become what it is; only another address for it would be a change, so it is asked of others alone. */
+const idOf = ({ method }: Operation): fc.Arbitrary<string> =>
+  memberIds(method === 'patch' ? ['n9', 'other'] : ['n1', 'n9']);
 
 /** An object with some of the fields, each mostly good, and now and then one that it can't have. */
 function objectOf(names: readonly string[], always: readonly string[] = []): fc.Arbitrary<unknown> {
@@ -98,11 +116,15 @@ function bodyOf({ body }: Operation): fc.Arbitrary<Buffer | undefined> {
   const names = Object.keys(body.shape);
   const whole = names.some((name) => LISTS[name] !== undefined)
     ? fc.record(Object.fromEntries(names.map((name) => [name, LISTS[name] ?? junk])), { requiredKeys: [] })
-    : objectOf(
-        names,
-        names.includes('key') ? ['key', ...names.filter((name) => name === 'value')] : ['value'],
-      );
+    : objectOf(names, alwaysOf(names));
   return fc.oneof({ weight: 9, arbitrary: whole.map(toJson) }, { weight: 1, arbitrary: anyBytes });
+}
+
+/** Without which a body is refused in any case. */
+function alwaysOf(names: readonly string[]): readonly string[] {
+  if (names.includes('key')) return ['key', ...names.filter((name) => name === 'value')];
+  const needed = names.filter((name) => ['value', 'id', 'raft', 'rpc', 'http'].includes(name));
+  return names.includes('id') ? needed : needed.slice(0, 1);
 }
 
 function toJson(json: unknown): Buffer {
@@ -198,12 +220,14 @@ function requestOf(operation: Operation): fc.Arbitrary<FuzzRequest> {
         { weight: 1, arbitrary: fc.constantFrom(...METHODS) },
       ),
       key: pathKey,
+      id: idOf(operation),
       query: queryOf(operation),
       headers,
       body: bodyOf(operation),
     })
-    .map(({ method, key: name, query, headers: given, body }) => {
-      const target = `${operation.path.replace('{key}', () => name)}${query === '' ? '' : `?${query}`}`;
+    .map(({ method, key: name, id, query, headers: given, body }) => {
+      const path = operation.path.replace('{key}', () => name).replace('{id}', () => id);
+      const target = `${path}${query === '' ? '' : `?${query}`}`;
       // What is refused before it is parsed has a body, whatever its method.
       const sent = target.length > 8000 && method === 'HEAD' ? 'GET' : method;
       return { listener: 'http' as const, method: sent, target, headers: given, body };
@@ -225,7 +249,8 @@ const RPC_METHODS = [
   ...['preVote', 'requestVote', 'appendEntries', 'heartbeat', 'installSnapshot', 'timeoutNow', 'hello'].map(
     (name) => `raft.${name}`,
   ),
-  ...['kv.propose', 'kv.readIndex', 'cluster.status', 'cluster.join', 'nope', 'constructor', '__proto__'],
+  ...Object.values(CLUSTER_METHODS),
+  ...['kv.propose', 'kv.readIndex', 'cluster.status', 'nope', 'constructor', '__proto__'],
 ];
 const number = fc.oneof(fc.integer(), fc.constantFrom(2 ** 53, -1, 1.5, '1', null));
 
@@ -296,13 +321,10 @@ const GOOD_SET: FuzzRequest = {
 /** Any request there is. */
 export function anyRequest(names: ClusterNames): fc.Arbitrary<FuzzRequest> {
   return fc.oneof(
-    // Changes of the members call other machines, so what comes of them depends on those.
-    ...OPERATIONS.filter(({ path }) => !path.startsWith(PATHS.members) && path !== PATHS.transfer).map(
-      (operation) => ({
-        weight: operation.method === 'get' ? 2 : 4,
-        arbitrary: requestOf(operation),
-      }),
-    ),
+    ...OPERATIONS.map((operation) => ({
+      weight: operation.method === 'get' ? 2 : 4,
+      arbitrary: requestOf(operation),
+    })),
     { weight: 8, arbitrary: fc.constant(GOOD_SET) },
     { weight: 3, arbitrary: stray },
     { weight: 12, arbitrary: rpcRequest(names) },

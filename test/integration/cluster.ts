@@ -24,6 +24,8 @@ export interface ClusterOptions {
   readonly settings?: Readonly<Record<string, unknown>>;
   /** Where the others are to reach a node for consensus, by its id and the address that it listens on; default: there. */
   readonly raftAddress?: (id: string, bound: string) => Promise<string>;
+  /** Further variables of a node's environment; asked for at each start. */
+  readonly env?: (id: string) => Readonly<Record<string, string>>;
   /** Further keys under `raft`. */
   readonly raft?: Readonly<Record<string, unknown>>;
 }
@@ -66,12 +68,14 @@ export class Cluster {
   readonly folder: string;
   readonly #members: Map<string, Member>;
   readonly #settings: NonNullable<ClusterOptions['settings']>;
+  readonly #env: NonNullable<ClusterOptions['env']>;
   readonly #guard: ChildProcess;
   #closed = false;
 
-  private constructor(folder: string, members: readonly Member[], settings: ClusterOptions['settings'] = {}) {
+  private constructor(folder: string, members: readonly Member[], options: ClusterOptions) {
     this.folder = folder;
-    this.#settings = settings;
+    this.#settings = options.settings ?? {};
+    this.#env = options.env ?? (() => ({}));
     this.#members = new Map(members.map((member) => [member.id, member]));
     const guard = path.join(import.meta.dirname, 'guard.js');
     // In a process group of its own, so that whatever ends the tests does not end it too.
@@ -112,16 +116,17 @@ export class Cluster {
       writeFileSync(configFile, stringify(config));
       return { id, url: `http://${http}`, configFile, addresses: { raft, rpc, http }, process: undefined };
     });
-    return new Cluster(folder, members, options.settings);
+    return new Cluster(folder, members, options);
   }
 
-  /** The files of one more node, on new ports, that asks these nodes to be taken in. */
-  async addNode(id: string, join: readonly string[]): Promise<Addresses> {
+  /** The files of one more node, on new ports, that asks these nodes to be taken in; with further keys under `raft`. */
+  async addNode(id: string, join: readonly string[], raftKeys: object = {}): Promise<Addresses> {
     const [raft = '', rpc = '', http = ''] = (await freePorts(3)).map((port) => `127.0.0.1:${port}`);
     this.#configure(
       id,
       { raft, rpc, http },
       { name: 'test', join: join.map((other) => this.addresses(other).rpc) },
+      raftKeys,
     );
     return { raft, rpc, http };
   }
@@ -148,10 +153,16 @@ export class Cluster {
     this.#configure(id, { raft, rpc, http }, { name: 'test', peers });
   }
 
-  #configure(id: string, addresses: Addresses, cluster: object): void {
+  #configure(id: string, addresses: Addresses, cluster: object, raftKeys: object = {}): void {
     const configFile = path.join(this.folder, `${id}.yaml`);
     const { raft, rpc, http } = addresses;
-    const raftSettings = { nodeID: id, bindAddr: raft, dataDir: this.dataDir(id), logLevel: 'info' };
+    const raftSettings = {
+      nodeID: id,
+      bindAddr: raft,
+      dataDir: this.dataDir(id),
+      logLevel: 'info',
+      ...raftKeys,
+    };
     writeFileSync(
       configFile,
       stringify({ rpcAddr: rpc, httpAddr: http, raft: raftSettings, cluster, ...this.#settings }),
@@ -196,7 +207,7 @@ export class Cluster {
     const member = this.#member(id);
     if (this.#closed) throw new Error('the cluster is closed');
     if (member.process?.running === true) throw new Error(`${id} runs already`);
-    const started = new ServerProcess(member.configFile, flags);
+    const started = new ServerProcess(member.configFile, flags, this.#env(id));
     member.process = started;
     this.#tellGuard(`pid ${started.pid ?? 0}`);
     void started.ended().then(() => this.#tellGuard(`gone ${started.pid ?? 0}`));

@@ -1,6 +1,10 @@
 import { existsSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
+import { KEY_COUNT_ROW } from '../../kv/rows.js';
+import { openDatabase } from '../../persistence/database.js';
+import { putRow } from '../../persistence/disk/state-rows.js';
+import { loadEngine } from '../../persistence/load-engine.js';
 import type { Cluster } from './cluster.js';
 import { startCluster } from './cluster.js';
 
@@ -114,3 +118,53 @@ test.serial('a snapshot can be asked for, and the status tells of it', async (t)
   const wrong = await cluster.http.call(url, 'POST', '/snapshot?now=1');
   t.is(wrong.status, 400);
 });
+
+/** Gives a row of a state that nobody has open a content that nothing can be made of, though its checksum is right. */
+async function makeAbsurd(dataDir: string): Promise<void> {
+  const [generation] = readdirSync(path.join(dataDir, 'state'));
+  const { database } = await openDatabase(
+    {
+      engine: await loadEngine('rocksdb'),
+      ...{ directory: path.join(dataDir, 'state', generation!), gap: 'refuse', compression: true },
+      ...{ cacheBytes: 2 ** 20, writeBufferBytes: 2 ** 20 },
+      fatal: (error) => {
+        throw error;
+      },
+    },
+    (_, done) => done(undefined),
+  );
+  await new Promise<void>((done) => database.write([putRow([KEY_COUNT_ROW, Buffer.alloc(1)])], true, done));
+  await database.close();
+}
+
+test.serial(
+  'a state that nothing can be applied to is made anew, but not where nobody can go on',
+  async (t) => {
+    t.timeout(120_000);
+    const cluster = await startCluster(t, { raft: settings().raft });
+    await fill(cluster, 0, 50);
+    t.is(await cluster.stop('n3'), 0);
+    await makeAbsurd(cluster.dataDir('n3'));
+    cluster.start('n3');
+    t.is(await cluster.exitCode('n3'), 70);
+    cluster.start('n3');
+    t.is(await cluster.exitCode('n3'), 2);
+    t.regex(
+      cluster.logs('n3').at(-1)!,
+      /a majority of the nodes has applied it.*its next start makes it anew/,
+    );
+    await cluster.restart('n3');
+    t.deepEqual(await missing(cluster, 'n3', 50), []);
+
+    for (const id of cluster.ids) await cluster.kill9(id);
+    for (const id of cluster.ids) await makeAbsurd(cluster.dataDir(id));
+    for (const round of [1, 2]) {
+      cluster.startAll();
+      for (const id of cluster.ids) {
+        t.is(await cluster.exitCode(id), 70, `${id} in round ${round}`);
+        t.regex(readFileSync(path.join(cluster.dataDir(id), 'state.unusable'), 'utf8'), /suspect/);
+        t.false(existsSync(path.join(cluster.dataDir(id), 'state.damaged')));
+      }
+    }
+  },
+);

@@ -1,11 +1,12 @@
 /** What befalls disks, on real processes, while clients write. */
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { Cluster, startCluster } from './cluster.js';
 import { loadFaults, startLoad } from './load.js';
+import { ServerProcess } from './server-process.js';
 
 /** A snapshot whenever there is something new, and a log that is cut off right behind it. */
 const BUSY_SNAPSHOTS = { snapshotInterval: 0.2, snapshotThreshold: 1024, trailingLog: 8192, maxSnapshots: 2 };
@@ -97,16 +98,76 @@ test.serial(
   },
 );
 
-test.serial('a node whose log is gone is refused, and the others go on', async (t) => {
-  t.timeout(60_000);
+test.serial('a node whose log is gone or damaged forgets its promises: it rejoins by itself', async (t) => {
+  t.timeout(90_000);
   const cluster = await startCluster(t);
-  t.is((await cluster.http.set(cluster.url('n1'), 'a', '1')).status, 200);
-  await cluster.kill9('n3');
-  rmSync(path.join(cluster.folder, 'n3', 'log'), { recursive: true });
-  cluster.start('n3');
-  t.is(await cluster.exitCode('n3'), 2);
-  t.is(cluster.logs('n3').filter((line) => line.startsWith('kv-server: ')).length, 1);
-  t.true(existsSync(path.join(cluster.folder, 'n3', 'state')));
-  const leader = cluster.url(await cluster.leader());
-  t.is((await cluster.http.set(leader, 'a', '2')).status, 200);
+  const damages: Readonly<Record<string, (dataDir: string) => void>> = {
+    'the log is deleted': (dataDir) => rmSync(path.join(dataDir, 'log'), { recursive: true }),
+    'its CURRENT is damaged': (dataDir) => writeFileSync(path.join(dataDir, 'log', 'CURRENT'), 'nothing'),
+    'the watermark is deleted': (dataDir) => {
+      for (const slot of [0, 1]) rmSync(path.join(dataDir, `watermark.${slot}`));
+    },
+  };
+  for (const [at, [what, damage]] of Object.entries(damages).entries()) {
+    t.is((await cluster.http.set(cluster.url('n1'), `key${at}`, what)).status, 200);
+    await cluster.kill9('n3');
+    damage(cluster.dataDir('n3'));
+    await cluster.restart('n3');
+    t.true(existsSync(path.join(cluster.dataDir('n3'), `set-aside-${at + 1}`, 'identity.json')), what);
+    const url = cluster.url(await cluster.leader());
+    await cluster.waitFor('n3 is a voter again', () => isVoter(cluster, url, 'n3'), 20_000);
+    t.is((await cluster.http.get(cluster.url('n3'), `key${at}`, 'stale')).body['value'], what);
+  }
+});
+
+test.serial(
+  'a log that has lost its end is filled up again, under the promises that its node made',
+  async (t) => {
+    t.timeout(90_000);
+    const cluster = await startCluster(t);
+    const newest = (dataDir: string): string => {
+      const logs = readdirSync(path.join(dataDir, 'log')).filter((name) => /^\d+\.log$/.test(name));
+      return path.join(dataDir, 'log', logs.sort().at(-1)!);
+    };
+    const damages: Readonly<Record<string, (file: string) => void>> = {
+      'its end is torn': (file) => truncateSync(file, statSync(file).size - 20),
+      'a half of it is missing': (file) => truncateSync(file, Math.floor(statSync(file).size / 2)),
+    };
+    for (const [what, damage] of Object.entries(damages)) {
+      for (let at = 0; at < 20; at += 1) {
+        t.is((await cluster.http.set(cluster.url('n1'), `key${at}`, `${what} ${at}`)).status, 200);
+      }
+      await cluster.caughtUp();
+      t.is(await cluster.stop('n3'), 0);
+      damage(newest(cluster.dataDir('n3')));
+      await cluster.restart('n3');
+      const lines = cluster.logs('n3');
+      t.true(
+        lines.some((line) => /was durable in it.*is filled up/.test(line)),
+        `${what}\n${lines.join('\n')}`,
+      );
+      t.false(readdirSync(cluster.dataDir('n3')).some((name) => name.startsWith('set-aside')));
+      for (let at = 0; at < 20; at += 1) {
+        const { body } = await cluster.http.get(cluster.url('n3'), `key${at}`, 'stale');
+        t.is(body['value'], `${what} ${at}`);
+      }
+    }
+  },
+);
+
+async function isVoter(cluster: Cluster, url: string, id: string): Promise<boolean> {
+  const { body } = await cluster.http.call(url, 'GET', '/cluster/status');
+  const members = body['members'] as readonly { readonly id: string; readonly voter: boolean }[];
+  return members.some((member) => member.id === id && member.voter);
+}
+
+test.serial('what is damaged is not set aside under a process that uses it', async (t) => {
+  const cluster = await startCluster(t);
+  // Another process, with the same data.
+  writeFileSync(path.join(cluster.dataDir('n3'), 'log', 'CURRENT'), 'nothing');
+  const second = new ServerProcess(path.join(cluster.folder, 'n3.yaml'));
+  t.is(await second.ended(), 2);
+  t.true(second.lines.some((line) => /^kv-server: .* is in use by a running process/.test(line)));
+  t.true(cluster.isRunning('n3'));
+  t.true(existsSync(path.join(cluster.dataDir('n3'), 'identity.json')));
 });

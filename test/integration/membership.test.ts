@@ -29,6 +29,23 @@ async function remove(cluster: Cluster, client: KVClient, id: string): Promise<v
   );
 }
 
+/** Writes keys once each, one after the other; resolves with those that were acknowledged. A failure rejects: there must be none. */
+async function keepWriting(client: KVClient, until: { readonly over: boolean }): Promise<readonly string[]> {
+  const keys: string[] = [];
+  while (!until.over) {
+    const key = `written/${keys.length}`;
+    await client.set(key, key, { ifAbsent: true });
+    keys.push(key);
+  }
+  return keys;
+}
+
+async function missing(client: KVClient, keys: readonly string[]): Promise<readonly string[]> {
+  const found = new Set<string>();
+  for await (const { key } of client.list({ prefix: 'written/' })) found.add(key);
+  return keys.filter((key) => !found.has(key));
+}
+
 test.serial(
   'a cluster of one grows to three and shrinks back; who is removed ends with exit code 0',
   async (t) => {
@@ -37,6 +54,11 @@ test.serial(
     const client = new KVClient({ endpoints: cluster.urls });
     t.teardown(() => client.close());
     await client.set('k', 'before');
+    const until = { over: false };
+    t.teardown(() => (until.over = true));
+    const writing = keepWriting(client, until);
+    // Told where it is awaited; until then it must not end the process.
+    writing.catch(() => undefined);
     for (const id of ['n2', 'n3']) cluster.start(id);
     await haveVotes(cluster, client, ['n1', 'n2', 'n3']);
     await cluster.ready();
@@ -49,9 +71,13 @@ test.serial(
     t.deepEqual(await votersOf(client), ['n2']);
     await client.set('k', 'after');
     t.is(await client.get('k'), 'after');
+    until.over = true;
+    t.deepEqual(await missing(client, await writing), []);
 
     cluster.start('n3');
     t.is(await cluster.exitCode('n3'), 0, 'a removed node that is started again ends again');
+    t.true(cluster.logs('n3').some((line) => line.includes('n3 was removed from the cluster and stops')));
+    t.is(await votersOf(client).then((ids) => ids.join()), 'n2');
   },
 );
 

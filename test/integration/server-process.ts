@@ -11,9 +11,10 @@ export class ServerProcess {
   readonly #lines: string[] = [];
   readonly #ended: Promise<void>;
 
-  constructor(configFile: string, flags: readonly string[] = []) {
+  constructor(configFile: string, flags: readonly string[] = [], env: Readonly<Record<string, string>> = {}) {
     this.#child = spawn(process.execPath, [SERVER, '--config', configFile, ...flags], {
       stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...env },
     });
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       if (stream === null) continue;

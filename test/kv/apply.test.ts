@@ -24,7 +24,12 @@ class Model {
         const currentRevision = this.#revision(command.key);
         const wanted = command.ifRevision ?? currentRevision;
         const mustBeAbsent = command.op === 'set' && command.ifAbsent === true;
-        if (wanted !== currentRevision || (mustBeAbsent && currentRevision !== 0))
+        const mustBePresent = command.ifPresent === true;
+        if (
+          wanted !== currentRevision ||
+          (mustBeAbsent && currentRevision !== 0) ||
+          (mustBePresent && currentRevision === 0)
+        )
           return { status: 'revision-mismatch', currentRevision };
         const { status } = this.#change(command, index, nowMs);
         if (status === 'got' || status === 'missing') throw new Error('a write reads');

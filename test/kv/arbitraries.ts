@@ -40,11 +40,12 @@ export function commands(
         value: values,
         ifRevision: revision,
         ifAbsent: fc.constant(true),
+        ifPresent: fc.constant(true),
       },
       { requiredKeys: ['op', 'key', 'value'] },
     ),
     fc.record(
-      { op: fc.constant('delete' as const), key, ifRevision: revision },
+      { op: fc.constant('delete' as const), key, ifRevision: revision, ifPresent: fc.constant(true) },
       { requiredKeys: ['op', 'key'] },
     ),
   );

@@ -95,7 +95,7 @@ const MALFORMED: readonly [what: string, hex: string, message: RegExp][] = [
   ['an attestation that ends early', '010a' + hex8(1) + '00112233', /within its bytes/],
   ['a key beyond the end', '0101000005' + '6b', /ends within its key/],
   // An older node that passed these by would come to another state than the rest.
-  ['a flag that is not known', '0101100001' + '6b', /flags 16 are not known/],
+  ['a flag that is not known', '0101200001' + '6b', /flags 32 are not known/],
   ['a registration of one number', '0103' + '0000000000000001', /within a number/],
   ['an expiry that ends within a number', '0104' + '00000001', /within a number/],
   ['a condition that its operation does not have', '0102020001' + '6b', /flags 2 are not known/],

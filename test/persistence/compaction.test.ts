@@ -7,8 +7,8 @@ import { StorageError } from '../../persistence/errors.js';
 import { BASE_KEY, REMOVED_KEY, entryKey } from '../../persistence/keys.js';
 import { openDatabase } from '../../persistence/database.js';
 import type { Operation } from '../../persistence/engine.js';
-import { openRocksLogStore } from '../../persistence/rocksdb/log-store.js';
-import { openRocksStateStore } from '../../persistence/rocksdb/state-store.js';
+import { openDiskLogStore } from '../../persistence/disk/log-store.js';
+import { openDiskStateStore } from '../../persistence/disk/state-store.js';
 import {
   ALL,
   appended,
@@ -70,14 +70,14 @@ function changed(directory: string, operations: readonly Operation[]): Promise<v
 const logOptions = (directory: string) => ({ engine, directory, tailBytesMax: ALL, fatal: unexpected });
 
 async function compactedLog(directory: string): Promise<void> {
-  const { store } = await openRocksLogStore(logOptions(directory));
+  const { store } = await openDiskLogStore(logOptions(directory));
   await appended(store, { entries: entriesOf(1, 5000, 1), hardState: hardState(1, 'node1', 5000) });
   await compacted(store, { index: 4900, term: 1 });
   await store.close();
 }
 
 async function whenRemoved(directory: string): Promise<void> {
-  const { store } = await openRocksLogStore(logOptions(directory));
+  const { store } = await openDiskLogStore(logOptions(directory));
   // Batches of one store come in order, so behind as many of its own there are none of the removal.
   for (let i = 0; i < 10; i += 1)
     await appended(store, { entries: [], hardState: hardState(1, 'node1', 5000) });
@@ -91,7 +91,7 @@ test('what lies before the base is freed, beside the appends or after the next o
     t.true((await entryKeysOf(directory)) > 100);
     await whenRemoved(directory);
     t.is(await entryKeysOf(directory), 100);
-    const { store, recovered } = await openRocksLogStore(logOptions(directory));
+    const { store, recovered } = await openDiskLogStore(logOptions(directory));
     t.deepEqual(recovered.base, { index: 4900, term: 1 });
     t.deepEqual(await readOf(store, 4901, 5000), recovered.tail);
     await store.close();
@@ -123,7 +123,7 @@ test('a lost or damaged base is found', (t) =>
       try {
         await cp(directory, copy, { recursive: true });
         await changed(copy, [operation]);
-        const error = await t.throwsAsync(openRocksLogStore(logOptions(copy)), {
+        const error = await t.throwsAsync(openDiskLogStore(logOptions(copy)), {
           instanceOf: StorageError,
           message,
         });
@@ -136,16 +136,16 @@ test('a lost or damaged base is found', (t) =>
 
 test('a lost base of an empty log is found', (t) =>
   inTemporaryDirectory(async (directory) => {
-    const { store } = await openRocksLogStore(logOptions(directory));
+    const { store } = await openDiskLogStore(logOptions(directory));
     await appended(store, { entries: [entry(1, 1)], hardState: hardState(1) });
     await reset(store, { index: 50, term: 1 });
     await store.close();
     await changed(directory, [{ type: 'del', key: BASE_KEY }]);
-    await t.throwsAsync(openRocksLogStore(logOptions(directory)), { message: /commit index 50 lies behind/ });
+    await t.throwsAsync(openDiskLogStore(logOptions(directory)), { message: /commit index 50 lies behind/ });
   }));
 
 async function contentOf(directory: string): Promise<string[]> {
-  const store = await openRocksStateStore({ engine, directory, fatal: unexpected });
+  const store = await openDiskStateStore({ engine, directory, fatal: unexpected });
   try {
     const scan = await scanOf(store);
     t0(scan.applied.index === store.recovered.index);
@@ -162,12 +162,12 @@ function t0(holds: boolean): void {
 /** A state with old content, and what a restore makes of a copy. */
 async function oldAndNew(root: string): Promise<{ old: string; replaced: string }> {
   const old = path.join(root, 'old');
-  const first = await openRocksStateStore({ engine, directory: old, fatal: unexpected });
+  const first = await openDiskStateStore({ engine, directory: old, fatal: unexpected });
   await written(first, batchOf(3, { a: 'old', b: 'old' }));
   await first.close();
   const replaced = path.join(root, 'replaced');
   await cp(old, replaced, { recursive: true });
-  const second = await openRocksStateStore({ engine, directory: replaced, fatal: unexpected });
+  const second = await openDiskStateStore({ engine, directory: replaced, fatal: unexpected });
   const restore = await restoreOf(second);
   await restoredRows(restore, { a: 'new', c: 'new' });
   await finished(restore, appliedAt(8));
@@ -232,7 +232,7 @@ test('a directory that holds something else is refused, and left as it is', (t) 
     await rename(path.join(replaced, '000002'), path.join(replaced, '000002.old'));
     await writeFile(path.join(replaced, 'CURRENT'), '');
     const error = await t.throwsAsync(
-      openRocksStateStore({ engine, directory: replaced, fatal: unexpected }),
+      openDiskStateStore({ engine, directory: replaced, fatal: unexpected }),
       {
         instanceOf: StorageError,
         message: /no state of this version/,
@@ -247,7 +247,7 @@ test('a restore whose directory is taken away fails for good, and nothing is cal
     const errors: StorageError[] = [];
     let report: () => void = () => undefined;
     const failed = new Promise<void>((resolve) => (report = resolve));
-    const store = await openRocksStateStore({
+    const store = await openDiskStateStore({
       engine,
       directory,
       fatal: (error) => {

@@ -5,8 +5,8 @@
 
 import { writeSync } from 'node:fs';
 import path from 'node:path';
-import { openRocksLogStore } from '../../persistence/rocksdb/log-store.js';
-import { openRocksStateStore } from '../../persistence/rocksdb/state-store.js';
+import { openDiskLogStore } from '../../persistence/disk/log-store.js';
+import { openDiskStateStore } from '../../persistence/disk/state-store.js';
 import { appended, compacted, entriesOf, readOf } from '../contracts/log-store.js';
 import { closed, finished, nextOf, restoreOf, viewOf } from '../contracts/state-restore.js';
 import { batchOf, written } from '../contracts/state-store.js';
@@ -16,13 +16,13 @@ import { unexpected } from './directories.js';
 
 const dataDir = process.argv[2] ?? '';
 const engine = await loadEngine(process.argv[3] as EngineName);
-const log = await openRocksLogStore({
+const log = await openDiskLogStore({
   engine,
   directory: path.join(dataDir, 'log'),
   tailBytesMax: 0,
   fatal: unexpected,
 });
-const state = await openRocksStateStore({
+const state = await openDiskStateStore({
   engine,
   directory: path.join(dataDir, 'state'),
   fatal: unexpected,

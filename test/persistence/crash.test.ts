@@ -7,8 +7,8 @@ import { createInterface } from 'node:readline';
 import test from 'ava';
 import type { Engine } from '../../persistence/engine.js';
 import { StorageError } from '../../persistence/errors.js';
-import { openRocksLogStore } from '../../persistence/rocksdb/log-store.js';
-import { openRocksStateStore } from '../../persistence/rocksdb/state-store.js';
+import { openDiskLogStore } from '../../persistence/disk/log-store.js';
+import { openDiskStateStore } from '../../persistence/disk/state-store.js';
 import { ALL, hardState, readOf } from '../contracts/log-store.js';
 import { scanOf, valuesOf } from '../contracts/state-store.js';
 import { inTemporaryDirectory, unexpected } from './directories.js';
@@ -74,7 +74,7 @@ onEachEngine(test, (engine) => {
         }
         const [index = 0, term = 0] = lastOf(lines, 'log');
         t.true(index > before);
-        const { store, recovered } = await openRocksLogStore({
+        const { store, recovered } = await openDiskLogStore({
           engine,
           directory: path.join(dataDir, 'log'),
           tailBytesMax: ALL,
@@ -95,7 +95,7 @@ onEachEngine(test, (engine) => {
         before = recovered.lastIndex;
 
         const [applied = 0] = lastOf(lines, 'state');
-        const state = await openRocksStateStore({
+        const state = await openDiskStateStore({
           engine,
           directory: path.join(dataDir, 'state'),
           fatal: unexpected,
@@ -120,7 +120,7 @@ onEachEngine(test, (engine) => {
         for (const name of ['log', 'state']) {
           const directory = path.join(dataDir, name);
           const options = { engine, directory, tailBytesMax: 0, fatal: unexpected };
-          const opening = name === 'log' ? openRocksLogStore(options) : openRocksStateStore(options);
+          const opening = name === 'log' ? openDiskLogStore(options) : openDiskStateStore(options);
           const error = await t.throwsAsync(opening, { instanceOf: StorageError });
           t.is(error.fault, 'unusable');
           t.true(error.message.includes(directory));
@@ -131,10 +131,10 @@ onEachEngine(test, (engine) => {
         await writer.kill();
       }
       const options = { engine, directory: path.join(dataDir, 'log'), tailBytesMax: 0, fatal: unexpected };
-      const first = await openRocksLogStore(options);
-      await t.throwsAsync(openRocksLogStore(options), { message: /in use/ });
+      const first = await openDiskLogStore(options);
+      await t.throwsAsync(openDiskLogStore(options), { message: /in use/ });
       await first.store.close();
-      await (await openRocksLogStore(options)).store.close();
+      await (await openDiskLogStore(options)).store.close();
     }));
 
   test(`${engine.name}: a failed write is reported once, and nothing is called back after it`, (t) =>
@@ -142,7 +142,7 @@ onEachEngine(test, (engine) => {
       const directory = path.join(dataDir, 'log');
       const errors: StorageError[] = [];
       let callbacksAfter = 0;
-      const { store } = await openRocksLogStore({
+      const { store } = await openDiskLogStore({
         engine,
         directory,
         tailBytesMax: 0,

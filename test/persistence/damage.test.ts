@@ -8,8 +8,8 @@ import { APPLIED_KEY, HARD_STATE_KEY, entryKey, rowKey } from '../../persistence
 import { encodeEntry } from '../../persistence/records.js';
 import { openDatabase } from '../../persistence/database.js';
 import type { Engine, Operation } from '../../persistence/engine.js';
-import { openRocksLogStore } from '../../persistence/rocksdb/log-store.js';
-import { openRocksStateStore } from '../../persistence/rocksdb/state-store.js';
+import { openDiskLogStore } from '../../persistence/disk/log-store.js';
+import { openDiskStateStore } from '../../persistence/disk/state-store.js';
 import type { StateStore } from '../../persistence/state-store.js';
 import { ALL, appended, entriesOf, entry, hardState } from '../contracts/log-store.js';
 import { nextOf, viewOf } from '../contracts/state-restore.js';
@@ -62,13 +62,13 @@ function flip(engine: Engine, directory: string, key: Buffer, where: number): Pr
 }
 
 async function filledLog(engine: Engine, directory: string): Promise<void> {
-  const { store } = await openRocksLogStore({ engine, directory, tailBytesMax: 0, fatal: unexpected });
+  const { store } = await openDiskLogStore({ engine, directory, tailBytesMax: 0, fatal: unexpected });
   await appended(store, { entries: entriesOf(1, 6, 2), hardState: hardState(3, 'node1', 4) });
   await store.close();
 }
 
 async function refused(engine: Engine, t: ExecutionContext, directory: string, what: RegExp): Promise<void> {
-  const opening = openRocksLogStore({ engine, directory, tailBytesMax: ALL, fatal: unexpected });
+  const opening = openDiskLogStore({ engine, directory, tailBytesMax: ALL, fatal: unexpected });
   const error = await t.throwsAsync(opening, { instanceOf: StorageError, message: what });
   t.is(error.fault, 'damaged');
   t.true(error.message.startsWith(directory));
@@ -118,7 +118,7 @@ function rowsOf(directory: string): string {
 }
 
 async function filledState(engine: Engine, directory: string): Promise<void> {
-  const store = await openRocksStateStore({ engine, directory, fatal: unexpected });
+  const store = await openDiskStateStore({ engine, directory, fatal: unexpected });
   await written(store, batchOf(1, { a: 'one', b: 'two', c: 'three' }));
   await store.close();
 }
@@ -132,7 +132,7 @@ async function failureOf(
   const errors: StorageError[] = [];
   let report: () => void = () => undefined;
   const failed = new Promise<void>((resolve) => (report = resolve));
-  const store = await openRocksStateStore({
+  const store = await openDiskStateStore({
     engine,
     directory,
     fatal: (error) => {
@@ -193,7 +193,7 @@ onEachEngine(test, (engine) => {
     inTemporaryDirectory(async (directory) => {
       const file = path.join(directory, 'file');
       await writeFile(file, '');
-      const opening = openRocksLogStore({
+      const opening = openDiskLogStore({
         engine,
         directory: path.join(file, 'log'),
         tailBytesMax: 0,
@@ -222,7 +222,7 @@ onEachEngine(test, (engine) => {
             t.regex(error.message, /the row 62 is damaged/);
           }
           // What is sound can still be read.
-          const store = await openRocksStateStore({ engine, directory, fatal: unexpected });
+          const store = await openDiskStateStore({ engine, directory, fatal: unexpected });
           t.deepEqual(await valuesOf(store, [Buffer.from('a')]), [Buffer.from('one')]);
           await store.close();
         }),
@@ -237,7 +237,7 @@ onEachEngine(test, (engine) => {
         inTemporaryDirectory(async (directory) => {
           await filledState(engine, directory);
           await flip(engine, rowsOf(directory), APPLIED_KEY, where);
-          const opening = openRocksStateStore({ engine, directory, fatal: unexpected });
+          const opening = openDiskStateStore({ engine, directory, fatal: unexpected });
           const error = await t.throwsAsync(opening, {
             instanceOf: StorageError,
             message: /applied position is/,
@@ -253,7 +253,7 @@ onEachEngine(test, (engine) => {
     inTemporaryDirectory(async (directory) => {
       await filledState(engine, directory);
       await tamper(engine, rowsOf(directory), () => [{ type: 'del', key: APPLIED_KEY }]);
-      const opening = openRocksStateStore({ engine, directory, fatal: unexpected });
+      const opening = openDiskStateStore({ engine, directory, fatal: unexpected });
       await t.throwsAsync(opening, { message: /applied position is damaged: it is missing/ });
     }));
 });

@@ -71,26 +71,29 @@ test('the directory of another node or cluster is refused', (t) =>
 
 test('another format, another engine, and what is no identity are refused', (t) =>
   inTemporaryDirectory(async (dataDir) => {
-    const made = await openIdentity(dataDir, NODE1);
+    const file = path.join(dataDir, 'identity.json');
+    await openIdentity(dataDir, NODE1);
+    const made = JSON.parse(await readFile(file, 'utf8')) as object;
+    const other = path.join(dataDir, 'other');
+    await openIdentity(other, { ...NODE1, engine: 'classic-level' });
+    const ofOther = JSON.parse(await readFile(path.join(other, 'identity.json'), 'utf8')) as object;
     const cases: [unknown, StorageFault, RegExp][] = [
       [{ formatVersion: 2, anything: true }, 'unusable', /format 2, newer than the 1/],
-      [
-        { ...made, engine: 'classic-level' },
-        'unusable',
-        /engine classic-level, not rocksdb: correct storage\.engine/,
-      ],
+      [ofOther, 'unusable', /engine classic-level, not rocksdb: correct storage\.engine/],
       [{ ...made, formatVersion: 0 }, 'damaged', /formatVersion/],
       [{ ...made, incarnation: undefined }, 'damaged', /incarnation/],
       [{ ...made, clusterId: 7 }, 'damaged', /clusterId/],
       [{ ...made, extra: 1 }, 'damaged', /extra/],
+      [{ ...made, checksum: undefined }, 'damaged', /checksum/],
+      [{ ...made, clusterId: 'c-2' }, 'damaged', /checksum .*--rejoin/],
       [[], 'damaged', /is damaged/],
     ];
     for (const [content, fault, message] of cases) {
-      await writeFile(path.join(dataDir, 'identity.json'), JSON.stringify(content));
+      await writeFile(file, JSON.stringify(content));
       await refused(t, openIdentity(dataDir, NODE1), fault, message);
     }
     for (const text of ['', '{"formatVersion": 1, "eng', '\0\0\0\0']) {
-      await writeFile(path.join(dataDir, 'identity.json'), text);
+      await writeFile(file, text);
       await refused(t, openIdentity(dataDir, NODE1), 'damaged', /not JSON/);
     }
   }));

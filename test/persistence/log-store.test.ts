@@ -1,6 +1,6 @@
 import test from 'ava';
 import { memoryLogDisk, openMemoryLogStore } from '../../persistence/memory/log-store.js';
-import { openRocksLogStore } from '../../persistence/rocksdb/log-store.js';
+import { openDiskLogStore } from '../../persistence/disk/log-store.js';
 import { logCompactionContract } from '../contracts/log-compaction.js';
 import type { LogContract } from '../contracts/log-store.js';
 import { logStoreContract } from '../contracts/log-store.js';
@@ -27,7 +27,7 @@ onEachEngine(test, (engine) => {
     harness: async () => {
       const { path: directory, remove } = await temporaryDirectory();
       return {
-        open: (tailBytesMax) => openRocksLogStore({ engine, directory, tailBytesMax, fatal: unexpected }),
+        open: (tailBytesMax) => openDiskLogStore({ engine, directory, tailBytesMax, fatal: unexpected }),
         dispose: remove,
       };
     },

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { memoryStateDisk, openMemoryStateStore } from '../../persistence/memory/state-store.js';
 import { bufferedStateStore } from '../../persistence/buffered-state-store.js';
-import { openRocksStateStore } from '../../persistence/rocksdb/state-store.js';
+import { openDiskStateStore } from '../../persistence/disk/state-store.js';
 import { stateRestoreContract } from '../contracts/state-restore.js';
 import type { StateContract } from '../contracts/state-store.js';
 import { stateStoreContract } from '../contracts/state-store.js';
@@ -53,7 +53,7 @@ onEachEngine(test, (engine) => {
     harness: async () => {
       const { path: directory, remove } = await temporaryDirectory();
       return {
-        open: () => openRocksStateStore({ engine, directory, fatal: unexpected }),
+        open: () => openDiskStateStore({ engine, directory, fatal: unexpected }),
         dispose: remove,
       };
     },

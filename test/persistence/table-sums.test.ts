@@ -85,6 +85,26 @@ test('what is too much for a start is compared afterwards', (t) =>
     await t.throwsAsync(sums.stop());
   }));
 
+test('a manifest may grow and go, but its beginning stays', (t) =>
+  inTemporaryDirectory(async (directory) => {
+    const name = 'MANIFEST-000005';
+    const text = 'the tables are 4, 7 and 12;'.repeat(40);
+    await live(directory, () => written(directory, name, text));
+    await live(directory, () => written(directory, name, `${text} and 15`));
+    for (const spoiled of [text, `${text} and 1`, `${text} and 16`, `X${text.slice(1)} and 15`]) {
+      await written(directory, name, spoiled);
+      await t.throwsAsync(checkTables(directory), { message: /MANIFEST-000005 is not what was written/ });
+    }
+    // What a process added that was killed then.
+    await written(directory, name, `${text} and 15, and 18`);
+    await t.notThrowsAsync(checkTables(directory));
+    await live(directory, async () => {
+      await rm(path.join(directory, name));
+      await written(directory, 'MANIFEST-000021', 'all');
+    });
+    await live(directory);
+  }));
+
 test('sums that are damaged or missing vouch for nothing, and are made anew', (t) =>
   inTemporaryDirectory(async (directory) => {
     const file = path.join(directory, 'tables.sums');

@@ -97,12 +97,12 @@ export interface Setup {
   readonly commits?: Readonly<Record<NodeId, Index>>;
 }
 
-export function observed({ raft, disk }: Node): Observed {
+export function observed({ raft, disk, incarnation }: Node): Observed {
   const { term, vote } = disk.hardState;
   const base = Math.max(disk.base.index, disk.snapshot?.index ?? 0);
   const termAt = (index: Index): Term | undefined => entryOf(disk, index)?.term;
   const lostEnd = raft.state.lostEnd?.index ?? 0;
-  return { state: raft.state, disk: { term, vote, base, lostEnd, termAt } };
+  return { state: raft.state, incarnation, disk: { term, vote, base, lostEnd, termAt } };
 }
 
 /** The last `count` entries are gone. The watermark tells, until the disk holds as much again. */

@@ -136,6 +136,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   const clock = virtualClock(() => {
     const observed = running().map(({ id, node }) => ({
       state: node.state,
+      incarnation: `disk-of-${id}`,
       disk: diskOf(machine(id).logDisk),
     }));
     // Only with all of them up is it known what a majority holds.

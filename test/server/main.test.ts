@@ -1,4 +1,4 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import test from 'ava';
@@ -146,27 +146,51 @@ test.serial('a data directory in use by a running node exits 2', async (t) => {
   t.regex(complaints[0]!, /in use by a running process/);
 });
 
-test.serial('the data directory of another node, and one whose log is gone, exit 2', async (t) => {
-  const { file, url, dataDir } = await seedFile(temporaryDirectory(t));
-  const first = kvServer(t, ['--config', file]);
-  await ready(url);
-  first.kill('SIGTERM');
-  await first.exit;
+test.serial(
+  'the data directory of another node, cluster or format, and one whose log is gone, exit 2',
+  async (t) => {
+    const { file, url, dataDir } = await seedFile(temporaryDirectory(t));
+    const first = kvServer(t, ['--config', file]);
+    await ready(url);
+    first.kill('SIGTERM');
+    await first.exit;
 
-  const [port] = await freePorts(1);
-  const other = await kvServer(t, ['--id', 'node2', '--listen', `127.0.0.1:${port}`, '--data-dir', dataDir])
-    .exit;
-  t.is(other.code, 2);
-  t.is(other.complaints.length, 1);
-  t.regex(other.complaints[0]!, /belongs to the node node1, not node2/);
+    const [port] = await freePorts(1);
+    const other = await kvServer(t, ['--id', 'node2', '--listen', `127.0.0.1:${port}`, '--data-dir', dataDir])
+      .exit;
+    t.is(other.code, 2);
+    t.is(other.complaints.length, 1);
+    t.regex(other.complaints[0]!, /belongs to the node node1, not node2/);
 
-  rmSync(path.join(dataDir, 'log'), { recursive: true });
-  rmSync(path.join(dataDir, 'state'), { recursive: true });
-  const lost = await kvServer(t, ['--config', file]).exit;
-  t.is(lost.code, 2);
-  t.is(lost.complaints.length, 1);
-  t.regex(lost.complaints[0]!, /the log ends with no entry, but entry \d+ of term \d+ was durable in it/);
-});
+    const foreign = fileWith(
+      path.dirname(file),
+      `${readFileSync(file, 'utf8')}cluster: { name: other }\n`,
+      'foreign.yaml',
+    );
+    const identity = path.join(dataDir, 'identity.json');
+    const text = readFileSync(identity, 'utf8');
+    const refusals: readonly (readonly [string, string, RegExp])[] = [
+      [foreign, text, /belongs to the cluster \S+, not other/],
+      [file, text.replace('"formatVersion": 1', '"formatVersion": 2'), /has format 2, newer than the 1/],
+      [file, text.replace('node1', 'node7'), /identity\.json is damaged: its checksum/],
+    ];
+    for (const [config, content, message] of refusals) {
+      writeFileSync(identity, content);
+      const refused = await kvServer(t, ['--config', config]).exit;
+      t.is(refused.code, 2);
+      t.is(refused.complaints.length, 1);
+      t.regex(refused.complaints[0]!, message);
+    }
+    writeFileSync(identity, text);
+
+    rmSync(path.join(dataDir, 'log'), { recursive: true });
+    rmSync(path.join(dataDir, 'state'), { recursive: true });
+    const lost = await kvServer(t, ['--config', file]).exit;
+    t.is(lost.code, 2);
+    t.is(lost.complaints.length, 1);
+    t.regex(lost.complaints[0]!, /the log ends with no entry, but entry \d+ of term \d+ was durable in it/);
+  },
+);
 
 test.serial(
   'SIGTERM while it waits for its peers exits 0, and until then it says what it waits for',

@@ -4,12 +4,13 @@ import { configuration } from '../../membership/configuration.js';
 import { StorageError } from '../../persistence/errors.js';
 import type { LogBatch, LogStore, RecoveredLog } from '../../persistence/log-store.js';
 import { memoryLogDisk, openMemoryLogStore } from '../../persistence/memory/log-store.js';
-import type { Applied } from '../../persistence/state-store.js';
+import type { Assessment } from '../../persistence/assess.js';
+import type { Applied, StateStore } from '../../persistence/state-store.js';
 import { NOTHING_APPLIED } from '../../persistence/state-store.js';
 import { firstBatch } from '../../server/bootstrap.js';
 import type { Snapshot } from '../../raft/entry.js';
 import type { Recovered, Remains } from '../../server/recovery.js';
-import { isFresh, recoverSeed, checkForgetful } from '../../server/recovery.js';
+import { forgottenPromise, isFresh, recoverSeed } from '../../server/recovery.js';
 
 const member = { id: 'n1', incarnation: 'i1', raft: 'n1:1', rpc: 'n1:2', http: 'n1:3', voter: true };
 const FIRST = configuration('c1', [member]);
@@ -169,7 +170,7 @@ test('a log that tells no configuration is refused', async (t) => {
     t.regex(await refusalOf(t, logOf({ entries, hardState }), NOTHING_APPLIED), /who the members are/);
 });
 
-test('an empty log under the identity of a cluster is refused: its votes are forgotten', (t) => {
+test('what a node has promised is forgotten with its log or its watermark, but for one without a cluster', (t) => {
   const identity = {
     formatVersion: 1,
     engine: 'rocksdb',
@@ -178,11 +179,41 @@ test('an empty log under the identity of a cluster is refused: its votes are for
     nodeId: 'n1',
     incarnation: 'i1',
   };
-  t.notThrows(() => checkForgetful('/d', { ...identity, clusterId: null }));
-  const error = t.throws(() => checkForgetful('/d', identity), { instanceOf: StorageError });
-  t.is(error.fault, 'damaged');
+  const whole = { kind: 'whole' } as const;
+  const lost = { kind: 'damaged', what: 'the watermark is missing', mark: undefined } as const;
+  const mark = { term: 3, vote: 'n1', last: { index: 9, term: 3 } };
+  const state = { recovered: NOTHING_APPLIED } as StateStore;
+  const faultOf = (
+    log: RecoveredLog,
+    assessment: Assessment,
+    clusterId: string | null = 'c1',
+  ): StorageError | undefined => {
+    const storage = {
+      identity: { ...identity, clusterId },
+      log: { store: LOG.store, recovered: log },
+      state,
+    };
+    return forgottenPromise('/d', { ...storage, assessment });
+  };
+  const empty = logOf({ entries: [] }).recovered;
+  const taken = logOf({ entries: [], hardState: { term: 0, vote: undefined, commit: 0 } }).recovered;
+  t.is(faultOf(empty, whole)?.fault, 'damaged');
   t.regex(
-    error.message,
+    faultOf(empty, whole)!.message,
     /^\/d is damaged: the log is empty, but the node belongs to the cluster c1; restore/,
   );
+  t.regex(
+    faultOf({ ...empty, hardState: { term: 3, vote: 'n1', commit: 0 } }, { ...lost, mark })!.message,
+    /the watermark is missing/,
+  );
+  t.regex(faultOf(LOG.recovered, lost)!.message, /the watermark is missing/);
+  for (const [log, assessment, clusterId] of [
+    [empty, whole, null],
+    [LOG.recovered, lost, null],
+    [LOG.recovered, whole, 'c1'],
+    [LOG.recovered, { ...lost, mark }, 'c1'],
+    [taken, whole, 'c1'],
+  ] as const) {
+    t.is(faultOf(log, assessment, clusterId), undefined);
+  }
 });

@@ -1,13 +1,14 @@
 /** A whole simulated cluster, watched by every invariant after every event. */
 
 import type { Configuration, NodeId } from '../../membership/configuration.js';
-import { configuration } from '../../membership/configuration.js';
+import { configuration, electorate, memberOf } from '../../membership/configuration.js';
+import { isJoint } from '../../membership/change.js';
+import { majority } from '../../membership/quorum.js';
 import { ClusterInvariants } from '../../raft/invariants.js';
 import type { Trace } from '../../raft/trace.js';
 import { traceLine } from '../../raft/trace.js';
 import { firstBatch } from '../../server/bootstrap.js';
-import { incarnationOf } from './control-plane.js';
-import { Host } from './host.js';
+import { Host, incarnationOf } from './host.js';
 import type { SnapshotSettings } from '../server/memory-snapshots.js';
 import { RARE_SNAPSHOTS } from '../server/memory-snapshots.js';
 import { Journal } from './journal.js';
@@ -25,6 +26,8 @@ export interface ClusterOptions {
   readonly settings?: RaftSettings;
   readonly snapshots?: SnapshotSettings;
   readonly sessions?: SessionSettings;
+  /** Machines that are no members at first. */
+  readonly spares?: number;
 }
 
 export class SimulatedCluster {
@@ -37,14 +40,17 @@ export class SimulatedCluster {
   readonly #invariants = new ClusterInvariants();
   readonly #appliedSeen = new Map<NodeId, number>();
   readonly #restarted = new Set<NodeId>();
+  /** Disks that others have taken the place of, as they were seen at last. */
+  readonly #replaced: Observed[] = [];
+  #hasBegun = false;
   #whenElected: ((host: Host) => void) | undefined;
+  #whenJoint: ((host: Host) => void) | undefined;
+  /** Requests to change the members that have no answer yet. */
+  changesAsked = 0;
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(
-    nodes: number,
-    random: Random,
-    { traceTo, settings = RAFT, snapshots = RARE_SNAPSHOTS, sessions = SESSIONS }: ClusterOptions = {},
-  ) {
+  constructor(nodes: number, random: Random, options: ClusterOptions = {}) {
+    const { traceTo, settings = RAFT, snapshots = RARE_SNAPSHOTS, sessions = SESSIONS, spares = 0 } = options;
     this.network = new Network(this.world, random.fork(), traceTo === undefined);
     const first = firstOf(nodes);
     const places = first.members.map(({ id }) => id);
@@ -53,7 +59,6 @@ export class SimulatedCluster {
       world: this.world,
       network: this.network,
       journal: this.journal,
-      configuration: first,
       settings,
       snapshots,
       sessions,
@@ -69,12 +74,16 @@ export class SimulatedCluster {
     };
     const { entries, hardState } = firstBatch(first);
     for (const { id } of first.members) {
-      const host = new Host(id, around, random.fork());
+      const host = new Host(id, around, random.fork(), 'member');
       host.disk.log.entries.push(...entries);
       host.disk.log.hardState = hardState;
       host.disk.watermark.mark = { term: 1, vote: undefined, last: { index: 1, term: 1 } };
       this.#hosts.set(id, host);
       this.restart(host);
+    }
+    for (let at = nodes + 1; at <= nodes + spares; at += 1) {
+      const id = `n${at}`;
+      this.#hosts.set(id, new Host(id, around, random.fork(), 'outside'));
     }
     this.hostList = [...this.#hosts.values()];
   }
@@ -82,6 +91,42 @@ export class SimulatedCluster {
   /** Calls `task` when a node becomes the leader next, unless all is healed before. */
   whenElected(task: (host: Host) => void): void {
     this.#whenElected = task;
+  }
+
+  /** Calls `task` when a node next has a joint configuration that it did not have before, unless all is healed before. */
+  whenJoint(task: (host: Host) => void): void {
+    this.#whenJoint = task;
+  }
+
+  /**
+   * Whether all that is committed survives the loss of what `victim` has, and the members can still be changed: in every configuration that a
+   * node knows, now and after any change that is under way, majorities are left that have lost nothing.
+   */
+  canSpare(victim: Host): boolean {
+    const stays = (id: NodeId, incarnation: string | undefined): boolean => {
+      const host = this.#hosts.get(id);
+      if (host === undefined || host === victim || host.isLeaving) return false;
+      return host.disk.incarnation === incarnation && host.isWhole;
+    };
+    const known = this.hostList.flatMap(({ place, lastNode }) =>
+      place === 'outside' ? [] : (lastNode?.state.configurations ?? []),
+    );
+    return known.every(({ configuration: one }) =>
+      [...electorate(one), one.members.map(({ id }) => id)].every(
+        (ids) => ids.filter((id) => stays(id, memberOf(one, id)?.incarnation)).length >= majority(ids.length),
+      ),
+    );
+  }
+
+  /** The machine gets another disk, and has to come into the cluster with it once it is started. */
+  replaceDisk(host: Host, place: 'member' | 'returning'): void {
+    const { id } = host;
+    this.crash(host);
+    const observed = host.replaceDisk();
+    if (observed !== undefined) this.#replaced.push(observed);
+    this.#invariants.forget(id);
+    host.place = place;
+    this.journal.note(`${id} has another disk, ${host.disk.incarnation}`);
   }
 
   /** Whoever thinks it leads, in the latest term. */
@@ -96,7 +141,7 @@ export class SimulatedCluster {
   }
 
   crash(host: Host): void {
-    if (!host.isUp) return;
+    if (!host.isUp && !host.isJoining) return;
     host.crash();
     this.journal.note(`${host.id} crashed`);
   }
@@ -126,7 +171,7 @@ export class SimulatedCluster {
   }
 
   restart(host: Host): void {
-    if (host.isUp) return;
+    if (host.isUp || host.isJoining || host.place === 'outside') return;
     this.#restarted.add(host.id);
     this.#appliedSeen.delete(host.id);
     host.start().catch((error: unknown) => this.fail(error));
@@ -135,6 +180,7 @@ export class SimulatedCluster {
   /** Everything that was broken works again, and every machine runs. */
   heal(): void {
     this.#whenElected = undefined;
+    this.#whenJoint = undefined;
     this.network.heal();
     for (const host of this.hostList) {
       host.resume();
@@ -170,6 +216,7 @@ export class SimulatedCluster {
       if (isTouched) {
         this.#observeApplied(host);
         host.disk.observe(host.node?.state);
+        this.#lookForJoint(host);
       }
       if (host.observed === undefined) continue;
       observed.push(host.observed);
@@ -178,9 +225,16 @@ export class SimulatedCluster {
     if (!touched) return;
     this.oracle.observe(this.hostList, this.world.nowMs);
     // A disk counts for what is committed even while nothing runs on it; before its first start there is no state to see.
-    if (observed.length === this.hostList.length)
-      this.#invariants.observe(observed, this.#restarted, changed);
+    this.#hasBegun ||= this.hostList.every((host) => host.place === 'outside' || host.observed !== undefined);
+    if (this.#hasBegun) this.#invariants.observe([...observed, ...this.#replaced], this.#restarted, changed);
     for (const { id, isUp } of this.hostList) if (isUp) this.#restarted.delete(id);
+  }
+
+  #lookForJoint(host: Host): void {
+    const task = this.#whenJoint;
+    if (task === undefined || host.node === undefined || !isJoint(host.node.configuration)) return;
+    this.#whenJoint = undefined;
+    task(host);
   }
 
   /** Every entry that a state machine has taken since the last look. */

@@ -30,6 +30,8 @@ const STATE_QUALITY: DiskQuality = { delayMs: [0.02, 0.3] };
 const UNFLUSHED_MAX = 8;
 
 export class Disk {
+  /** Its name: one that is put in its place has another one. */
+  readonly incarnation: string;
   readonly log: MemoryLogDisk = memoryLogDisk();
   state: MemoryStateDisk = memoryStateDisk();
   readonly snapshots: MemorySnapshotDisk = memorySnapshotDisk();
@@ -47,7 +49,8 @@ export class Disk {
   #versions: MemoryStateDisk[] = [];
   readonly #random: Random;
 
-  constructor(world: World, random: Random) {
+  constructor(world: World, random: Random, incarnation: string) {
+    this.incarnation = incarnation;
     this.#random = random;
     const { log, termAt } = this;
     const lostEnd = (): Index => this.lostEnd;
@@ -90,6 +93,11 @@ export class Disk {
   /** The next operation of the log fails: `failed` is called in place of its completion, and it landed or not. */
   failNext(failed: () => void): void {
     this.#logQueue.failWith(failed);
+  }
+
+  /** It belongs to no cluster yet. */
+  get isEmpty(): boolean {
+    return this.log.hardState === undefined;
   }
 
   get entries(): readonly Entry[] {

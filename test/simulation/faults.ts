@@ -3,6 +3,7 @@
 import type { Random } from './random.js';
 import type { SimulatedCluster } from './cluster.js';
 import type { Host } from './host.js';
+import { MEMBER_FAULT_KINDS, changeMembers, isMemberFault } from './member-faults.js';
 
 export const FAULT_KINDS = [
   'crash',
@@ -41,6 +42,8 @@ export const FAULT_KINDS = [
   'damaged-snapshot',
   'lost-state',
   'lost-log-end',
+  'lost-when-needed',
+  ...MEMBER_FAULT_KINDS,
 ] as const;
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
@@ -59,7 +62,9 @@ const CLOCK_RATES = [0.955, 1.045] as const;
 /** Each seed has its own mix: some kinds often, most never. */
 export function drawFaults(random: Random, untilMs: number): Fault[] {
   const share = random.pick([0.1, 0.25, 0.4]);
-  const mix = FAULT_KINDS.filter(() => random.chance(share));
+  // Members change in every other run, and then often: most changes are over before anything else goes wrong.
+  const memberShare = random.pick([0, 0.5]);
+  const mix = FAULT_KINDS.filter((kind) => random.chance(isMemberFault(kind) ? memberShare : share));
   if (mix.length === 0) return [];
   const meanMs = random.between(60, 500);
   const faults: Fault[] = [];
@@ -105,6 +110,10 @@ export function inject(cluster: SimulatedCluster, fault: Fault, random: Random):
   };
   journal.fault(fault.kind, `${victim.id} for ${fault.durationMs.toFixed(1)} ms`);
 
+  if (isMemberFault(fault.kind)) {
+    changeMembers(cluster, fault.kind, { victim, random, later });
+    return;
+  }
   switch (fault.kind) {
     case 'crash':
     case 'crash-leader':
@@ -283,13 +292,37 @@ export function inject(cluster: SimulatedCluster, fault: Fault, random: Random):
       return;
     case 'lost-state':
     case 'lost-log-end':
-      // What every node has lost is lost: one at a time.
-      if (!hosts.every((host) => host === victim || host.isWhole) || hosts.length < 3) return;
+      // What every node has lost is lost.
+      if (victim.disk.isEmpty || victim.place === 'outside' || !cluster.canSpare(victim)) return;
       cluster.crash(victim);
       if (fault.kind === 'lost-state') victim.disk.loseState();
       else victim.disk.loseEnd();
       later(() => cluster.restart(victim));
       return;
+    case 'lost-when-needed': {
+      // Some are cut off while the others commit; then of those one alone is left, and has lost what it knew.
+      if (leader === undefined) return;
+      const others = random.shuffled(hosts.filter((host) => host !== leader && host.isUp));
+      const away = others.slice(0, Math.floor(others.length / 2));
+      const isAway = (id: string): boolean => away.some((host) => host.id === id);
+      const forgetful = others.at(-1);
+      if (forgetful === undefined || away.includes(forgetful)) return;
+      cutOff(isAway, (id) => !isAway(id));
+      cutOff((id) => !isAway(id), isAway);
+      world.after(random.between(0.3, 1) * fault.durationMs, () => {
+        const down = hosts.filter(({ id, isUp }) => isUp && !isAway(id));
+        if (!forgetful.isUp || !cluster.canSpare(forgetful)) return;
+        for (const host of down) cluster.crash(host);
+        if (random.chance(0.7)) forgetful.disk.loseEnd();
+        else forgetful.disk.loseState();
+        network.heal();
+        cluster.restart(forgetful);
+        later(() => {
+          for (const host of down) cluster.restart(host);
+        });
+      });
+      return;
+    }
     case 'connection-loss':
       for (const host of hosts) host.arrive(({ node }) => node.unreachable(victim.id));
       return;

@@ -3,49 +3,48 @@
  * simulated clock, disk and network. A crash ends an incarnation: whatever it had started goes nowhere.
  */
 
-import type { Configuration, NodeId } from '../../membership/configuration.js';
-import type { Snapshots } from '../../server/snapshots.js';
-import type { SnapshotSettings } from '../server/memory-snapshots.js';
+import type { NodeId } from '../../membership/configuration.js';
+import { memberOf } from '../../membership/configuration.js';
 import type { Observed } from '../../raft/invariants.js';
+import type { Message } from '../../raft/messages.js';
+import { isResponse } from '../../raft/messages.js';
 import type { Trace } from '../../raft/trace.js';
-import { Leadership } from '../../server/leadership.js';
 import { Node } from '../../server/node.js';
-import type { Clock } from '../../server/ports.js';
-import { Members } from '../../server/members/members.js';
-import { ReadIndexes } from '../../server/read-indexes.js';
-import { Reader } from '../../server/reader.js';
+import type { Clock, Transport } from '../../server/ports.js';
 import { TICK_MS } from '../../server/raft-settings.js';
-import { controlMethods } from '../../server/rpc/control-methods.js';
-import type { ControlClient } from '../../server/rpc/control.js';
-import type { Methods } from '../../server/rpc/dispatch.js';
-import { createLeaderLink } from '../../server/rpc/forwarding.js';
-import type { Roster } from '../../server/rpc/identity.js';
-import { sweep } from '../../server/sweeper.js';
-import { StatusReport } from '../../server/status.js';
+import type { Identity, Roster } from '../../server/rpc/identity.js';
+import type { Snapshots } from '../../server/snapshots.js';
 import { handOver } from '../../server/stop.js';
-import { StoreService } from '../../server/store-service.js';
+import type { StoreService } from '../../server/store-service.js';
+import type { SnapshotSettings } from '../server/memory-snapshots.js';
+import type { ControlPlane } from './control-plane.js';
 import { controlPlane, rosterOf } from './control-plane.js';
-import { openDisk } from './open-disk.js';
 import { Disk } from './disk.js';
+import { clockOf } from './host-clock.js';
+import { join } from './joiner.js';
 import type { Journal } from './journal.js';
+import { describeMembers, isHeard } from './members-seen.js';
 import type { Network } from './network.js';
+import { openDisk } from './open-disk.js';
+import type { Opened } from './open-disk.js';
 import type { Oracle } from './oracle.js';
 import { watchProposals } from './oracle.js';
+import type { Process } from './process.js';
+import { assemble } from './process.js';
 import type { Random } from './random.js';
 import type { RaftSettings, SessionSettings } from './settings.js';
 import type { World } from './world.js';
 
-const REQUEST_TIMEOUT_MS = 2000;
 const MAX_ELECTION_MS = 300;
 const DRAIN_MS = 500;
 const SILENT = { info: () => undefined, warn: () => undefined };
 const PENDING_MAX = 64;
+const JOIN_RETRY_MS = 100;
 
 export interface Surroundings {
   readonly world: World;
   readonly network: Network;
   readonly journal: Journal;
-  readonly configuration: Configuration;
   readonly settings: RaftSettings;
   readonly snapshots: SnapshotSettings;
   readonly sessions: SessionSettings;
@@ -59,16 +58,23 @@ export interface Surroundings {
 }
 
 /** What runs between a start and a crash. */
-interface Incarnation {
+interface Incarnation extends Process {
   readonly node: Node;
-  readonly service: StoreService;
-  readonly methods: Methods;
+  readonly roster: Roster;
   readonly snapshots: { readonly current: Snapshots | undefined };
+  /** The disk of whoever called last under an id: answers go there. */
+  readonly callers: Map<NodeId, string>;
 }
+
+/** Whether its process is to run, and how it comes into the cluster where its disk is empty. */
+type Place = 'outside' | 'member' | 'returning';
 
 export class Host {
   readonly id: NodeId;
-  readonly disk: Disk;
+  disk: Disk;
+  place: Place;
+  /** Its removal was asked for. */
+  isLeaving = false;
   /** Local milliseconds that pass in one of the world's. */
   clockRate = 1;
   readonly #around: Surroundings;
@@ -85,12 +91,15 @@ export class Host {
   /** That one with the disk as it is now. */
   observed: Observed | undefined;
   #touched = true;
+  #isJoining = false;
+  #disks = 1;
 
-  constructor(id: NodeId, around: Surroundings, random: Random) {
+  constructor(id: NodeId, around: Surroundings, random: Random, place: Place) {
     this.id = id;
+    this.place = place;
     this.#around = around;
     this.#random = random;
-    this.disk = new Disk(around.world, random.fork());
+    this.disk = new Disk(around.world, random.fork(), incarnationOf(id));
   }
 
   get node(): Node | undefined {
@@ -103,6 +112,11 @@ export class Host {
 
   get isUp(): boolean {
     return this.#running !== undefined;
+  }
+
+  /** It runs, and waits to be taken in. */
+  get isJoining(): boolean {
+    return this.#isJoining;
   }
 
   /** It has lost nothing that it has not got back. */
@@ -164,24 +178,12 @@ export class Host {
   }
 
   #clock(life: number): Clock {
-    const { world } = this.#around;
-    const after = (delayMs: number, task: () => void): (() => void) =>
-      world.after(delayMs / this.clockRate, () => this.#run(life, task));
     return {
+      ...clockOf(
+        (delayMs, task) => this.#around.world.after(delayMs, () => this.#run(life, task)),
+        () => this.clockRate,
+      ),
       nowMs: () => this.localMs(),
-      soon: (task) => void world.after(0.01, () => this.#run(life, task)),
-      after,
-      every: (periodMs, task) => {
-        let cancel: () => void;
-        const again = (): void => {
-          cancel = after(periodMs, () => {
-            again();
-            task();
-          });
-        };
-        again();
-        return () => cancel();
-      },
     };
   }
 
@@ -199,35 +201,62 @@ export class Host {
     sending.task();
   }
 
-  /** Starts from what the disk holds. */
+  /** Another disk is in the place of the old one, and empty. Returns what was seen of the old one at last. */
+  replaceDisk(): Observed | undefined {
+    const { observed } = this;
+    this.#disks += 1;
+    this.disk = new Disk(this.#around.world, this.#random.fork(), `${incarnationOf(this.id)}-${this.#disks}`);
+    this.isLeaving = false;
+    this.lastNode = undefined;
+    this.observed = undefined;
+    return observed;
+  }
+
+  /** Starts from what the disk holds; where it holds nothing, the node waits to be taken in. */
   async start(): Promise<void> {
     this.#life += 1;
     const life = this.#life;
-    const { journal, network, hosts, configuration, fail, trace } = this.#around;
+    const { id, disk } = this;
+    const self = { id, incarnation: disk.incarnation };
+    const clock = this.#clock(life);
+    const roster = rosterOf(self, () => (life === this.#life ? this.node : undefined));
+    const control = this.#control(roster, clock);
     const within = (task: () => void) => () => (life === this.#life ? this.#run(life, task) : task());
     const deferTo = (queue: (task: () => void) => void) => (task: () => void) => {
       if (life === this.#life) queue(within(task));
     };
-    const opened = await openDisk(this.id, this.disk, this.#around, deferTo);
+    const around = { ...this.#around, join: () => this.#join(self, control, clock) };
+    const opened = await openDisk(id, disk, around, deferTo);
     if (life !== this.#life) return;
+    this.#isJoining = false;
+    if (opened === undefined) this.#depart('is not taken in');
+    else await this.#begin(life, clock, roster, control, opened);
+  }
+
+  #join(self: Identity, control: ControlPlane, clock: Clock): ReturnType<typeof join> {
+    const { journal, hosts } = this.#around;
+    this.#isJoining = true;
+    journal.note(`${self.id} asks to be taken in, with ${self.incarnation}`);
+    const pause = (): Promise<void> => new Promise((resolve) => void clock.after(JOIN_RETRY_MS, resolve));
+    const places = [...hosts.keys()].filter((place) => place !== self.id);
+    return join({ self, returning: this.place === 'returning', control, places, pause });
+  }
+
+  async #begin(
+    life: number,
+    clock: Clock,
+    roster: Roster,
+    control: ControlPlane,
+    opened: Opened,
+  ): Promise<void> {
+    const { journal, fail, trace, sessions } = this.#around;
     const { recovered, state } = opened;
     const { seed } = recovered;
-    const clock = this.#clock(life);
-    const transport = {
-      send: (messages: Parameters<Node['receive']>[0][]) => {
-        for (const message of messages) {
-          this.#checked(() => this.#around.oracle.sent(message, this, hosts.get(message.to)));
-          network.send(this.id, message.to, () =>
-            hosts.get(message.to)?.arrive(({ node }) => node.receive(message)),
-          );
-          this.#sent(life);
-        }
-      },
-    };
-    const node = new Node(
+    const callers = new Map<NodeId, string>();
+    const node: Node = new Node(
       {
         clock,
-        transport: { send: (messages) => transport.send([...messages]) },
+        transport: this.#transport(life, callers),
         logStore: opened.logStore,
         stateStore: state,
         snapshots: opened.snapshotting,
@@ -245,8 +274,10 @@ export class Host {
       },
       recovered,
       {
-        changed: ({ role, term, leader }) => {
+        changed: ({ role, term, leader, configuration }, before) => {
           journal.note(`${this.id} ${role} in term ${term}, leader ${leader ?? '-'}`);
+          if (configuration !== before.configuration)
+            journal.note(`${this.id} knows of members ${describeMembers(configuration)}`);
           if (role === 'leader') this.#around.elected(this);
         },
         refused: (what) => fail(new Error(`${this.id} refused a message of a correct node: ${what}`)),
@@ -255,67 +286,62 @@ export class Host {
       },
     );
     watchProposals(node, fail);
-    const running = { ...this.#assemble(node, clock, state, configuration), snapshots: opened.snapshots };
+    const departed = (): void => this.#run(life, () => this.#depart('was removed, and stops'));
+    const process = assemble({ node, clock, roster, control, state, sessions, departed });
     this.lastNode = node;
-    this.observed = { state: node.state, disk: this.disk.durable };
+    this.observed = {
+      state: node.state,
+      incarnation: this.disk.incarnation,
+      disk: this.disk.durable,
+    };
     await new Promise<void>((resolve) => node.start(resolve));
     if (life !== this.#life) return;
-    this.#running = running;
+    this.#running = { ...process, node, roster, callers, snapshots: opened.snapshots };
     journal.note(
       `${this.id} is up, term ${seed.hardState.term}, log ${seed.log.base.index + 1} to ${seed.log.lastIndex}, applied ${seed.log.applied}`,
     );
   }
 
-  #assemble(
-    node: Node,
-    clock: Clock,
-    state: Parameters<Disk['guard']>[0],
-    configuration: Configuration,
-  ): Omit<Incarnation, 'snapshots'> {
-    const roster = rosterOf(this.id, configuration);
-    const leadership = new Leadership(node, { leaderWaitMs: 1200, retryMs: 50 });
-    const link = createLeaderLink(this.#control(roster, clock), clock);
-    const indexes = (lease: boolean): ReadIndexes =>
-      new ReadIndexes(node, clock, leadership, link, { lease, timeoutMs: REQUEST_TIMEOUT_MS });
-    const greet = (): Promise<never> => Promise.reject(new Error('nobody listens'));
-    const members = new Members({ node, tickMs: TICK_MS, greet });
-    const report = new StatusReport(node, clock, {
-      addresses: { raft: this.id, rpc: this.id, http: this.id },
-      cluster: roster.clusterName,
-      version: '0',
-      tickMs: TICK_MS,
-      unreachableAfterMs: 300,
-      versionOf: () => undefined,
-      bytesBetween: () => 0,
-      underWay: () => members.underWay(),
-    });
-    const service = new StoreService({
-      node,
-      logStore: { read: () => undefined },
-      clock,
-      leadership,
-      link,
-      readIndexes: indexes(false),
-      leaseIndexes: indexes(true),
-      reader: new Reader(state, clock, node),
-      report,
-      members,
-      requestTimeoutMs: REQUEST_TIMEOUT_MS,
-      sessions: this.#around.sessions,
-    });
-    sweep(node, state, clock, { sessionsEveryMs: 700 });
-    const methods = controlMethods({
-      roster,
-      clock,
-      node: () => node,
-      status: () => report.cluster(),
-      valueBytesMax: 1024,
-      requestTimeoutMs: REQUEST_TIMEOUT_MS,
-    });
-    return { node, service, methods };
+  #transport(life: number, callers: Map<NodeId, string>): Transport {
+    return {
+      send: (messages) => {
+        for (const message of messages) {
+          this.#send(message, callers);
+          this.#sent(life);
+        }
+      },
+    };
   }
 
-  #control(roster: Roster, clock: Clock): Pick<ControlClient, 'call'> {
+  /** What is sent to a disk reaches no other one, and counts as sent by the disk that it came from (`server/rpc/peer-link.ts`). */
+  #send(message: Message, callers: ReadonlyMap<NodeId, string>): void {
+    const { hosts, network, oracle } = this.#around;
+    const { id, disk, lastNode } = this;
+    const target = hosts.get(message.to);
+    this.#checked(() => oracle.sent(message, this, target));
+    const isAnswer = isResponse(message);
+    const known = lastNode && memberOf(lastNode.configuration, message.to)?.incarnation;
+    const incarnation = isAnswer ? callers.get(message.to) : known;
+    if (target === undefined || incarnation === undefined) return;
+    const from = { id, incarnation: disk.incarnation };
+    network.send(id, message.to, () =>
+      target.arrive((running) => {
+        if (target.disk.incarnation === incarnation && isHeard(from, isAnswer, running.roster)) {
+          if (!isAnswer) running.callers.set(id, from.incarnation);
+          running.node.receive(message);
+        }
+      }),
+    );
+  }
+
+  /** It belongs to the cluster no more: its process ends for good. */
+  #depart(why: string): void {
+    this.#around.journal.note(`${this.id} ${why}`);
+    this.place = 'outside';
+    this.crash();
+  }
+
+  #control(roster: Roster, clock: Clock): ControlPlane {
     const { network, hosts, world } = this.#around;
     const life = this.#life;
     return controlPlane({
@@ -355,6 +381,7 @@ export class Host {
   crash(): void {
     this.#touched = true;
     this.#sending = undefined;
+    this.#isJoining = false;
     this.#life += 1;
     this.#running?.node.stop();
     this.#running = undefined;
@@ -362,4 +389,8 @@ export class Host {
     this.disk.crash();
     this.#checked(() => this.#around.oracle.checkState(this.id, this.disk));
   }
+}
+
+export function incarnationOf(id: NodeId): string {
+  return `disk-of-${id}`;
 }

@@ -114,13 +114,18 @@ function add(total: Total, run: RunReport): void {
 
 function report(total: Total, seconds: number): void {
   const lines = [
-    `${total.seeds} seeds, ${total.steps} steps, ${(total.simulatedMs / 60_000).toFixed(1)} simulated minutes in ${seconds.toFixed(1)} s`,
+    `${total.seeds} seeds, ${total.steps} steps, ${(total.simulatedMs / 60_000).toFixed(1)} simulated minutes in ${seconds.toFixed(1)} s, ${cpuMinutes()} minutes of CPU`,
     `${total.operations} operations, ${total.acknowledged} with a definite answer; every history linearizable`,
     ...[...total.faults]
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([kind, count]) => `  ${kind.padEnd(18)} ${count}`),
   ];
   process.stdout.write(`${lines.join('\n')}\n`);
+}
+
+function cpuMinutes(): string {
+  const { user, system } = process.cpuUsage();
+  return ((user + system) / 60e6).toFixed(1);
 }
 
 await main();

@@ -4,6 +4,7 @@
  */
 
 import { CORE_MUTANTS } from './mutants-of-core.js';
+import { MEMBER_MUTANTS } from './mutants-of-members.js';
 import { SERVER_MUTANTS } from './mutants-of-server.js';
 import { SNAPSHOT_AND_KEY_MUTANTS } from './mutants-of-snapshots.js';
 
@@ -20,4 +21,9 @@ export interface Mutant {
   readonly seedsMax: number;
 }
 
-export const MUTANTS: readonly Mutant[] = [...CORE_MUTANTS, ...SERVER_MUTANTS, ...SNAPSHOT_AND_KEY_MUTANTS];
+export const MUTANTS: readonly Mutant[] = [
+  ...CORE_MUTANTS,
+  ...SERVER_MUTANTS,
+  ...SNAPSHOT_AND_KEY_MUTANTS,
+  ...MEMBER_MUTANTS,
+];

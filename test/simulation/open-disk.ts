@@ -1,6 +1,6 @@
 /** Opens what a simulated machine's disk holds, as `server/start.ts` does it for a real one. */
 
-import type { NodeId } from '../../membership/configuration.js';
+import type { Configuration, NodeId } from '../../membership/configuration.js';
 import { assess, laterPromise } from '../../persistence/assess.js';
 import type { LogStore } from '../../persistence/log-store.js';
 import { markedLogStore } from '../../persistence/marked-log-store.js';
@@ -9,6 +9,7 @@ import { openMemoryStateStore } from '../../persistence/memory/state-store.js';
 import { openMemoryWatermark } from '../../persistence/memory/watermark.js';
 import type { StateStore } from '../../persistence/state-store.js';
 import type { Recovered } from '../../server/recovery.js';
+import { isFresh, isNew, newcomerSeed } from '../../server/recovery.js';
 import type { SnapshotHand } from '../../server/snapshotting.js';
 import type { Snapshots } from '../../server/snapshots.js';
 import type { SnapshotSettings } from '../server/memory-snapshots.js';
@@ -23,18 +24,32 @@ type Task = () => void;
 export interface Opened {
   readonly logStore: LogStore;
   readonly state: StateStore;
+  /** What the core starts from. */
   readonly recovered: Recovered;
   readonly snapshotting: ReturnType<typeof bindSnapshots>;
   readonly snapshots: { readonly current: Snapshots | undefined };
 }
 
-/** @param deferTo makes a queue of the disk one that the life of a process ends */
+/** How a node whose disk holds nothing comes to belong to the cluster; undefined: it does not. */
+export type Join = () => Promise<Configuration | undefined>;
+
+interface Around {
+  readonly snapshots: SnapshotSettings;
+  readonly journal: Journal;
+  readonly join: Join;
+}
+
+/**
+ * Undefined: the disk holds nothing, and the cluster does not take its node in.
+ *
+ * @param deferTo makes a queue of the disk one that the life of a process ends
+ */
 export async function openDisk(
   id: NodeId,
   disk: Disk,
-  { snapshots: settings, journal }: { readonly snapshots: SnapshotSettings; readonly journal: Journal },
+  { snapshots: settings, journal, join }: Around,
   deferTo: (queue: (task: Task) => void) => (task: Task) => void,
-): Promise<Opened> {
+): Promise<Opened | undefined> {
   const log = openMemoryLogStore({
     disk: disk.log,
     tailBytesMax: TAIL_BYTES_MAX,
@@ -54,17 +69,33 @@ export async function openDisk(
     disk.snapshots,
     deferTo((task) => disk.deferSnapshot(task)),
   );
-  const recovered = await recoverFrom(
-    {
-      dataDir: id,
-      logStore,
-      log: { ...log.recovered, hardState },
-      stateStore: state,
-      applied: state.recovered,
-      assessment,
-    },
-    snapshots,
-  );
+  const { base } = log.recovered;
+  const seedOf = async (): Promise<Recovered | undefined> => {
+    if (isFresh(log.recovered, state.recovered)) {
+      const configuration = await join();
+      if (configuration === undefined) return undefined;
+      const first = { term: 0, vote: undefined, commit: 0 };
+      await new Promise<void>((resolve) => logStore.append({ entries: [], hardState: first }, resolve));
+      return newcomerSeed(base, configuration, first);
+    }
+    if (hardState !== undefined && isNew(log.recovered, state.recovered, assessment)) {
+      const configuration = await join();
+      return configuration && newcomerSeed(base, configuration, hardState);
+    }
+    return recoverFrom(
+      {
+        dataDir: id,
+        logStore,
+        log: { ...log.recovered, hardState },
+        stateStore: state,
+        applied: state.recovered,
+        assessment,
+      },
+      snapshots,
+    );
+  };
+  const recovered = await seedOf();
+  if (recovered === undefined) return undefined;
   const note = (what: string): void => journal.note(`${id} ${what}`);
   const bound = bindSnapshots(snapshots, state, recovered.log, settings, note);
   const made: { current: Snapshots | undefined } = { current: undefined };

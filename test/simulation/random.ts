@@ -37,6 +37,12 @@ export class Random {
     return item;
   }
 
+  /** The same items in another order (Fisher and Yates). */
+  shuffled<T>(items: readonly T[]): T[] {
+    const rest = [...items];
+    return items.flatMap(() => rest.splice(this.whole(0, rest.length - 1), 1));
+  }
+
   /** An independent source, so that what one part draws does not move what another gets. */
   fork(): Random {
     return new Random(Math.floor(this.next() * 2 ** 32));

@@ -6,6 +6,7 @@ import { describeOperation } from '../linearizability/history.js';
 import { SimulatedCluster } from './cluster.js';
 import type { Fault } from './faults.js';
 import { describeFault, drawFaults, inject } from './faults.js';
+import { isMemberFault, isSettled } from './member-faults.js';
 import { Random } from './random.js';
 import { drawSettings, drawSnapshots } from './settings.js';
 import { Client } from './workload.js';
@@ -57,17 +58,23 @@ const PACES = [
 ] as const;
 /** From the healing on: elections, catching up, and what was asked before. */
 const CONVERGE_MS = 10_000;
+/** Machines that may come in. */
+const SPARES = 2;
 
 export async function simulate({ seed, faults: given, traceTo }: RunOptions): Promise<RunReport> {
   const random = new Random(seed);
-  const nodes = random.pick([1, 2, 3, 3, 3, 3, 4, 5, 5]);
+  const nodes = random.pick([1, 2, 2, 3, 3, 3, 4, 4, 5, 5]);
   const pace = random.pick(PACES);
   const drawn = given ?? drawFaults(random.fork(), pace.stormMs);
-  // In the specification that a trace is held against, no disk loses anything.
-  const faults = traceTo === undefined ? drawn : drawn.filter(({ kind }) => !kind.startsWith('lost-'));
+  // In the specification that a trace is held against, no disk loses anything, and no server is added.
+  const faults =
+    traceTo === undefined
+      ? drawn
+      : drawn.filter(({ kind }) => !kind.startsWith('lost-') && !isMemberFault(kind));
   const cluster = new SimulatedCluster(nodes, random.fork(), {
     settings: drawSettings(random),
     snapshots: drawSnapshots(random),
+    spares: faults.some(({ kind }) => isMemberFault(kind)) ? SPARES : 0,
     ...(traceTo && { traceTo }),
   });
   const { world, journal } = cluster;
@@ -125,8 +132,10 @@ async function recover(cluster: SimulatedCluster, clients: readonly Client[]): P
   const untilMs = world.nowMs + CONVERGE_MS;
   const [client] = clients;
   if (client === undefined) throw new Error('a run has a client');
+  if (!(await cluster.run(untilMs, () => isSettled(cluster)))) throw new Error(unsettled(cluster));
+  const members = cluster.hostList.filter(({ isUp }) => isUp);
   // What was written is read back through every node, into the same history.
-  for (const host of cluster.hostList) {
+  for (const host of members) {
     for (const key of ['a', 'b', 'c']) {
       let answered = false;
       client.read(host, key, () => (answered = true));
@@ -134,17 +143,25 @@ async function recover(cluster: SimulatedCluster, clients: readonly Client[]): P
         throw new Error(`${host.id} does not serve after everything healed`);
     }
   }
-  const converged = (): boolean =>
-    cluster.hostList.every(({ node }) => node !== undefined && isLevel(cluster, node));
+  const converged = (): boolean => members.every(({ node }) => node !== undefined && isLevel(cluster, node));
   if (!(await cluster.run(untilMs, converged))) {
-    const indexes = cluster.hostList
-      .map(({ id, node }) => `${id} applied ${node?.appliedIndex ?? '-'}`)
-      .join(', ');
+    const indexes = members.map(({ id, node }) => `${id} applied ${node?.appliedIndex ?? '-'}`).join(', ');
     throw new Error(`the nodes did not converge: ${indexes}`);
   }
-  const states = cluster.hostList.map(({ disk }) => disk.fingerprint());
+  const states = members.map(({ disk }) => disk.fingerprint());
   if (new Set(states).size > 1)
     throw new Error(`states differ at the same applied index:\n${states.join('\n')}`);
+}
+
+/** Who is not where everybody should be. */
+function unsettled(cluster: SimulatedCluster): string {
+  const lead = cluster.leader();
+  const places = cluster.hostList.map(({ id, place, isUp, isJoining, disk }) => {
+    const state = isUp ? 'runs' : isJoining ? 'asks to be taken in' : 'does not run';
+    return `${id} (${disk.incarnation}, ${place}) ${state}`;
+  });
+  const configuration = JSON.stringify(lead?.node?.configuration);
+  return `the members do not settle: leader ${lead?.id ?? '-'}; ${places.join(', ')}; ${configuration}`;
 }
 
 function isLevel(cluster: SimulatedCluster, node: { readonly appliedIndex: number }): boolean {

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import test from 'ava';
-import { openRocksStateStore } from '../../persistence/rocksdb/state-store.js';
+import { openDiskStateStore } from '../../persistence/disk/state-store.js';
 import type { StateStore } from '../../persistence/state-store.js';
 import { NOTHING_APPLIED } from '../../persistence/state-store.js';
 import { openSnapshotDirectory } from '../../snapshot/files/directory.js';
@@ -49,7 +49,7 @@ async function contentOf(state: StateStore): Promise<{ rows: unknown; applied: u
 test('a state goes through a file and is the same, on real disks, while writes go on', (t) =>
   inTemporaryDirectory(async (root) => {
     const rows = rowsOf(3000, 120);
-    const first = await openRocksStateStore({
+    const first = await openDiskStateStore({
       engine,
       directory: path.join(root, 'first'),
       fatal: unexpected,
@@ -86,7 +86,7 @@ test('a state goes through a file and is the same, on real disks, while writes g
     t.is(progress.at(-1), rows.length);
     t.true(index > APPLIED.index);
 
-    const second = await openRocksStateStore({
+    const second = await openDiskStateStore({
       engine,
       directory: path.join(root, 'second'),
       fatal: unexpected,
@@ -101,7 +101,7 @@ test('a state goes through a file and is the same, on real disks, while writes g
     t.true(outcome.ok);
     t.deepEqual(await contentOf(second), { rows, applied: APPLIED });
     await Promise.all([first.close(), second.close(), store.close()]);
-    const again = await openRocksStateStore({
+    const again = await openDiskStateStore({
       engine,
       directory: path.join(root, 'second'),
       fatal: unexpected,
@@ -202,6 +202,51 @@ test('making and restoring can be cancelled, and leave nothing behind', async (t
   const cancelled = await restored(other, sourceOf(bytes), undefined, PLAIN, () => (looks += 1) > 12);
   t.true(!cancelled.ok && cancelled.error.fault === 'cancelled');
   t.is((await scanOf(other)).entries.length, 1);
+});
+
+test('a state that is closed while a snapshot of it is made is asked nothing more', async (t) => {
+  for (let blocks = 1; blocks <= 6; blocks += 1) {
+    const disk = memorySnapshotDisk();
+    const store = await storeInMemory(disk);
+    const state = await stateOf(rowsOf(3000, 100));
+    let left = blocks;
+    const outcome = await new Promise<Outcome<SnapshotFile>>((resolve) => {
+      const making = makeSnapshot(
+        {
+          state,
+          store: {
+            create() {
+              const writer = store.create();
+              return {
+                ...writer,
+                get bytes() {
+                  return writer.bytes;
+                },
+                // In the middle of a write, as a stop comes.
+                append(data, done) {
+                  left -= 1;
+                  writer.append(data, (written) => {
+                    if (left === 0) {
+                      making.cancel();
+                      void state.close();
+                    }
+                    done(written);
+                  });
+                },
+              };
+            },
+          },
+          codec: PLAIN,
+          clusterId: 'c',
+          nodeId: 'n',
+          createdAtMs: 0,
+        },
+        resolve,
+      );
+    });
+    t.true(outcome.ok || outcome.error.fault === 'cancelled');
+    t.is(disk.files.size, outcome.ok ? 1 : 0);
+  }
 });
 
 test('a snapshot that cannot be written is reported and removed, and the next one succeeds', async (t) => {

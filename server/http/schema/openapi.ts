@@ -6,6 +6,7 @@ import { ERRORS, type ErrorCode } from '../../../api/errors.js';
 import { HEADERS } from '../../../api/types.js';
 import { answers } from './answers.js';
 import { keyField, sessionField } from './fields.js';
+import { neededRights } from '../rights.js';
 import { OPERATIONS, type Operation, type RequestHeader } from './operations.js';
 
 type Json = Record<string, unknown>;
@@ -13,8 +14,20 @@ type Json = Record<string, unknown>;
 /** What any request may be refused with. */
 const ANY: readonly ErrorCode[] = ['bad-request', 'cross-site'];
 
+/** Where nodes ask for tokens (`auth.clients`) or count requests (`limits.requestsPerSecond`). */
+const GUARDED: readonly ErrorCode[] = ['unauthenticated', 'rate-limited'];
+
+/** What a request may be refused with before it is looked at. */
+export function refusals({ method, path }: Pick<Operation, 'method' | 'path'>): readonly ErrorCode[] {
+  const needed = neededRights(method.toUpperCase(), path);
+  if (needed === undefined) return ANY;
+  // Every token may read.
+  return needed === 'read' ? [...ANY, ...GUARDED] : [...ANY, ...GUARDED, 'forbidden'];
+}
+
 const REQUEST_HEADERS: Record<RequestHeader, string> = {
-  'If-Match': 'Only if the key is at this revision: "<revision>", in double quotes',
+  'If-Match':
+    'Only if the key is at this revision: "<revision>", in double quotes; *: only if there is such a key',
   'If-None-Match': 'Of a write: *, only if there is no such key; of a read: an ETag that is known already',
   'KV-Session': String(sessionField.meta()?.description),
   'Last-Event-ID': 'Resume behind this event: <revision>.<n>',
@@ -35,9 +48,20 @@ export function openApiDocument(version: string): Json {
       description: 'A distributed, fault-tolerant key-value store. Any node answers any request.',
     },
     servers: [{ url: '/' }],
-    security: [],
+    // With a token, or without one where the node asks for none.
+    security: [{ token: [] }, {}],
     paths,
-    components: { schemas: components(), headers: responseHeaders() },
+    components: {
+      schemas: components(),
+      headers: responseHeaders(),
+      securitySchemes: {
+        token: {
+          type: 'http',
+          scheme: 'bearer',
+          description: 'One of auth.clients; needed where there are any',
+        },
+      },
+    },
   };
 }
 
@@ -57,9 +81,13 @@ function responseHeaders(): Json {
   return {
     [HEADERS.revision]: text('The applied index that the answer reflects'),
     [HEADERS.leader]: text('Id and HTTP address of the leader, when it is known'),
+    [HEADERS.members]: text(
+      'Index of the latest committed configuration that the node knows: a larger one than before says that the members have changed',
+    ),
     [HEADERS.requestId]: text('Of the request, for the log of the node'),
     ETag: text('The revision, in double quotes'),
     'Retry-After': text('Seconds'),
+    'WWW-Authenticate': text('How to authenticate'),
     Location: text('The same request at the leader'),
   };
 }
@@ -67,9 +95,13 @@ function responseHeaders(): Json {
 function describe(operation: Operation): Json {
   const { method, path, summary } = operation;
   const words = `${method} ${path}`.match(/[a-z]+/g) ?? [];
+  const needed = neededRights(method.toUpperCase(), path);
   return {
     operationId: words.join('-'),
     summary,
+    ...(needed === undefined
+      ? { security: [] }
+      : { description: `Where tokens are asked for: of one with the rights ${needed}.` }),
     parameters: parameters(operation),
     ...(operation.body !== undefined && { requestBody: requestBody(operation, operation.body) }),
     responses: responses(operation),
@@ -124,7 +156,7 @@ function responses(operation: Operation): Json {
       ...contentOf(answer, operation.raw === 'answer'),
     };
   }
-  for (const [status, codes] of byStatus([...ANY, ...operation.errors])) {
+  for (const [status, codes] of byStatus([...refusals(operation), ...operation.errors])) {
     result[status] = problemResponse(codes, result[status]);
   }
   result['default'] = problemResponse(['internal'], undefined);
@@ -139,13 +171,19 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
   503: 'It cannot serve now',
 };
 
+const HEADERS_BY_STATUS: Readonly<Record<number, readonly string[]>> = {
+  401: ['WWW-Authenticate'],
+  429: ['Retry-After'],
+  503: ['Retry-After'],
+};
+
 /** A status may have an answer of its own beside the problems. */
 function problemResponse(codes: readonly ErrorCode[], own: Json | undefined): Json {
   const { status } = ERRORS[codes[0] ?? 'internal'];
   const ownContent = typeof own?.['content'] === 'object' ? own['content'] : {};
   return {
     description: codes.map((code) => `${code}: ${ERRORS[code].title}`).join('; '),
-    headers: headersOf(status === 429 || status === 503 ? ['Retry-After'] : []),
+    headers: headersOf(HEADERS_BY_STATUS[status] ?? []),
     content: { ...ownContent, 'application/problem+json': { schema: reference('Problem') } },
   };
 }
@@ -163,7 +201,7 @@ function byStatus(codes: readonly ErrorCode[]): ReadonlyMap<string, readonly Err
 
 function headersOf(names: readonly string[]): Json {
   return Object.fromEntries(
-    [HEADERS.revision, HEADERS.leader, HEADERS.requestId, ...names].map((name) => [
+    [HEADERS.revision, HEADERS.leader, HEADERS.members, HEADERS.requestId, ...names].map((name) => [
       name,
       { $ref: `#/components/headers/${name}` },
     ]),

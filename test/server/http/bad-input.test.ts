@@ -159,7 +159,8 @@ test('contradictory and malformed conditions', async (t) => {
   ][] = [
     ['PUT', '/kv/k', { 'If-Match': '"1"', 'If-None-Match': '*' }, '{"value":"v"}', 'If-Match'],
     ['PUT', '/kv/k', { 'If-Match': '1' }, '{"value":"v"}', 'If-Match'],
-    ['PUT', '/kv/k', { 'If-Match': '*' }, '{"value":"v"}', 'If-Match'],
+    ['PUT', '/kv/k', { 'If-Match': '*', 'If-None-Match': '*' }, '{"value":"v"}', 'If-Match'],
+    ['POST', '/set', { 'If-Match': '*' }, '{"key":"k","value":"v","ifAbsent":true}', 'If-Match'],
     ['PUT', '/kv/k', { 'If-Match': 'W/"1"' }, '{"value":"v"}', 'If-Match'],
     ['PUT', '/kv/k', { 'If-Match': '"1", "2"' }, '{"value":"v"}', 'If-Match'],
     ['PUT', '/kv/k', { 'If-Match': '"0"' }, '{"value":"v"}', 'If-Match'],

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import type { RequestListener, Server } from 'node:http';
+import type { RequestListener } from 'node:http';
 import { type AddressInfo, type Socket, connect } from 'node:net';
 
 import type { ExecutionContext } from 'ava';
@@ -23,12 +23,19 @@ export const CONFIG: HttpConfig = {
   advertisedHttpAddr: 'kv.example.org:8080',
   advertisedRpcAddr: 'kv.example.org:8081',
   http: { onFollower: 'forward', cors: [] },
-  limits: { valueBytes: VALUE_BYTES_MAX, pendingRequests: 100, dataBytes: 0, freeBytes: 0 },
+  limits: {
+    valueBytes: VALUE_BYTES_MAX,
+    pendingRequests: 100,
+    dataBytes: 0,
+    freeBytes: 0,
+    requestsPerSecond: 0,
+  },
+  auth: { clients: [], peerSecret: '' },
 };
 
 export interface Node {
   readonly service: MemoryService;
-  readonly server: Server;
+  readonly server: HttpServer['server'];
   readonly stop: HttpServer['stop'];
   readonly port: number;
   readonly url: string;
@@ -40,6 +47,8 @@ export interface NodeOptions {
   readonly http?: Partial<HttpConfig['http']>;
   readonly limits?: Partial<HttpServerOptions['limits']>;
   readonly rpc?: RpcRouteOptions;
+  readonly auth?: Partial<HttpConfig['auth']>;
+  readonly requestsPerSecond?: number;
   readonly metrics?: HttpAppOptions['metrics'];
   /** In place of the application. */
   readonly listener?: RequestListener;
@@ -50,7 +59,13 @@ export async function startNode(t: ExecutionContext, options: NodeOptions = {}):
   const service = memoryService();
   const logged: string[] = [];
   const logger = pino({ level: 'debug' }, { write: (line) => void logged.push(line) });
-  const config = { ...CONFIG, http: { ...CONFIG.http, ...options.http } };
+  const { requestsPerSecond = 0 } = options;
+  const config = {
+    ...CONFIG,
+    http: { ...CONFIG.http, ...options.http },
+    auth: { ...CONFIG.auth, ...options.auth },
+    limits: { ...CONFIG.limits, requestsPerSecond },
+  };
   const rpc = options.rpc === undefined ? {} : { rpc: options.rpc };
   const metrics = options.metrics === undefined ? {} : { metrics: options.metrics };
   const { server, stop } = createHttpServer({

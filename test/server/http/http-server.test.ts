@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { Agent, get } from 'node:http';
+import type { Socket } from 'node:net';
 
 import test from 'ava';
 import { pino } from 'pino';
@@ -79,4 +80,20 @@ test('clients that never pause meet no error while the server stops', async (t) 
   while (answered < 50) await ask();
   await stop(60_000);
   t.deepEqual(new Set(await clients), new Set(['ECONNREFUSED']));
+});
+
+test('a backup that takes long to be made is no idle connection', async (t) => {
+  const node = await startNode(t);
+  const sockets: Socket[] = [];
+  node.server.on('connection', (socket: Socket) => sockets.push(socket));
+  const backup = node.service.backup.bind(node.service);
+  let timeoutMs: number | undefined;
+  node.service.backup = () => {
+    timeoutMs = sockets.at(-1)?.timeout;
+    return backup();
+  };
+  const response = await fetch(`${node.url}/snapshot`);
+  t.is(response.status, 200);
+  t.true((await response.arrayBuffer()).byteLength > 0);
+  t.is(timeoutMs, 600_000);
 });

@@ -129,6 +129,22 @@ test('If-Match and If-None-Match are the conditions of a write', async (t) => {
   t.is((await fetch(`${url}/kv/k`, { method: 'DELETE', headers: { 'If-Match': '"4"' } })).status, 200);
 });
 
+test('If-Match: * wants a key that is there (RFC 9110 §13.1.1)', async (t) => {
+  const { url } = await startNode(t);
+  const headers = { 'If-Match': '*' };
+  const put = (): Promise<Response> =>
+    fetch(`${url}/kv/k`, { method: 'PUT', body: '{"value":"v"}', headers });
+  const remove = (): Promise<Response> => fetch(`${url}/kv/k`, { method: 'DELETE', headers });
+  for (const missing of [put, remove]) {
+    const problem = await assertProblem(t, await missing(), 412, 'revision-mismatch');
+    t.is(problem.currentRevision, null);
+  }
+  await postJson(`${url}/set`, { key: 'k', value: 'v' });
+  t.is((await put()).status, 200);
+  t.is((await remove()).status, 200);
+  await assertProblem(t, await remove(), 412, 'revision-mismatch');
+});
+
 test('a GET whose ETag is current is answered 304', async (t) => {
   const { url, service } = await startNode(t);
   await postJson(`${url}/set`, { key: 'k', value: 'v' });

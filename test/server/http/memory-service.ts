@@ -51,6 +51,8 @@ export function memoryService(): MemoryService {
       return { status: 'revision-mismatch', currentRevision };
     }
     if (absentWanted && currentRevision !== 0) return { status: 'revision-mismatch', currentRevision };
+    if (command.ifPresent === true && currentRevision === 0)
+      return { status: 'revision-mismatch', currentRevision };
     if (command.op === 'delete') {
       return { status: store.delete(command.key) ? 'deleted' : 'not-found', revision };
     }
@@ -169,6 +171,7 @@ export function memoryService(): MemoryService {
     }),
     notReady: () => service.unreadyReason,
     leader: () => service.leaderHint,
+    membersIndex: () => 1,
     isLeader: () => service.leading,
     revision: () => index,
   };

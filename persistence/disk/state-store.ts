@@ -1,5 +1,5 @@
 /**
- * The state machine's data in RocksDB. Nothing is synced but on demand: the WAL keeps batches in order, so a crash takes away the
+ * The state machine's data in a database, whatever its engine. Nothing is synced but on demand: the WAL keeps batches in order, so a crash takes away the
  * newest ones as a whole. A restore is a second database that takes the place of the first (`generations.ts`).
  */
 
@@ -27,7 +27,7 @@ import {
 const CACHE_BYTES = 32 * 1024 * 1024;
 const WRITE_BUFFER_BYTES = 16 * 1024 * 1024;
 
-export interface RocksStateStoreOptions {
+export interface DiskStateStoreOptions {
   readonly engine: Engine;
   /** Made when it is missing. */
   readonly directory: string;
@@ -37,9 +37,9 @@ export interface RocksStateStoreOptions {
 /**
  * Opens a state. Its rows are checked when they are read, not here.
  *
- * @throws StorageError as `openRocksLogStore`
+ * @throws StorageError as `openDiskLogStore`
  */
-export async function openRocksStateStore(options: RocksStateStoreOptions): Promise<StateStore> {
+export async function openDiskStateStore(options: DiskStateStoreOptions): Promise<StateStore> {
   const root = options.directory;
   const health = sharedHealth(options.engine, options.fatal);
   const { current, leftovers } = await orStorageError(root, findGenerations(root));
@@ -48,12 +48,7 @@ export async function openRocksStateStore(options: RocksStateStoreOptions): Prom
     await database.close();
     throw error;
   });
-  return new RocksStateStore(
-    root,
-    health,
-    { database, number: current, views: 0, retired: false },
-    recovered,
-  );
+  return new DiskStateStore(root, health, { database, number: current, views: 0, retired: false }, recovered);
 }
 
 /** What the databases of one store share. One failure is that of all: none of them calls back after it. */
@@ -121,7 +116,7 @@ interface Generation {
   retired: boolean;
 }
 
-class RocksStateStore implements StateStore {
+class DiskStateStore implements StateStore {
   readonly recovered: Applied;
   readonly #root: string;
   readonly #health: Health;
@@ -238,8 +233,8 @@ class RocksStateStore implements StateStore {
       finish: (applied, done) => {
         this.#checkOpen();
         this.#run(async () => {
-          // Synced, and with it every row before it.
-          await this.#orFailed((written) => database.write([putApplied(applied)], true, written));
+          await this.#orFailed((written) => database.write([putApplied(applied)], false, written));
+          await this.#orFailed((synced) => database.sync(synced));
           await this.#drop(database);
           await putInPlace(this.#root, number);
           await this.#switchTo(number);

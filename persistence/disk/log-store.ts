@@ -1,5 +1,5 @@
 /**
- * The log in RocksDB: one sealed record an entry, and one for term, vote and commit. An append is one synced batch, so
+ * The log in a database: one sealed record an entry, and one for term, vote and commit. An append is one synced batch, so
  * that the removal of a conflicting tail, the new entries and the hard state become durable together or not at all (§5.3, §5.4).
  */
 
@@ -36,7 +36,7 @@ const READ_AHEAD_BYTES = 256 * 1024;
 /** Entries in one batch of a removal: about a millisecond, that an append may have to wait. */
 const REMOVALS_MAX = 1024;
 
-export interface RocksLogStoreOptions {
+export interface DiskLogStoreOptions {
   readonly engine: Engine;
   /** Made when it is missing. */
   readonly directory: string;
@@ -51,8 +51,8 @@ export interface RocksLogStoreOptions {
  * @throws StorageError `damaged` names the first record that does not check; `unusable` for a directory in use or
  *   out of reach; `write` when the disk fails meanwhile. `fatal` is not called for these.
  */
-export async function openRocksLogStore(
-  options: RocksLogStoreOptions,
+export async function openDiskLogStore(
+  options: DiskLogStoreOptions,
 ): Promise<{ store: LogStore; recovered: RecoveredLog }> {
   const opened = await openDatabase<Recovered>(
     {
