@@ -50,7 +50,7 @@ export interface Storage {
 const BUFFER = Object.freeze({
   pendingBytesMax: 2 * 1024 * 1024,
   delayMs: 10,
-  cacheBytes: 48 * 1024 * 1024,
+  cacheBytes: 16 * 1024 * 1024,
 });
 
 /**

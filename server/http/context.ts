@@ -20,6 +20,8 @@ export type Context = ParameterizedContext<RequestState>;
 /** What of it the routes need that most of the traffic goes to; they are answered without Koa (`hot.ts`). */
 export interface Exchange {
   readonly req: IncomingMessage;
+  /** `http` or `https`. */
+  readonly protocol: string;
   readonly state: RequestState;
   status: number;
   /** The whole text. */

@@ -4,6 +4,7 @@
  */
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { TLSSocket } from 'node:tls';
 
 import type { Logger } from 'pino';
 
@@ -58,6 +59,10 @@ class HotExchange implements Exchange {
   constructor(req: IncomingMessage, state: RequestState) {
     this.req = req;
     this.state = state;
+  }
+
+  get protocol(): string {
+    return this.req.socket instanceof TLSSocket ? 'https' : 'http';
   }
 
   set(name: string, value: string): void {

@@ -19,11 +19,7 @@ export function redirected(ctx: Exchange, params: Params, service: Service, alwa
   if (leader === undefined) throw new ServiceError('no-leader', 'there is no leader to redirect to');
   const { path, query } = ctx.state.target;
   const target = query === undefined ? path : `${path}?${query}`;
-  ctx.set('Location', `${schemeOf(ctx)}://${leader.http}${target}`);
+  ctx.set('Location', `${ctx.protocol}://${leader.http}${target}`);
   answerJson(ctx, 307, { leaderId: leader.id, leaderAddr: leader.http });
   return true;
-}
-
-function schemeOf({ req: { socket } }: Exchange): 'http' | 'https' {
-  return 'encrypted' in socket ? 'https' : 'http';
 }
