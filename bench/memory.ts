@@ -60,4 +60,5 @@ for (const name of ['quorumkv', ...(options.peer === undefined ? [] : [options.p
   console.log(`${name}: ${options.keys} keys of ${options.size} B: ${each} MiB resident`);
 }
 const [ours, theirs] = medians;
-if (ours !== undefined && theirs !== undefined) console.log(`ratio of medians: ${(ours / theirs).toFixed(2)}`);
+if (ours !== undefined && theirs !== undefined)
+  console.log(`ratio of medians: ${(ours / theirs).toFixed(2)}`);

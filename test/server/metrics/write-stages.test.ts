@@ -4,7 +4,11 @@ import { writeStages } from '../../../server/metrics/write-stages.js';
 
 async function sums(registry: Registry): Promise<Record<string, number>> {
   const [metric] = await registry.getMetricsAsJSON();
-  const values = (metric?.values ?? []) as { metricName?: string; labels: { stage?: string }; value: number }[];
+  const values = (metric?.values ?? []) as {
+    metricName?: string;
+    labels: { stage?: string };
+    value: number;
+  }[];
   return Object.fromEntries(
     values
       .filter(({ metricName }) => metricName?.endsWith('_sum') === true)
