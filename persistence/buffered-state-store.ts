@@ -12,6 +12,22 @@ import type { Position } from '../raft/entry.js';
 import type { Applied, StateBatch, StateRestore, StateStore, StateView } from './state-store.js';
 import { VIEWS_MAX } from './state-store.js';
 
+/** What makes things happen later. */
+export interface Timers {
+  /** After what runs now. */
+  soon(task: () => void): void;
+  /** Returns what calls it off. */
+  after(delayMs: number, task: () => void): () => void;
+}
+
+const REAL_TIMERS: Timers = {
+  soon: (task) => process.nextTick(task),
+  after(delayMs, task) {
+    const timer = setTimeout(task, delayMs);
+    return () => clearTimeout(timer);
+  },
+};
+
 export interface BufferOptions {
   /** Of rows that wait to be written; a write that brings them above this is done only when they have been. */
   readonly pendingBytesMax: number;
@@ -21,6 +37,8 @@ export interface BufferOptions {
   readonly cacheBytes: number;
   /** Resolves when the store under it has failed: from then on it calls nothing back. */
   readonly failed: Promise<void>;
+  /** Default: those of Node.js. */
+  readonly timers?: Timers;
 }
 
 /** Rows on their way, by their keys as latin1 text; null: a deletion. */
@@ -56,7 +74,9 @@ class BufferedStateStore implements StateStore {
   #pending = nothingPending(1);
   /** What is being written to the store. */
   #flushing: Pending | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #timers: Timers;
+  /** Calls off the writing of what waits. */
+  #callOff: (() => void) | undefined;
   /** That of the last write that was asked for. */
   #applied: Position;
   /** That of the last write that is done. */
@@ -80,6 +100,7 @@ class BufferedStateStore implements StateStore {
     this.recovered = store.recovered;
     this.#store = store;
     this.#options = options;
+    this.#timers = options.timers ?? REAL_TIMERS;
     this.#cache = rowCache(options.cacheBytes);
     const { index, term } = store.recovered;
     this.#done = { index, term };
@@ -104,7 +125,7 @@ class BufferedStateStore implements StateStore {
     });
     if (missing.length === 0) {
       values.length = keys.length;
-      process.nextTick(done, values);
+      this.#timers.soon(() => done(values));
       return;
     }
     const read = {};
@@ -139,8 +160,8 @@ class BufferedStateStore implements StateStore {
       done();
     };
     if (this.#pending.bytes < this.#options.pendingBytesMax) {
-      process.nextTick(written);
-      this.#timer ??= setTimeout(() => this.#flush(), this.#options.delayMs);
+      this.#timers.soon(written);
+      this.#flushLater();
     } else {
       this.#blocked = written;
       this.#flush();
@@ -162,9 +183,13 @@ class BufferedStateStore implements StateStore {
     this.#reading.delete(id);
   }
 
+  #flushLater(): void {
+    this.#callOff ??= this.#timers.after(this.#options.delayMs, () => this.#flush());
+  }
+
   #flush(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#callOff?.();
+    this.#callOff = undefined;
     const { applied, rows } = this.#pending;
     if (this.#flushing !== undefined || applied === undefined) return;
     const flushing = this.#pending;
@@ -180,7 +205,7 @@ class BufferedStateStore implements StateStore {
     this.#store.write({ applied, puts, deletes }, () => this.#flushed(flushing));
     const blocked = this.#blocked;
     this.#blocked = undefined;
-    if (blocked !== undefined) process.nextTick(blocked);
+    if (blocked !== undefined) this.#timers.soon(blocked);
   }
 
   #flushed({ number, rows }: Pending): void {
@@ -192,7 +217,7 @@ class BufferedStateStore implements StateStore {
     for (const one of waiting) if (one.number <= number) one.next();
     if (this.#pending.applied === undefined) return;
     if (this.#draining.length > 0 || this.#blocked !== undefined) this.#flush();
-    else this.#timer ??= setTimeout(() => this.#flush(), this.#options.delayMs);
+    else this.#flushLater();
   }
 
   /** Runs `next` once everything is written that was asked for until now. */
@@ -284,7 +309,7 @@ class BufferedStateStore implements StateStore {
   async #close(): Promise<void> {
     const written = new Promise<void>((resolve) => this.#drained(resolve));
     await Promise.race([written, this.#options.failed]);
-    clearTimeout(this.#timer);
+    this.#callOff?.();
     await this.#store.close();
   }
 }

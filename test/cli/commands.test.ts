@@ -53,7 +53,8 @@ test.serial('status in every format', async (t) => {
   t.regex(table, /cluster demo: leader n1 \(127\.0\.0\.1:8080\), term 3, commit index 12; seen by n1/);
   t.regex(table, /│ n2 .*│ no/);
   const plain = (await kv(t, address, ['status'])).stdout.toString().split('\n');
-  t.is(plain[1], 'n2\tunknown\t127.0.0.1:8090\tyes\t-\t-\t-\tno');
+  t.is(plain[0], 'n1\tleader\t127.0.0.1:8080\tyes\t12\t0\t0\t0ms\tyes\tmaking 7\t1.2.3');
+  t.is(plain[1], 'n2\tunknown\t127.0.0.1:8090\tyes\t-\t-\t-\t-\tno\t-\t-');
   const json: unknown = JSON.parse((await kv(t, address, ['status', '-o', 'json'])).stdout.toString());
   t.is((json as { members: unknown[] }).members.length, 2);
 });

@@ -6,7 +6,7 @@
 import type { ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import type { ErrorCode } from '../../api/errors.js';
-import type { WireValue } from '../../api/types.js';
+import type { ClusterStatusResponse, WireValue } from '../../api/types.js';
 import { progressComment } from '../../api/watch-progress.js';
 import { ok, problem, type Seen, type Step } from '../client/scripted-server.js';
 
@@ -280,7 +280,12 @@ function eventText({ type, key, revision, stored, reason }: Change): string {
   return `event: ${type}\nid: ${revision}.1\ndata: ${data}\n\n`;
 }
 
-const STATUS = {
+const UNSEEN = { raft: 'h:1', rpc: 'h:2', snapshot: null, receivesSnapshot: null, version: null };
+
+const STATUS: Pick<
+  ClusterStatusResponse,
+  'id' | 'cluster' | 'term' | 'commitIndex' | 'isLeader' | 'leaderId' | 'leader' | 'members' | 'waitingFor'
+> = {
   id: 'n1',
   cluster: 'demo',
   term: 3,
@@ -288,24 +293,31 @@ const STATUS = {
   isLeader: true,
   leaderId: 'n1',
   leader: { id: 'n1', http: '127.0.0.1:8080' },
+  waitingFor: null,
   members: [
     {
+      ...UNSEEN,
       id: 'n1',
       role: 'leader',
       http: '127.0.0.1:8080',
       voter: true,
       matchIndex: 12,
       lagEntries: 0,
+      lagBytes: 0,
       lastContactMs: 0,
       reachable: true,
+      snapshot: { phase: 'making', bytes: 7, totalBytes: null },
+      version: '1.2.3',
     },
     {
+      ...UNSEEN,
       id: 'n2',
       role: 'unknown',
       http: '127.0.0.1:8090',
       voter: true,
       matchIndex: null,
       lagEntries: null,
+      lagBytes: null,
       lastContactMs: null,
       reachable: false,
     },

@@ -225,7 +225,7 @@ export class Host {
     const deferTo = (queue: (task: () => void) => void) => (task: () => void) => {
       if (life === this.#life) queue(within(task));
     };
-    const around = { ...this.#around, join: () => this.#join(self, control, clock) };
+    const around = { ...this.#around, join: () => this.#join(self, control, clock), timers: clock };
     const opened = await openDisk(id, disk, around, deferTo);
     if (life !== this.#life) return;
     this.#isJoining = false;

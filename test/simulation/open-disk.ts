@@ -2,6 +2,8 @@
 
 import type { Configuration, NodeId } from '../../membership/configuration.js';
 import { assess, laterPromise } from '../../persistence/assess.js';
+import type { Timers } from '../../persistence/buffered-state-store.js';
+import { bufferedStateStore } from '../../persistence/buffered-state-store.js';
 import type { LogStore } from '../../persistence/log-store.js';
 import { markedLogStore } from '../../persistence/marked-log-store.js';
 import { openMemoryLogStore } from '../../persistence/memory/log-store.js';
@@ -18,6 +20,13 @@ import type { Disk } from './disk.js';
 import type { Journal } from './journal.js';
 
 const TAIL_BYTES_MAX = 2048;
+/** Small, so that short runs meet its bounds. */
+const BUFFER = {
+  pendingBytesMax: 2048,
+  delayMs: 5,
+  cacheBytes: 1024,
+  failed: new Promise<void>(() => undefined),
+};
 
 type Task = () => void;
 
@@ -37,6 +46,8 @@ interface Around {
   readonly snapshots: SnapshotSettings;
   readonly journal: Journal;
   readonly join: Join;
+  /** Of the process: what it has not done when it ends, it never does. */
+  readonly timers: Timers;
 }
 
 /**
@@ -47,7 +58,7 @@ interface Around {
 export async function openDisk(
   id: NodeId,
   disk: Disk,
-  { snapshots: settings, journal, join }: Around,
+  { snapshots: settings, journal, join, timers }: Around,
   deferTo: (queue: (task: Task) => void) => (task: Task) => void,
 ): Promise<Opened | undefined> {
   const log = openMemoryLogStore({
@@ -64,7 +75,8 @@ export async function openDisk(
   const hardState = laterPromise(log.recovered, mark.recovered);
   const logStore = markedLogStore(log.store, log.recovered, hardState, mark.watermark, mark.recovered);
   const defer = deferTo((task) => disk.deferState(task));
-  const state = disk.guard(openMemoryStateStore({ disk: disk.state, defer }));
+  const written = disk.guard(openMemoryStateStore({ disk: disk.state, defer }));
+  const state = bufferedStateStore(written, { ...BUFFER, timers });
   const snapshots = await openMemorySnapshots(
     disk.snapshots,
     deferTo((task) => disk.deferSnapshot(task)),

@@ -6,6 +6,7 @@ import { describeOperation } from '../linearizability/history.js';
 import { SimulatedCluster } from './cluster.js';
 import type { Fault } from './faults.js';
 import { describeFault, drawFaults, inject } from './faults.js';
+import type { Host } from './host.js';
 import { isMemberFault, isSettled } from './member-faults.js';
 import { Random } from './random.js';
 import { drawSettings, drawSnapshots } from './settings.js';
@@ -143,7 +144,7 @@ async function recover(cluster: SimulatedCluster, clients: readonly Client[]): P
         throw new Error(`${host.id} does not serve after everything healed`);
     }
   }
-  const converged = (): boolean => members.every(({ node }) => node !== undefined && isLevel(cluster, node));
+  const converged = (): boolean => members.every((host) => isLevel(cluster, host));
   if (!(await cluster.run(untilMs, converged))) {
     const indexes = members.map(({ id, node }) => `${id} applied ${node?.appliedIndex ?? '-'}`).join(', ');
     throw new Error(`the nodes did not converge: ${indexes}`);
@@ -164,9 +165,10 @@ function unsettled(cluster: SimulatedCluster): string {
   return `the members do not settle: leader ${lead?.id ?? '-'}; ${places.join(', ')}; ${configuration}`;
 }
 
-function isLevel(cluster: SimulatedCluster, node: { readonly appliedIndex: number }): boolean {
-  const lead = cluster.leader()?.node;
-  return lead !== undefined && node.appliedIndex === lead.state.log.lastIndex;
+/** It has applied everything, and written that to its disk. */
+function isLevel(cluster: SimulatedCluster, { node, disk }: Host): boolean {
+  const last = cluster.leader()?.node?.state.log.lastIndex;
+  return last !== undefined && node?.appliedIndex === last && disk.state.applied.index === last;
 }
 
 /** The fewest of the faults that still make it fail, found by leaving out ever smaller parts. */
