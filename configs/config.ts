@@ -87,6 +87,8 @@ export interface Config {
     readonly dataBytes: number;
     /** Stay free on the disk of `raft.dataDir`: below, sets are answered `disk-full`. 0: no reserve. */
     readonly freeBytes: number;
+    /** Of the rows that were read or written lately, so much stays in memory, for reads that take no trip to the engine. 0: nothing. */
+    readonly cacheBytes: number;
     /** Of one client, told by its token's name or, without one, by its address; further ones are answered `rate-limited`. 0: no bound. */
     readonly requestsPerSecond: number;
   };

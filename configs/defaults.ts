@@ -61,6 +61,7 @@ export const DEFAULTS: Defaults = deepFreeze({
     pendingRequests: 10_000,
     dataBytes: 0,
     freeBytes: 64 * MIB,
+    cacheBytes: 16 * MIB,
     requestsPerSecond: 0,
   },
   auth: { clients: [], peerSecret: '' },

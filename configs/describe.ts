@@ -91,6 +91,7 @@ function fileKeys({
       pendingRequests: limits.pendingRequests,
       dataBytes: formatSizeBytes(limits.dataBytes),
       freeBytes: formatSizeBytes(limits.freeBytes),
+      cacheBytes: formatSizeBytes(limits.cacheBytes),
       requestsPerSecond: limits.requestsPerSecond,
     },
     auth: { clients: auth.clients, peerSecret: auth.peerSecret },

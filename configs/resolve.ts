@@ -92,6 +92,7 @@ export function resolve(file: FileConfig, peerUrls: readonly string[], source: s
       pendingRequests: file.limits.pendingRequests ?? DEFAULTS.limits.pendingRequests,
       dataBytes: file.limits.dataBytes ?? DEFAULTS.limits.dataBytes,
       freeBytes: file.limits.freeBytes ?? DEFAULTS.limits.freeBytes,
+      cacheBytes: file.limits.cacheBytes ?? DEFAULTS.limits.cacheBytes,
       requestsPerSecond: file.limits.requestsPerSecond ?? DEFAULTS.limits.requestsPerSecond,
     },
     auth: authSection(file.auth),

@@ -85,6 +85,7 @@ const limitsShape = {
   pendingRequests: count(1, 1_000_000).optional(),
   dataBytes: sizeBytes(0).optional(),
   freeBytes: sizeBytes(0).optional(),
+  cacheBytes: sizeBytes(0).optional(),
   requestsPerSecond: count(0, 10_000_000).optional(),
 };
 

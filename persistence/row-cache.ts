@@ -23,6 +23,7 @@ export function rowCache(bytesMax: number): RowCache {
   let youngBytes = 0;
 
   const keep = (id: string, row: CachedRow): void => {
+    if (bytesMax === 0) return;
     young.set(id, row);
     youngBytes += id.length + (row?.length ?? 0) + ROW_OVERHEAD_BYTES;
     if (youngBytes < half) return;

@@ -29,6 +29,8 @@ export interface StorageOptions {
   readonly clusterName: string;
   /** How much of the newest entries `log.recovered.tail` may hold, counted by `entryBytes`. */
   readonly tailBytesMax: number;
+  /** Of rows of the state that were read or written lately, kept in memory. */
+  readonly cacheBytes: number;
   /** Called once for each part that fails after it was opened. */
   readonly fatal: Fatal;
 }
@@ -50,7 +52,6 @@ export interface Storage {
 const BUFFER = Object.freeze({
   pendingBytesMax: 2 * 1024 * 1024,
   delayMs: 10,
-  cacheBytes: 16 * 1024 * 1024,
 });
 
 /**
@@ -101,7 +102,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
       return {
         identity,
         log: { store, recovered: { ...log.recovered, hardState } },
-        state: bufferedStateStore(state, { ...BUFFER, failed }),
+        state: bufferedStateStore(state, { ...BUFFER, cacheBytes: options.cacheBytes, failed }),
         stateRemoved: removed,
         assessment,
         properties,

@@ -37,6 +37,8 @@ export async function forceNewCluster(config: Config, logger: Logger): Promise<C
     nodeId: nodeID,
     clusterName: config.cluster.name,
     tailBytesMax: entryCacheBytes,
+    // Nobody reads from it.
+    cacheBytes: 0,
     fatal: (error) => (failed.error ??= error),
   });
   try {

@@ -62,6 +62,7 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     nodeId: nodeID,
     clusterName: config.cluster.name,
     tailBytesMax: entryCacheBytes,
+    cacheBytes: config.limits.cacheBytes,
     fatal,
   });
   const { identity } = storage;

@@ -93,7 +93,7 @@ http:
   connectionsMax: 6
   headersTimeout: 7
   keepAliveTimeout: 8
-limits: { valueBytes: "2MiB", pendingRequests: 9, dataBytes: "1GiB", freeBytes: "3B", requestsPerSecond: 12 }
+limits: { valueBytes: "2MiB", pendingRequests: 9, dataBytes: "1GiB", freeBytes: "3B", cacheBytes: "5B", requestsPerSecond: 12 }
 auth:
   peerSecret: 0123456789abcdef
   clients:
@@ -123,6 +123,7 @@ storage: { engine: classic-level }
       pendingRequests: 9,
       dataBytes: 1024 ** 3,
       freeBytes: 3,
+      cacheBytes: 5,
       requestsPerSecond: 12,
     },
     auth: {

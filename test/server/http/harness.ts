@@ -28,6 +28,7 @@ export const CONFIG: HttpConfig = {
     pendingRequests: 100,
     dataBytes: 0,
     freeBytes: 0,
+    cacheBytes: 0,
     requestsPerSecond: 0,
   },
   auth: { clients: [], peerSecret: '' },
