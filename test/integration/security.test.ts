@@ -10,9 +10,9 @@ import test, { type ExecutionContext } from 'ava';
 import {
   ForbiddenError,
   KVClient,
+  KVError,
   RateLimitedError,
   UnauthorizedError,
-  UnavailableError,
   type WatchEvent,
 } from 'quorumkv-client';
 import { certificates, type Certificates } from './certificates.js';
@@ -136,7 +136,7 @@ test.serial(
     t.is(await writer.get('a'), 'watched', 'nothing of what was refused is there');
 
     const stranger = new KVClient({ endpoints, auth: { token: WRITER }, tls: {}, timeoutMs: 1000 });
-    const unbelieved = await t.throwsAsync(stranger.set('a', 'w'), { instanceOf: UnavailableError });
+    const unbelieved = await t.throwsAsync(stranger.set('a', 'w'), { instanceOf: KVError });
     t.is(unbelieved.outcome, 'not-applied', 'nothing is sent to whom the client does not believe');
     await stranger.close();
 
@@ -180,7 +180,7 @@ test.serial('a client that asks too often is told to wait, and waits', async (t)
   await Promise.all(
     Array.from({ length: 8 }, () => busy.get('a', { consistency: 'stale', timeoutMs: 20_000 })),
   );
-  const calls = Array.from({ length: 60 }, () => client(READER).get('a', { timeoutMs: 300 }));
+  const calls = Array.from({ length: 60 }, () => client(READER).get('a', { timeoutMs: 2000 }));
   const results = await Promise.allSettled(calls);
   const reasons = results.flatMap((result): unknown[] =>
     result.status === 'rejected' ? [result.reason] : [],

@@ -222,7 +222,7 @@ test('a restore that a crash ends leaves the old content before the rename and t
       t.is((await readdir(crashed)).length, 1, moment);
       // And once more, without leftovers.
       t.deepEqual(await contentOf(crashed), content, moment);
-      await rm(crashed, { recursive: true });
+      await rm(crashed, { recursive: true, maxRetries: 20, retryDelay: 10 });
     }
   }));
 
@@ -257,7 +257,7 @@ test('a restore whose directory is taken away fails for good, and nothing is cal
     });
     await written(store, batchOf(1, { a: '1' }));
     const restore = await restoreOf(store);
-    await rm(path.join(directory, '000002.part'), { recursive: true });
+    await rm(path.join(directory, '000002.part'), { recursive: true, maxRetries: 20, retryDelay: 10 });
     restore.finish(appliedAt(9), () => t.fail());
     await failed;
     store.scan({ limit: 1, bytesMax: 1 }, () => t.fail());

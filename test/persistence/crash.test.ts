@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import test from 'ava';
 import type { Engine } from '../../persistence/engine.js';
 import { StorageError } from '../../persistence/errors.js';
+import type { LogBatch } from '../../persistence/log-store.js';
 import { openDiskLogStore } from '../../persistence/disk/log-store.js';
 import { openDiskStateStore } from '../../persistence/disk/state-store.js';
 import { ALL, hardState, readOf } from '../contracts/log-store.js';
@@ -148,35 +149,35 @@ onEachEngine(test, (engine) => {
         tailBytesMax: 0,
         fatal: (error) => errors.push(error),
       });
-      // Files that are open stay writable; the first new one that the engine wants to make is its downfall.
-      await rm(directory, { recursive: true });
       const data = Buffer.alloc(1024 * 1024);
+      const entryAt = (index: number): LogBatch => ({
+        entries: [{ index, term: 1, type: 'command', data }],
+        hardState: hardState(1),
+      });
+      await new Promise<void>((resolve) => store.append(entryAt(1), resolve));
+      // Files that are open stay writable; the first new one that is to be made, the engine's or that of the sums, is the downfall.
+      await rm(directory, { recursive: true, maxRetries: 20, retryDelay: 10 });
       await new Promise<void>((resolve, reject) => {
         const append = (index: number): void => {
           if (index > 100) {
             reject(new Error('no write failed'));
             return;
           }
-          store.append(
-            { entries: [{ index, term: 1, type: 'command', data }], hardState: hardState(1) },
-            () => {
-              if (errors.length > 0) callbacksAfter += 1;
-              append(index + 1);
-            },
-          );
+          store.append(entryAt(index), () => {
+            if (errors.length > 0) callbacksAfter += 1;
+            append(index + 1);
+          });
           // Asked for beside every append: what is still under way when that one fails must not come back either.
-          if (index > 1) {
-            store.read(1, index - 1, 1, () => {
-              if (errors.length > 0) callbacksAfter += 1;
-            });
-          }
+          store.read(1, index - 1, 1, () => {
+            if (errors.length > 0) callbacksAfter += 1;
+          });
           if (errors.length > 0) resolve();
         };
         const watch = (): void => {
           if (errors.length > 0) resolve();
           else setImmediate(watch);
         };
-        append(1);
+        append(2);
         watch();
       });
       store.read(1, 1, 1, () => (callbacksAfter += 1));

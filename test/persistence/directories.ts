@@ -11,7 +11,10 @@ export interface TemporaryDirectory {
 
 export async function temporaryDirectory(): Promise<TemporaryDirectory> {
   const directory = await mkdtemp(path.join(tmpdir(), 'quorumkv-'));
-  return { path: directory, remove: () => rm(directory, { recursive: true, force: true }) };
+  return {
+    path: directory,
+    remove: () => rm(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 10 }),
+  };
 }
 
 export async function inTemporaryDirectory(body: (directory: string) => Promise<void>): Promise<void> {

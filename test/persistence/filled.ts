@@ -18,7 +18,15 @@ export function openOn(
   engine: EngineName,
   fatal: (error: StorageError) => void = unexpected,
 ): Promise<Storage> {
-  return openStorage({ dataDir, engine, nodeId: 'node1', clusterName: 'demo', tailBytesMax: ALL, cacheBytes: 0, fatal });
+  return openStorage({
+    dataDir,
+    engine,
+    nodeId: 'node1',
+    clusterName: 'demo',
+    tailBytesMax: ALL,
+    cacheBytes: 0,
+    fatal,
+  });
 }
 
 export async function closed({ log, state }: Storage): Promise<void> {
