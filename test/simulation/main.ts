@@ -2,7 +2,7 @@
 
 import { appendFileSync } from 'node:fs';
 import { Command, InvalidArgumentError } from 'commander';
-import { RARE_MUTANTS } from './mutants-of-snapshots.js';
+import { RARE_MUTANTS } from './mutants-rare.js';
 import { MUTANTS } from './mutants.js';
 import { searchAll } from './mutation-run.js';
 import type { RunReport } from './run.js';

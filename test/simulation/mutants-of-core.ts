@@ -10,7 +10,7 @@ const ELECTION_MUTANTS: readonly Mutant[] = [
     original:
       'return lastTerm > this.lastTerm || (lastTerm === this.lastTerm && lastIndex >= this.#lastIndex);',
     replacement: 'return true;',
-    seedsMax: 20,
+    seedsMax: 100,
   },
   {
     name: 'vote-by-length-alone',
@@ -19,7 +19,7 @@ const ELECTION_MUTANTS: readonly Mutant[] = [
     original:
       'return lastTerm > this.lastTerm || (lastTerm === this.lastTerm && lastIndex >= this.#lastIndex);',
     replacement: 'return lastIndex >= this.#lastIndex;',
-    seedsMax: 300,
+    seedsMax: 250,
   },
   {
     name: 'second-vote-not-written',
@@ -27,7 +27,7 @@ const ELECTION_MUTANTS: readonly Mutant[] = [
     breaks: 'a vote is on disk before it is told, in a term that is on disk already, too (Figure 2)',
     original: 'state.term !== written.term || state.vote !== written.vote;',
     replacement: 'state.term !== written.term;',
-    seedsMax: 500,
+    seedsMax: 1450,
   },
   {
     name: 'half-is-a-majority',
@@ -35,7 +35,7 @@ const ELECTION_MUTANTS: readonly Mutant[] = [
     breaks: 'any two majorities share a member (§5.2)',
     original: 'return Math.floor(voters / 2) + 1;',
     replacement: 'return Math.ceil(voters / 2);',
-    seedsMax: 20,
+    seedsMax: 100,
   },
   {
     name: 'higher-term-ignored',
@@ -43,15 +43,7 @@ const ELECTION_MUTANTS: readonly Mutant[] = [
     breaks: 'whoever sees a later term in a response enters it (§5.1)',
     original: 'if (message.term > state.term) {',
     replacement: 'if (message.term > state.term && !isResponse(message)) {',
-    seedsMax: 200,
-  },
-  {
-    name: 'loyalty-ignored',
-    file: 'raft/election.js',
-    breaks: 'who heard of a leader just now votes for nobody: leases count on it (thesis §4.2.3, §6.4.1)',
-    original: 'return state.leaderTick !== undefined && state.now - state.leaderTick < min;',
-    replacement: 'return false;',
-    seedsMax: 300,
+    seedsMax: 650,
   },
   {
     name: 'no-grace-after-start',
@@ -59,7 +51,7 @@ const ELECTION_MUTANTS: readonly Mutant[] = [
     breaks: 'a node that starts may owe loyalty from before, and votes for nobody yet (thesis §6.4.1)',
     original: 'graceTick: alone ? 0 : max,',
     replacement: 'graceTick: 0,',
-    seedsMax: 2000,
+    seedsMax: 1500,
   },
 ];
 
@@ -70,7 +62,7 @@ const LOG_MUTANTS: readonly Mutant[] = [
     breaks: 'a write that ended counts only for the entries that the log still holds (by term and index)',
     original: 'if (position.index <= this.#durable || !this.holds(position))',
     replacement: 'if (position.index <= this.#durable)',
-    seedsMax: 100,
+    seedsMax: 1500,
   },
   {
     name: 'handed-out-not-taken-back',
@@ -94,7 +86,7 @@ const LOG_MUTANTS: readonly Mutant[] = [
     breaks: 'with an entry goes the memory of its term (§5.3)',
     original: '(this.#runs.at(-1)?.index ?? 0) >= index)',
     replacement: '(this.#runs.at(-1)?.index ?? 0) > index)',
-    seedsMax: 100,
+    seedsMax: 350,
   },
   {
     name: 'applied-past-durable',
@@ -102,7 +94,7 @@ const LOG_MUTANTS: readonly Mutant[] = [
     breaks: 'a node applies only what is durable in its own log',
     original: 'return Math.min(this.#commit, this.#durable);',
     replacement: 'return this.#commit;',
-    seedsMax: 20,
+    seedsMax: 100,
   },
 ];
 
@@ -113,7 +105,7 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     breaks: 'entries are taken only behind an entry that both logs hold (§5.3, Log Matching)',
     original: 'if (!log.holds({ index: message.prevIndex, term: message.prevTerm })) {',
     replacement: 'if (message.prevIndex > log.lastIndex) {',
-    seedsMax: 300,
+    seedsMax: 1500,
   },
   {
     name: 'conflicting-entries-kept',
@@ -129,7 +121,7 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     breaks: 'a heartbeat carries no commit index beyond what its receiver acknowledged (§5.3)',
     original: 'const commit = Math.min(progress.match, state.log.commit);',
     replacement: 'const commit = state.log.commit;',
-    seedsMax: 20,
+    seedsMax: 100,
   },
   {
     name: 'commit-of-an-earlier-term',
@@ -145,7 +137,7 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     breaks: "the leader's own log counts for a commit only as far as it is durable (thesis §10.2.1)",
     original: 'id === state.id ? log.durable : ',
     replacement: 'id === state.id ? log.lastIndex : ',
-    seedsMax: 20,
+    seedsMax: 100,
   },
   {
     name: 'lost-append-not-asked-after',
@@ -153,7 +145,7 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     breaks: 'what was lost on the way is sent again (§5.3)',
     original: 'progress.inflightAppends > 0 && !progress.answered',
     replacement: 'progress.inflightAppends < 0',
-    seedsMax: 50,
+    seedsMax: 100,
   },
 ];
 
@@ -164,7 +156,7 @@ const READ_MUTANTS: readonly Mutant[] = [
     breaks: 'a read waits until a majority confirmed the leader (§8, thesis §6.4)',
     original: 'if (lease && holdsLease(this.#state, current)) {',
     replacement: 'if (log.commit >= current.firstIndex) {',
-    seedsMax: 50,
+    seedsMax: 150,
   },
   {
     name: 'late-answer-confirms',
@@ -173,7 +165,7 @@ const READ_MUTANTS: readonly Mutant[] = [
     original:
       'if (message.round > (reads.answered.get(message.from) ?? 0))\n        reads.answered.set(message.from, message.round);',
     replacement: 'reads.answered.set(message.from, reads.lastRound);',
-    seedsMax: 50,
+    seedsMax: 600,
   },
   {
     name: 'refused-heartbeat-confirms',
@@ -181,7 +173,7 @@ const READ_MUTANTS: readonly Mutant[] = [
     breaks: 'the refusal of a heartbeat of an earlier term confirms no round of a later one (thesis §6.4)',
     original: 'round: NO_ROUND,',
     replacement: 'round: message.round,',
-    seedsMax: 50,
+    seedsMax: 100,
   },
   {
     name: 'read-before-first-commit',
@@ -189,7 +181,7 @@ const READ_MUTANTS: readonly Mutant[] = [
     breaks: 'a new leader gives no index out before it committed an entry of its term (§8)',
     original: 'const servable = state.log.commit >= lead.firstIndex;',
     replacement: 'const servable = true;',
-    seedsMax: 20,
+    seedsMax: 150,
   },
   {
     name: 'lease-read-before-first-commit',
@@ -197,7 +189,7 @@ const READ_MUTANTS: readonly Mutant[] = [
     breaks: 'a lease gives no index out before the first commit of the term (§8)',
     original: 'if (lead.handedOver || state.log.commit < lead.firstIndex)',
     replacement: 'if (lead.handedOver)',
-    seedsMax: 200,
+    seedsMax: 900,
   },
   {
     name: 'lease-from-the-answer',
@@ -205,7 +197,7 @@ const READ_MUTANTS: readonly Mutant[] = [
     breaks: 'a lease counts from when the heartbeat was sent (thesis §6.4.1)',
     original: 'sentMs + state.options.leaseMs',
     replacement: 'state.clockMs + state.options.leaseMs + 0 * sentMs',
-    seedsMax: 100,
+    seedsMax: 150,
   },
   {
     name: 'lease-survives-transfer',
@@ -213,16 +205,7 @@ const READ_MUTANTS: readonly Mutant[] = [
     breaks: 'who asked another node to campaign has no lease any more (thesis §6.4.1)',
     original: 'if (lead.handedOver || state.log.commit < lead.firstIndex)',
     replacement: 'if (state.log.commit < lead.firstIndex)',
-    seedsMax: 50,
-  },
-  {
-    name: 'lease-without-drift',
-    file: 'server/raft-settings.js',
-    breaks:
-      'a lease is shorter than the loyalty that it counts on by what clocks may drift apart (thesis §6.4.1)',
-    original: '* TICK_MS * (1 - CLOCK_DRIFT_MAX)',
-    replacement: '* TICK_MS',
-    seedsMax: 500,
+    seedsMax: 550,
   },
 ];
 

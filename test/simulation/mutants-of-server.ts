@@ -9,7 +9,7 @@ const LOOP_MUTANTS: readonly Mutant[] = [
     breaks: 'a vote survives a restart (Figure 2, "Persistent state")',
     original: ': { entries, hardState }, done);',
     replacement: ': { entries, hardState: { ...hardState, vote: undefined } }, done);',
-    seedsMax: 20,
+    seedsMax: 100,
   },
   {
     name: 'term-not-persisted',
@@ -17,7 +17,7 @@ const LOOP_MUTANTS: readonly Mutant[] = [
     breaks: 'the term survives a restart (Figure 2, "Persistent state")',
     original: 'hardState === undefined ? { entries }',
     replacement: 'hardState === undefined || entries.length === 0 ? { entries }',
-    seedsMax: 20,
+    seedsMax: 100,
   },
   {
     name: 'acknowledged-before-fsync',
@@ -26,7 +26,7 @@ const LOOP_MUTANTS: readonly Mutant[] = [
     original: 'this.#logWriter.append(append, () => {',
     replacement:
       'this.#ports.transport.send(append.messages);\n        this.#logWriter.append(append, () => {',
-    seedsMax: 20,
+    seedsMax: 100,
   },
   {
     name: 'applied-told-before-written',
@@ -36,7 +36,7 @@ const LOOP_MUTANTS: readonly Mutant[] = [
       'this.#store.write({ applied, ...set.changes() }, () => {\n                this.#applied = applied;',
     replacement:
       'this.#applied = applied;\n            this.#store.write({ applied, ...set.changes() }, () => {',
-    seedsMax: 20,
+    seedsMax: 100,
   },
   {
     name: 'applied-index-apart',
@@ -50,7 +50,7 @@ const LOOP_MUTANTS: readonly Mutant[] = [
       '                    writing = false;\n' +
       '                    done();\n' +
       '                });',
-    seedsMax: 300,
+    seedsMax: 100,
   },
   {
     name: 'truncation-not-persisted',
@@ -64,20 +64,12 @@ const LOOP_MUTANTS: readonly Mutant[] = [
 
 const ANSWER_MUTANTS: readonly Mutant[] = [
   {
-    name: 'displaced-too-early',
-    file: 'server/waiters.js',
-    breaks: 'a lost entry may still be committed from another log; nothing is certain yet (Figure 8)',
-    original: "this.#waiting.get(index)?.settle({ status: 'unresolved' });",
-    replacement: "this.#waiting.get(index)?.settle({ status: 'displaced' });",
-    seedsMax: 300,
-  },
-  {
     name: 'result-of-another-entry',
     file: 'server/waiters.js',
     breaks: 'a proposal is answered with the result of its own entry, by term and index',
     original: 'if (waiting.term !== term || result === undefined)',
     replacement: 'if (result === undefined)',
-    seedsMax: 200,
+    seedsMax: 150,
   },
   {
     name: 'lost-forwarding-is-no-refusal',
@@ -85,7 +77,7 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
     breaks: 'a forwarded write without an answer may be applied: it is not proposed again',
     original: "if (outcomeOf(error) === 'unknown')\n        return { status: 'unresolved' };",
     replacement: '',
-    seedsMax: 20,
+    seedsMax: 100,
   },
   {
     name: 'stopping-settles-displaced',
@@ -95,7 +87,7 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
       "for (const { settle } of this.#waiting.values())\n            settle({ status: 'unresolved' });",
     replacement:
       "for (const { settle } of this.#waiting.values())\n            settle({ status: 'displaced' });",
-    seedsMax: 20,
+    seedsMax: 100,
   },
   {
     name: 'unresolved-tried-again',
@@ -103,7 +95,7 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
     breaks: 'a write whose fate is unknown is not proposed again',
     original: 'if (isRepeatable(attempt.command))',
     replacement: 'if (true)',
-    seedsMax: 20,
+    seedsMax: 100,
   },
   {
     name: 'read-ahead-of-applied',
@@ -111,7 +103,7 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
     breaks: 'a read waits until its index is applied here (§8)',
     original: 'if (index !== undefined && index <= node.appliedIndex)',
     replacement: 'if (index !== undefined)',
-    seedsMax: 20,
+    seedsMax: 100,
   },
   {
     name: 'read-shares-an-asked-index',
@@ -126,7 +118,7 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
       '        return this.#asking.finally(() => {\n' +
       '            this.#gathering = undefined;\n' +
       '        });',
-    seedsMax: 20,
+    seedsMax: 100,
   },
 ];
 
@@ -138,7 +130,7 @@ const SESSION_MUTANTS: readonly Mutant[] = [
       'a write that comes again under its session gets its first result, and changes nothing (thesis §6.3)',
     original: 'set.put(resultRow(clientId, seq), encodeKept(fingerprint(update), result));',
     replacement: '',
-    seedsMax: 20,
+    seedsMax: 100,
   },
   {
     name: 'session-not-forgetting-for-good',
@@ -146,7 +138,7 @@ const SESSION_MUTANTS: readonly Mutant[] = [
     breaks: 'a number below the lowest pending one is never applied again (thesis §6.3)',
     original: 'if (tag.seq < session.lowestPending || tag.seq < tag.lowestPending)',
     replacement: 'if (tag.seq < tag.lowestPending)',
-    seedsMax: 50,
+    seedsMax: 100,
   },
   {
     name: 'session-results-apart',
@@ -156,7 +148,7 @@ const SESSION_MUTANTS: readonly Mutant[] = [
     replacement:
       'const { puts, deletes } = set.changes();\n' +
       '            this.#store.write({ applied, puts: puts.filter(([row]) => row[0] !== 0x72), deletes }, () => {',
-    seedsMax: 20,
+    seedsMax: 100,
   },
   {
     name: 'log-time-of-the-node',
@@ -164,7 +156,7 @@ const SESSION_MUTANTS: readonly Mutant[] = [
     breaks: 'expiry is decided by the stamps in the log, not by the clock of the node that applies',
     original: 'stampMs: readStamp(data)',
     replacement: 'stampMs: readStamp(data) + performance.now()',
-    seedsMax: 20,
+    seedsMax: 100,
   },
   {
     name: 'uncertainty-forgotten',

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { RARE_MUTANTS } from './mutants-of-snapshots.js';
+import { RARE_MUTANTS } from './mutants-rare.js';
 import { MUTANTS } from './mutants.js';
 import { outOfDate, search } from './mutation-run.js';
 
