@@ -62,6 +62,13 @@ const idOf = (key: Buffer): string => key.toString('latin1');
 /** Buffers are the caller's, those that it gives and those that it gets. */
 const copyOf = (row: Buffer | undefined): Buffer | undefined => (row === undefined ? row : Buffer.from(row));
 
+function rowsOf({ puts, deletes }: StateBatch): [string, Buffer | null][] {
+  return [
+    ...deletes.map((key): [string, null] => [idOf(key), null]),
+    ...puts.map(([key, value]): [string, Buffer] => [idOf(key), Buffer.from(value)]),
+  ];
+}
+
 export function bufferedStateStore(store: StateStore, options: BufferOptions): StateStore {
   return new BufferedStateStore(store, options);
 }
@@ -87,8 +94,10 @@ class BufferedStateStore implements StateStore {
   #restoring = false;
   /** From when a restore is to take effect until it has: rows of the one content must not pass for the other's. */
   #replacing = false;
-  /** A write that waits for room. */
-  #blocked: (() => void) | undefined;
+  /** What the write that is under way does at last. */
+  #landing: (() => void) | undefined;
+  /** It waits for room. */
+  #isBlocked = false;
   /** What waits until the rows of this number are written. Bound: what the callers have in flight. */
   #draining: { readonly number: number; readonly next: () => void }[] = [];
   #views = 0;
@@ -153,25 +162,28 @@ class BufferedStateStore implements StateStore {
     this.#applied = batch.applied;
     const { index, term } = batch.applied;
     this.#writing = true;
-    this.#gather(batch);
-    const written = (): void => {
+    const rows = rowsOf(batch);
+    // Nobody sees it before it is done: who reads until then tells of what was applied until then.
+    this.#landing = () => {
+      for (const [id, value] of rows) this.#put(id, value);
+      this.#pending.applied = batch.applied;
+      this.#flushLater();
       this.#writing = false;
       this.#done = { index, term };
       done();
     };
-    if (this.#pending.bytes < this.#options.pendingBytesMax) {
-      this.#timers.soon(written);
-      this.#flushLater();
+    if (this.#pending.applied === undefined || this.#pending.bytes < this.#options.pendingBytesMax) {
+      this.#timers.soon(() => this.#land());
     } else {
-      this.#blocked = written;
+      this.#isBlocked = true;
       this.#flush();
     }
   };
 
-  #gather({ applied, puts, deletes }: StateBatch): void {
-    for (const key of deletes) this.#put(idOf(key), null);
-    for (const [key, value] of puts) this.#put(idOf(key), Buffer.from(value));
-    this.#pending.applied = applied;
+  #land(): void {
+    const landing = this.#landing;
+    this.#landing = undefined;
+    landing?.();
   }
 
   #put(id: string, value: Buffer | null): void {
@@ -203,9 +215,9 @@ class BufferedStateStore implements StateStore {
       else puts.push([key, value]);
     }
     this.#store.write({ applied, puts, deletes }, () => this.#flushed(flushing));
-    const blocked = this.#blocked;
-    this.#blocked = undefined;
-    if (blocked !== undefined) this.#timers.soon(blocked);
+    if (!this.#isBlocked) return;
+    this.#isBlocked = false;
+    this.#timers.soon(() => this.#land());
   }
 
   #flushed({ number, rows }: Pending): void {
@@ -216,7 +228,7 @@ class BufferedStateStore implements StateStore {
     this.#draining = waiting.filter((one) => one.number > number);
     for (const one of waiting) if (one.number <= number) one.next();
     if (this.#pending.applied === undefined) return;
-    if (this.#draining.length > 0 || this.#blocked !== undefined) this.#flush();
+    if (this.#draining.length > 0 || this.#isBlocked) this.#flush();
     else this.#flushLater();
   }
 
@@ -307,6 +319,7 @@ class BufferedStateStore implements StateStore {
   };
 
   async #close(): Promise<void> {
+    this.#land();
     const written = new Promise<void>((resolve) => this.#drained(resolve));
     await Promise.race([written, this.#options.failed]);
     this.#callOff?.();
