@@ -152,7 +152,11 @@ export class ClusterInvariants {
     invariant(known === undefined || known === id, `two leaders in term ${term}: ${known} and ${id}`);
     if (known !== undefined) return;
     this.#leaders.set(term, id);
-    const voted = (voter: NodeId): boolean => this.#votes.get(`${voter}/${term}`) === id;
+    // A vote may leave once its voter's disk holds a later term instead: then it can't be given to another any more.
+    const voted = (voter: NodeId): boolean => {
+      const vote = this.#votes.get(`${voter}/${term}`);
+      return vote === undefined ? (this.#seen.get(voter)?.diskTerm ?? 0) > term : vote === id;
+    };
     invariant(
       decides(latestOf(state), voted),
       `leader ${id} of term ${term} was not elected by majorities of the voters`,
