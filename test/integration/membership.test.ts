@@ -12,10 +12,14 @@ function votersOf(client: KVClient): Promise<readonly string[]> {
   return client.cluster.members().then((members) => members.filter(({ voter }) => voter).map(({ id }) => id));
 }
 
+/** Until they alone vote: in a joint configuration those of before do so, too. */
 async function haveVotes(cluster: Cluster, client: KVClient, ids: readonly string[]): Promise<void> {
   await cluster.waitFor(
     `the voters are ${ids.join(', ')}`,
-    async () => (await votersOf(client)).join() === [...ids].sort().join(),
+    async () => {
+      const { waitingFor } = await client.cluster.status();
+      return waitingFor === null && (await votersOf(client)).join() === [...ids].sort().join();
+    },
     SETTLE_MS,
   );
 }
