@@ -292,7 +292,8 @@ export function inject(cluster: SimulatedCluster, fault: Fault, random: Random):
       return;
     case 'lost-state':
     case 'lost-log-end':
-      // What every node has lost is lost.
+      // What every node has lost is lost; what a process reads does not go while it does.
+      if (victim.isStarting) return;
       if (victim.disk.isEmpty || victim.place === 'outside' || !cluster.canSpare(victim)) return;
       cluster.crash(victim);
       if (fault.kind === 'lost-state') victim.disk.loseState();

@@ -23,7 +23,7 @@ import { Disk } from './disk.js';
 import { clockOf } from './host-clock.js';
 import { join } from './joiner.js';
 import type { Journal } from './journal.js';
-import { describeMembers, isHeard } from './members-seen.js';
+import { describeMembers, incarnationOf, isHeard } from './members-seen.js';
 import type { Network } from './network.js';
 import { openDisk } from './open-disk.js';
 import type { Opened } from './open-disk.js';
@@ -92,6 +92,7 @@ export class Host {
   observed: Observed | undefined;
   #touched = true;
   #isJoining = false;
+  #isStarting = false;
   #disks = 1;
 
   constructor(id: NodeId, around: Surroundings, random: Random, place: Place) {
@@ -117,6 +118,11 @@ export class Host {
   /** It runs, and waits to be taken in. */
   get isJoining(): boolean {
     return this.#isJoining;
+  }
+
+  /** Its process reads what the disk holds. */
+  get isStarting(): boolean {
+    return this.#isStarting;
   }
 
   /** It has lost nothing that it has not got back. */
@@ -215,6 +221,7 @@ export class Host {
   /** Starts from what the disk holds; where it holds nothing, the node waits to be taken in. */
   async start(): Promise<void> {
     this.#life += 1;
+    this.#isStarting = true;
     const life = this.#life;
     const { id, disk } = this;
     const self = { id, incarnation: disk.incarnation };
@@ -289,13 +296,11 @@ export class Host {
     const departed = (): void => this.#run(life, () => this.#depart('was removed, and stops'));
     const process = assemble({ node, clock, roster, control, state, sessions, departed });
     this.lastNode = node;
-    this.observed = {
-      state: node.state,
-      incarnation: this.disk.incarnation,
-      disk: this.disk.durable,
-    };
+    const { incarnation, durable } = this.disk;
+    this.observed = { state: node.state, incarnation, disk: durable };
     await new Promise<void>((resolve) => node.start(resolve));
     if (life !== this.#life) return;
+    this.#isStarting = false;
     this.#running = { ...process, node, roster, callers, snapshots: opened.snapshots };
     journal.note(
       `${this.id} is up, term ${seed.hardState.term}, log ${seed.log.base.index + 1} to ${seed.log.lastIndex}, applied ${seed.log.applied}`,
@@ -382,6 +387,7 @@ export class Host {
     this.#touched = true;
     this.#sending = undefined;
     this.#isJoining = false;
+    this.#isStarting = false;
     this.#life += 1;
     this.#running?.node.stop();
     this.#running = undefined;
@@ -389,8 +395,4 @@ export class Host {
     this.disk.crash();
     this.#checked(() => this.#around.oracle.checkState(this.id, this.disk));
   }
-}
-
-export function incarnationOf(id: NodeId): string {
-  return `disk-of-${id}`;
 }

@@ -64,7 +64,8 @@ export function changeMembers(
       remove(cluster, victim, random);
       return;
     case 'member-replace':
-      if (victim.disk.isEmpty || victim.place === 'outside' || !cluster.canSpare(victim)) return;
+      if (victim.isStarting || victim.disk.isEmpty || victim.place === 'outside') return;
+      if (!cluster.canSpare(victim)) return;
       cluster.replaceDisk(victim, 'returning');
       later(() => cluster.restart(victim));
       return;

@@ -1,6 +1,6 @@
 /** What a simulated machine makes of who the members are. */
 
-import type { Configuration } from '../../membership/configuration.js';
+import type { Configuration, NodeId } from '../../membership/configuration.js';
 import type { Identity, Roster } from '../../server/rpc/identity.js';
 import { checkSender } from '../../server/rpc/identity.js';
 import { CLUSTER_ID, CLUSTER_NAME } from './control-plane.js';
@@ -21,4 +21,9 @@ export function describeMembers({ members, outgoing }: Configuration): string {
     ({ id, voter, leaving }) => `${id}${voter ? '' : ' (learner)'}${leaving === true ? ' (leaving)' : ''}`,
   );
   return `${names.join(', ')}${outgoing === undefined ? '' : `, and of before ${outgoing.join(', ')}`}`;
+}
+
+/** Of the first disk of a machine. */
+export function incarnationOf(id: NodeId): string {
+  return `disk-of-${id}`;
 }
