@@ -37,6 +37,8 @@ export interface BufferOptions {
   readonly cacheBytes: number;
   /** Resolves when the store under it has failed: from then on it calls nothing back. */
   readonly failed: Promise<void>;
+  /** At once, whereas a promise is heard of later: a store that has failed calls nothing back. */
+  readonly hasFailed: () => boolean;
   /** Default: those of Node.js. */
   readonly timers?: Timers;
 }
@@ -134,7 +136,9 @@ class BufferedStateStore implements StateStore {
     });
     if (missing.length === 0) {
       values.length = keys.length;
-      this.#timers.soon(() => done(values));
+      this.#timers.soon(() => {
+        if (!this.#options.hasFailed()) done(values);
+      });
       return;
     }
     const read = {};
@@ -183,7 +187,7 @@ class BufferedStateStore implements StateStore {
   #land(): void {
     const landing = this.#landing;
     this.#landing = undefined;
-    landing?.();
+    if (!this.#options.hasFailed()) landing?.();
   }
 
   #put(id: string, value: Buffer | null): void {

@@ -70,8 +70,10 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     return (error) => options.fatal(error.of(part));
   };
   let reportFailure = (): void => undefined;
+  let hasFailed = false;
   const failed = new Promise<void>((resolve) => (reportFailure = resolve));
   const fatalState: Fatal = (error) => {
+    hasFailed = true;
     reportFailure();
     if (error.fault === 'damaged') markState(dataDir, { kind: 'damaged', what: error.message });
     fatal('state')(error);
@@ -102,7 +104,12 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
       return {
         identity,
         log: { store, recovered: { ...log.recovered, hardState } },
-        state: bufferedStateStore(state, { ...BUFFER, cacheBytes: options.cacheBytes, failed }),
+        state: bufferedStateStore(state, {
+          ...BUFFER,
+          cacheBytes: options.cacheBytes,
+          failed,
+          hasFailed: () => hasFailed,
+        }),
         stateRemoved: removed,
         assessment,
         properties,

@@ -28,6 +28,7 @@ const tight = {
   delayMs: 1,
   cacheBytes: 2000,
   failed: new Promise<void>(() => undefined),
+  hasFailed: () => false,
 };
 const roomy = { ...tight, pendingBytesMax: 1024 * 1024, cacheBytes: 1024 * 1024 };
 

@@ -26,6 +26,7 @@ const BUFFER = {
   delayMs: 5,
   cacheBytes: 1024,
   failed: new Promise<void>(() => undefined),
+  hasFailed: () => false,
 };
 
 type Task = () => void;
