@@ -41,7 +41,6 @@ const CONSISTENCIES: Readonly<Record<Workload, Consistency>> = {
 };
 
 const ourEntry = z.object({ value: z.string() });
-const ourStatus = z.object({ lastApplied: z.number() });
 
 function ours(nodeFlags: readonly string[]): System {
   return {
@@ -70,8 +69,11 @@ function ours(nodeFlags: readonly string[]): System {
     loadMax: 500,
     valueOf: (answer) => ourEntry.parse(JSON.parse(answer)).value,
     async revision(node) {
-      const { text } = await ask(node, PATHS.status);
-      return ourStatus.parse(JSON.parse(text)).lastApplied;
+      // Writes that wait together share a revision.
+      const { text } = await ask(node, PATHS.metrics);
+      const count = /^kv_commands_applied_total (\d+)$/m.exec(text)?.[1];
+      if (count === undefined) throw new Error('the metrics do not say how many commands were applied');
+      return Number(count);
     },
   };
 }

@@ -15,7 +15,7 @@ import type {
   Write,
   WriteResult,
 } from './command.js';
-import { count, deadlineOf, headerOfKey, putEntry, removeEntry, revisionOfKey } from './entries.js';
+import { deadlineOf, headerOfKey, putEntry, removeEntry, revisionOfKey } from './entries.js';
 import {
   HISTORY_BYTES_ROW,
   HISTORY_COUNT_ROW,
@@ -29,33 +29,26 @@ import {
   CLOCK_ROW,
   DATA_BYTES_ROW,
   KEY_COUNT_ROW,
-  decodeCount,
   decodeTime,
   encodeTime,
   keyOfRow,
   keyRow,
 } from './rows.js';
-import {
-  SESSION_COUNT_ROW,
-  admit,
-  encodeSession,
-  endExpired,
-  keepResult,
-  sessionRow,
-  sessionRowsRead,
-} from './sessions.js';
+import { SESSION_COUNT_ROW, resultRow, sessionRow } from './session-rows.js';
+import { admit, endExpired, keepResult } from './sessions.js';
 import { applyTxn, keysGot } from './txn.js';
 import type { WorkingSet } from './working-set.js';
 
 /** The rows of the keys that a `delete-prefix` is about, all of them. */
 export type PrefixRows = readonly Buffer[] | 'too-many';
 
-/** A command as the log has it. */
+/** The commands of an entry of the log. */
 export interface Proposed {
-  readonly command: Command;
-  /** That of its entry; the revision of what it writes. */
+  /** At least one; those that share an entry are writes of different keys. */
+  readonly commands: readonly Command[];
+  /** The entry's; the revision of what they write. */
   readonly index: number;
-  /** The leader's log time when it was proposed. */
+  /** The leader's log time when they were proposed. */
   readonly stampMs: number;
   /** What the state holds under the prefix of a `delete-prefix`; the records of these rows are in the working set as well. */
   readonly prefixRows?: PrefixRows;
@@ -79,17 +72,39 @@ const ALWAYS_READ = [
   CHAIN_ROW,
 ];
 
-/** Every row that applying the commands reads; without repeats. Of rows of keys the header is enough, but for those in `keysGot`. */
+/**
+ * Every row that applying the commands reads, but for results of sessions (`resultsRead`); without repeats. Of rows of keys the header is
+ * enough, but for those in `keysGot`.
+ */
 export function rowsRead(commands: readonly Command[]): Buffer[] {
   const rows = new Map<string, Buffer>();
   const add = (row: Buffer): void => void rows.set(row.toString('latin1'), row);
+  const clients = new Set<number>();
   for (const row of ALWAYS_READ) add(row);
   for (const command of commands) {
     for (const key of keysOf(command)) add(keyRow(key));
     if (command.op === 'trim-history') command.revisions.forEach((revision) => add(historyRow(revision)));
-    for (const row of sessionRowsRead(command)) add(row);
+    if ('session' in command) clients.add(command.session.clientId);
+    if (command.op === 'expire-sessions') for (const clientId of command.clientIds) clients.add(clientId);
+    if (command.op === 'register' || command.op === 'expire-sessions') add(SESSION_COUNT_ROW);
   }
+  for (const clientId of clients) add(sessionRow(clientId));
   return [...rows.values()];
+}
+
+/** The rows of results that applying the commands may read, each with its session's row; without repeats. */
+export function resultsRead(
+  commands: readonly Command[],
+): { readonly row: Buffer; readonly seq: number; readonly clientId: number }[] {
+  const seen = new Set<string>();
+  return commands.flatMap((command) => {
+    if (!('session' in command)) return [];
+    const { clientId, seq } = command.session;
+    const id = `${clientId}/${seq}`;
+    if (seen.has(id)) return [];
+    seen.add(id);
+    return [{ row: resultRow(clientId, seq), seq, clientId }];
+  });
 }
 
 /** The keys that a command names. */
@@ -112,29 +127,37 @@ export function keysOf(command: Command): readonly string[] {
   }
 }
 
-/** Applies consecutive commands; one result each. */
-export function applyAll(set: WorkingSet, proposed: readonly Proposed[]): CommandResult[] {
+/** Applies consecutive entries; of each the results of its commands. */
+export function applyAll(set: WorkingSet, proposed: readonly Proposed[]): (readonly CommandResult[])[] {
   const before = decodeTime(set.get(CLOCK_ROW));
   let logTimeMs = before;
   const chain = decodeChain(set.get(CHAIN_ROW));
-  const chainBefore = chainText(chain);
+  const { a, b } = chain;
   const results = proposed.map((one) => {
     // A new leader's clock begins at the last stamp that it knows of: log time never goes back.
     logTimeMs = Math.max(logTimeMs, one.stampMs);
-    const result = apply(set, one, logTimeMs, chain);
+    const ofEntry = one.commands.map((command) => apply(set, command, one, logTimeMs, chain));
     lengthen(chain, set.takeJournal());
     keepChanges(set, one.index, set.takeNotes());
     // The history repeats what is in the chain already.
     set.takeJournal();
-    return result;
+    set.settle();
+    lengthen(chain, set.takeJournal());
+    return ofEntry;
   });
-  if (chainText(chain) !== chainBefore) set.put(CHAIN_ROW, encodeChain(chain));
+  if (chain.a !== a || chain.b !== b) set.put(CHAIN_ROW, encodeChain(chain));
   if (logTimeMs > before) set.put(CLOCK_ROW, encodeTime(logTimeMs));
   return results;
 }
 
-function apply(set: WorkingSet, proposed: Proposed, logTimeMs: number, chain: ChainState): CommandResult {
-  const { command, index } = proposed;
+function apply(
+  set: WorkingSet,
+  command: Command,
+  proposed: Proposed,
+  logTimeMs: number,
+  chain: ChainState,
+): CommandResult {
+  const { index } = proposed;
   switch (command.op) {
     case 'set':
     case 'delete':
@@ -142,15 +165,15 @@ function apply(set: WorkingSet, proposed: Proposed, logTimeMs: number, chain: Ch
     case 'delete-prefix':
       return applyOnce(set, command, proposed, logTimeMs);
     case 'register': {
-      if (decodeCount(set.get(SESSION_COUNT_ROW)) >= command.sessionsMax) return { status: 'sessions-full' };
+      if (set.countOf(SESSION_COUNT_ROW) >= command.sessionsMax) return { status: 'sessions-full' };
       const session = { ttlMs: command.ttlMs, lastActiveMs: logTimeMs, lowestPending: 0, highest: -1 };
-      set.put(sessionRow(index), encodeSession(session));
-      count(set, SESSION_COUNT_ROW, 1);
+      set.openSession(index, session);
+      set.count(SESSION_COUNT_ROW, 1);
       return { status: 'registered', clientId: index };
     }
     case 'expire-sessions': {
       const ended = command.clientIds.filter((clientId) => endExpired(set, clientId, logTimeMs));
-      count(set, SESSION_COUNT_ROW, -ended.length);
+      set.count(SESSION_COUNT_ROW, -ended.length);
       return { status: 'expired', count: ended.length };
     }
     case 'expire-keys':

@@ -41,7 +41,8 @@ export function lengthen(chain: ChainState, changes: readonly RowChange[]): void
   }
 }
 
-function absorb(chain: ChainState, bytes: Buffer): void {
+/** Lengthens it by bytes, and by how many they are. */
+export function absorb(chain: ChainState, bytes: Buffer): void {
   absorbWord(chain, bytes.length);
   const words = bytes.length - (bytes.length % 4);
   let at = 0;

@@ -13,12 +13,13 @@
  *
  * A session is clientId (8), seq (8), lowestPending (8); a key its length (2) and its UTF-8; a check its revision (8) and key. Integers are
  * big-endian. The stamp is the leader's: it is written when the command is proposed. The format byte changes when an
- * old reader would misread.
+ * old reader would misread. Writes may share one entry of the log (`shared.ts`).
  */
 
 import type { Command, DeletePrefixCommand, SessionTag, TxnCommand, TxnOp, Write } from './command.js';
 import { EXPIRE_KEYS_MAX, TRIM_REVISIONS_MAX, TTL_MS_MAX, TXN_CHECKS_MAX, TXN_OPS_MAX } from './command.js';
 import { CommandFormatError, Cursor } from './cursor.js';
+import { INTEGER_BYTES, writeInteger } from './integers.js';
 
 const FORMAT = 1;
 const OPS = {
@@ -32,6 +33,7 @@ const OPS = {
   'trim-history': 8,
   mark: 9,
   attest: 10,
+  shared: 11,
 } as const;
 const TXN_OPS = { set: 1, delete: 2, get: 3 } as const;
 const FLAG_IF_REVISION = 1;
@@ -39,11 +41,15 @@ const FLAG_IF_ABSENT = 2;
 const FLAG_SESSION = 4;
 const FLAG_TTL = 8;
 const FLAG_IF_PRESENT = 16;
-const STAMP_BYTES = 8;
-const HEADER_BYTES = STAMP_BYTES + 2;
-const INTEGER_BYTES = 8;
+/** What comes before the format. */
+export const STAMP_BYTES = 8;
+/** What every command begins with. */
+export const HEADER_BYTES = STAMP_BYTES + 2;
 const LENGTH_BYTES = 2;
 const CHAIN_BYTES = 8;
+
+/** The `op` byte of an entry that several commands share. */
+export const SHARED_OP = OPS.shared;
 
 export function encodeCommand(command: Command): Buffer {
   switch (command.op) {
@@ -108,7 +114,7 @@ function encodeWrite(command: Write): Buffer {
       (ttlMs === undefined ? 0 : FLAG_TTL),
     HEADER_BYTES,
   );
-  for (const number of numbers) at = out.writeBigUInt64BE(BigInt(number), at);
+  for (const number of numbers) at = writeInteger(out, number, at);
   at = out.writeUInt16BE(keyBytes, at);
   at += out.write(key, at, 'utf8');
   if (value !== undefined) out.set(value, at);
@@ -149,7 +155,7 @@ function text(key: string): Buffer {
 
 function integers(...values: readonly number[]): Buffer {
   const out = Buffer.allocUnsafe(values.length * INTEGER_BYTES);
-  values.forEach((value, at) => out.writeBigUInt64BE(BigInt(value), at * INTEGER_BYTES));
+  values.forEach((value, at) => writeInteger(out, value, at * INTEGER_BYTES));
   return out;
 }
 
@@ -159,12 +165,31 @@ function uint16(value: number): Buffer {
   return out;
 }
 
-function header(size: number, op: number): Buffer {
+/** A buffer of `size` bytes, of which the header is written. */
+export function header(size: number, op: number): Buffer {
   const out = Buffer.allocUnsafe(size);
   out.writeDoubleBE(0, 0);
   out[STAMP_BYTES] = FORMAT;
   out[STAMP_BYTES + 1] = op;
   return out;
+}
+
+/** Whether the `op` byte is that of a write of one key. */
+export function isWriteOp(op: number | undefined): op is number {
+  return op === OPS.set || op === OPS.delete;
+}
+
+/** The key of an encoded write, as latin1 text of its bytes; undefined for any other command. Only of what `encodeCommand` gave. */
+export function keyIdOf(command: Uint8Array): string | undefined {
+  if (!isWriteOp(command[STAMP_BYTES + 1])) return undefined;
+  const bytes = view(command);
+  const flags = bytes.readUInt8(HEADER_BYTES);
+  const integers =
+    ((flags & FLAG_IF_REVISION) === 0 ? 0 : 1) +
+    ((flags & FLAG_TTL) === 0 ? 0 : 1) +
+    ((flags & FLAG_SESSION) === 0 ? 0 : 3);
+  const at = HEADER_BYTES + 1 + integers * INTEGER_BYTES;
+  return bytes.toString('latin1', at + LENGTH_BYTES, at + LENGTH_BYTES + bytes.readUInt16BE(at));
 }
 
 /** Writes the leader's log time, in ms, into an encoded command. */
@@ -183,9 +208,18 @@ function view(bytes: Uint8Array): Buffer {
 
 /** Throws `CommandFormatError`. A value shares memory with `bytes`. */
 export function decodeCommand(bytes: Uint8Array): Command {
+  return decoded(bytes, (input, op) => decodeBody(input, op));
+}
+
+/** As `decodeCommand`, for what `decode` makes of the bytes behind the header. */
+export function decoded<T>(bytes: Uint8Array, decode: (input: Buffer, op: number) => T): T {
   const input = view(bytes);
   try {
-    return decode(input);
+    const stamp = input.readDoubleBE(0);
+    if (!Number.isFinite(stamp) || stamp < 0) throw new CommandFormatError(`${stamp} is no log time`);
+    const format = input.readUInt8(STAMP_BYTES);
+    if (format !== FORMAT) throw new CommandFormatError(`command format ${format} is not known`);
+    return decode(input, input.readUInt8(STAMP_BYTES + 1));
   } catch (error) {
     if (error instanceof CommandFormatError) throw error;
     throw new CommandFormatError(`a command ends after ${input.length} bytes`);
@@ -193,12 +227,7 @@ export function decodeCommand(bytes: Uint8Array): Command {
 }
 
 /** Strict: what one version of the program passes by and another one heeds would lead their states apart. */
-function decode(input: Buffer): Command {
-  const stamp = input.readDoubleBE(0);
-  if (!Number.isFinite(stamp) || stamp < 0) throw new CommandFormatError(`${stamp} is no log time`);
-  const format = input.readUInt8(STAMP_BYTES);
-  if (format !== FORMAT) throw new CommandFormatError(`command format ${format} is not known`);
-  const op = input.readUInt8(STAMP_BYTES + 1);
+function decodeBody(input: Buffer, op: number): Command {
   const cursor = new Cursor(input, HEADER_BYTES);
   switch (op) {
     case OPS.set:
@@ -246,7 +275,8 @@ function decode(input: Buffer): Command {
   }
 }
 
-function decodeWrite(cursor: Cursor, op: number): Write {
+/** What comes behind the header of a write. */
+export function decodeWrite(cursor: Cursor, op: number): Write {
   const flags = cursor.flags(
     FLAG_IF_REVISION | FLAG_IF_PRESENT | FLAG_SESSION | (op === OPS.set ? FLAG_IF_ABSENT | FLAG_TTL : 0),
   );

@@ -2,6 +2,7 @@
 
 import { isUtf8 } from 'node:buffer';
 import { KEY_BYTES_MAX } from './command.js';
+import { INTEGER_BYTES, readInteger } from './integers.js';
 
 /** The bytes are no command; whoever sent them is told, and nothing is proposed. */
 export class CommandFormatError extends Error {
@@ -37,10 +38,10 @@ export class Cursor {
 
   /** Of eight bytes. */
   integer(): number {
-    if (this.left < 8) throw new CommandFormatError('a command ends within a number');
-    const integer = this.#input.readBigUInt64BE(this.#skip(8));
+    if (this.left < INTEGER_BYTES) throw new CommandFormatError('a command ends within a number');
+    const integer = readInteger(this.#input, this.#skip(INTEGER_BYTES));
     if (integer > Number.MAX_SAFE_INTEGER) throw new CommandFormatError(`${integer} is beyond 2^53`);
-    return Number(integer);
+    return integer;
   }
 
   /** A byte in which no other bit than those of `known` is set. */

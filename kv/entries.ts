@@ -3,11 +3,11 @@
 import {
   DATA_BYTES_ROW,
   KEY_COUNT_ROW,
-  decodeCount,
   decodeHeader,
   encodeCount,
   encodeValue,
   expiryRow,
+  keyBytesIn,
   keyRow,
 } from './rows.js';
 import type { ValueHeader } from './rows.js';
@@ -15,7 +15,11 @@ import type { WorkingSet } from './working-set.js';
 
 /** Undefined where there is no such key. */
 export function headerOfKey(set: WorkingSet, key: string): ValueHeader | undefined {
-  const record = set.get(keyRow(key));
+  return headerIn(set, keyRow(key));
+}
+
+function headerIn(set: WorkingSet, row: Buffer): ValueHeader | undefined {
+  const record = set.get(row);
   return record === undefined ? undefined : decodeHeader(record);
 }
 
@@ -34,31 +38,27 @@ export interface NewEntry {
 
 /** Whatever deadline the key had is gone. */
 export function putEntry(set: WorkingSet, { key, value, revision, deadlineMs }: NewEntry): void {
-  const before = headerOfKey(set, key);
+  const row = keyRow(key);
+  const before = headerIn(set, row);
   if (before !== undefined && before.deadlineMs > 0) set.delete(expiryRow(before.deadlineMs, key));
-  set.put(keyRow(key), encodeValue(revision, value, deadlineMs));
+  set.put(row, encodeValue(revision, value, deadlineMs));
   if (deadlineMs > 0) set.put(expiryRow(deadlineMs, key), encodeCount(revision));
-  if (before === undefined) count(set, KEY_COUNT_ROW, 1);
+  if (before === undefined) set.count(KEY_COUNT_ROW, 1);
   set.note({ kind: 'put', key, value });
-  const bytesBefore = before === undefined ? 0 : Buffer.byteLength(key) + before.valueBytes;
-  count(set, DATA_BYTES_ROW, Buffer.byteLength(key) + value.length - bytesBefore);
+  set.count(DATA_BYTES_ROW, value.length - (before?.valueBytes ?? -keyBytesIn(row)));
 }
 
 /** Whether there was such a key. */
 export function removeEntry(set: WorkingSet, key: string, kind: 'delete' | 'expired' = 'delete'): boolean {
-  const before = headerOfKey(set, key);
+  const row = keyRow(key);
+  const before = headerIn(set, row);
   if (before === undefined) return false;
-  set.delete(keyRow(key));
+  set.delete(row);
   if (before.deadlineMs > 0) set.delete(expiryRow(before.deadlineMs, key));
   set.note({ kind, key });
-  count(set, KEY_COUNT_ROW, -1);
-  count(set, DATA_BYTES_ROW, -(Buffer.byteLength(key) + before.valueBytes));
+  set.count(KEY_COUNT_ROW, -1);
+  set.count(DATA_BYTES_ROW, -(keyBytesIn(row) + before.valueBytes));
   return true;
-}
-
-/** Adds to the counter in `row`. */
-export function count(set: WorkingSet, row: Buffer, change: number): void {
-  set.put(row, encodeCount(decodeCount(set.get(row)) + change));
 }
 
 /** The log time at which what is written now is to go; 0: never. */

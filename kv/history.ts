@@ -6,13 +6,15 @@
  */
 
 import type { TrimHistoryCommand } from './command.js';
-import { count } from './entries.js';
+import { INTEGER_BYTES, readInteger, writeInteger } from './integers.js';
 import { decodeCount, encodeCount } from './rows.js';
 import type { Change, WorkingSet } from './working-set.js';
 
 const HISTORY_PREFIX = 0x68;
 /** The record's own length (4), number of changes (4); of each: kind (1), length of the key (2), key, length of the value (4), value. */
 const HEADER_BYTES = 8;
+/** Of one change, beside its key and value. */
+const CHANGE_BYTES = 7;
 const KINDS = ['put', 'delete', 'expired'] as const;
 
 /** How many revisions the history holds, and how many bytes. */
@@ -28,14 +30,14 @@ export const HISTORY_ROWS = Object.freeze({
 });
 
 export function historyRow(revision: number): Buffer {
-  const row = Buffer.allocUnsafe(9);
+  const row = Buffer.allocUnsafe(1 + INTEGER_BYTES);
   row[0] = HISTORY_PREFIX;
-  row.writeBigUInt64BE(BigInt(revision), 1);
+  writeInteger(row, revision, 1);
   return row;
 }
 
 export function revisionOfHistoryRow(row: Buffer): number {
-  return Number(row.readBigUInt64BE(1));
+  return readInteger(row, 1);
 }
 
 /** Writes down what one entry has changed. */
@@ -43,8 +45,8 @@ export function keepChanges(set: WorkingSet, revision: number, changes: readonly
   if (changes.length === 0) return;
   const record = encodeChanges(changes);
   set.put(historyRow(revision), record);
-  count(set, HISTORY_COUNT_ROW, 1);
-  count(set, HISTORY_BYTES_ROW, record.length);
+  set.count(HISTORY_COUNT_ROW, 1);
+  set.count(HISTORY_BYTES_ROW, record.length);
 }
 
 /** Forgets the revisions, which are the oldest ones; how many of them there were. */
@@ -56,8 +58,8 @@ export function trimHistory(set: WorkingSet, { revisions }: TrimHistoryCommand):
     const record = set.get(row);
     if (record === undefined) continue;
     set.delete(row);
-    count(set, HISTORY_COUNT_ROW, -1);
-    count(set, HISTORY_BYTES_ROW, -record.readUInt32BE(0));
+    set.count(HISTORY_COUNT_ROW, -1);
+    set.count(HISTORY_BYTES_ROW, -record.readUInt32BE(0));
     lost = Math.max(lost, revision);
     trimmed += 1;
   }
@@ -80,23 +82,18 @@ export function historyBytesOf(record: Buffer): number {
 }
 
 function encodeChanges(changes: readonly Change[]): Buffer {
-  const head = Buffer.allocUnsafe(HEADER_BYTES);
-  const parts: Uint8Array[] = [head];
+  let bytes = HEADER_BYTES;
+  for (const { key, value = EMPTY } of changes) bytes += CHANGE_BYTES + Buffer.byteLength(key) + value.length;
+  const record = Buffer.allocUnsafe(bytes);
+  let at = record.writeUInt32BE(changes.length, record.writeUInt32BE(bytes, 0));
   for (const { kind, key, value = EMPTY } of changes) {
-    const keyBytes = Buffer.byteLength(key);
-    const part = Buffer.allocUnsafe(3 + keyBytes + 4);
-    part.writeUInt8(KINDS.indexOf(kind), 0);
-    part.writeUInt16BE(keyBytes, 1);
-    part.write(key, 3, 'utf8');
-    part.writeUInt32BE(value.length, 3 + keyBytes);
-    parts.push(part, value);
+    const keyBytes = record.write(key, at + 3, 'utf8');
+    record.writeUInt16BE(keyBytes, record.writeUInt8(KINDS.indexOf(kind), at));
+    at = record.writeUInt32BE(value.length, at + 3 + keyBytes);
+    record.set(value, at);
+    at += value.length;
   }
-  head.writeUInt32BE(
-    parts.reduce((sum, part) => sum + part.length, 0),
-    0,
-  );
-  head.writeUInt32BE(changes.length, 4);
-  return Buffer.concat(parts);
+  return record;
 }
 
 const EMPTY = Buffer.alloc(0);

@@ -2,7 +2,7 @@
 
 import { HISTORY_BYTES_ROW, HISTORY_COUNT_ROW, HISTORY_LOST_ROW, HISTORY_ROWS } from './history.js';
 import { encodeCount } from './rows.js';
-import { SESSION_COUNT_ROW, SESSION_ROWS, isResultRow } from './sessions.js';
+import { SESSION_COUNT_ROW, SESSION_ROWS, isResultRow } from './session-rows.js';
 
 type Row = readonly [row: Buffer, record: Buffer];
 

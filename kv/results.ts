@@ -6,6 +6,7 @@
  */
 
 import type { TxnOpResult, UpdateResult } from './command.js';
+import { INTEGER_BYTES, readInteger, writeInteger } from './integers.js';
 
 const STATUSES = [
   'set',
@@ -20,24 +21,34 @@ const STATUSES = [
 const OP_STATUSES = ['set', 'deleted', 'not-found', 'missing', 'got'] as const;
 const NO_TTL = -1;
 
-export function encodeResult(result: UpdateResult): Buffer {
-  const status = Buffer.from([STATUSES.indexOf(result.status)]);
+/** With `room` bytes in front that the caller fills. */
+export function encodeResult(result: UpdateResult, room: number): Buffer {
   switch (result.status) {
     case 'set':
     case 'deleted':
     case 'not-found':
-      return Buffer.concat([status, integer(result.revision)]);
+      return numbered(result.status, room, result.revision);
     case 'revision-mismatch':
-      return Buffer.concat([status, integer(result.currentRevision)]);
+      return numbered(result.status, room, result.currentRevision);
     case 'prefix-deleted':
-      return Buffer.concat([status, integer(result.revision), integer(result.deleted)]);
+      return numbered(result.status, room, result.revision, result.deleted);
     case 'check-failed':
-      return Buffer.concat([status, ...result.failed.map(position)]);
+      return Buffer.concat([numbered(result.status, room), ...result.failed.map(position)]);
     case 'too-large':
-      return status;
+      return numbered(result.status, room);
     case 'txn':
-      return Buffer.concat([status, integer(result.revision), ...result.results.flatMap(encodeOp)]);
+      return Buffer.concat([
+        numbered(result.status, room, result.revision),
+        ...result.results.flatMap(encodeOp),
+      ]);
   }
+}
+
+function numbered(status: UpdateResult['status'], room: number, ...numbers: readonly number[]): Buffer {
+  const bytes = Buffer.allocUnsafe(room + 1 + numbers.length * INTEGER_BYTES);
+  let at = bytes.writeUInt8(STATUSES.indexOf(status), room);
+  for (const number of numbers) at = writeInteger(bytes, number, at);
+  return bytes;
 }
 
 function encodeOp(result: TxnOpResult): Buffer[] {
@@ -53,7 +64,7 @@ function encodeOp(result: TxnOpResult): Buffer[] {
 /** What `encodeResult` gave; throws for anything else. Values share memory with `bytes`. */
 export function decodeResult(bytes: Buffer): UpdateResult {
   const status = STATUSES[bytes.readUInt8(0)];
-  const number = (at: number): number => Number(bytes.readBigUInt64BE(at));
+  const number = (at: number): number => readInteger(bytes, at);
   switch (status) {
     case 'set':
     case 'deleted':
@@ -88,7 +99,7 @@ function decodeOps(bytes: Buffer, start: number): TxnOpResult[] {
       results.push({ status });
       continue;
     }
-    const revision = Number(bytes.readBigUInt64BE(at));
+    const revision = readInteger(bytes, at);
     const ttlMs = bytes.readDoubleBE(at + 8);
     const end = at + 20 + bytes.readUInt32BE(at + 16);
     const value = bytes.subarray(at + 20, end);
@@ -99,8 +110,8 @@ function decodeOps(bytes: Buffer, start: number): TxnOpResult[] {
 }
 
 function integer(value: number): Buffer {
-  const bytes = Buffer.allocUnsafe(8);
-  bytes.writeBigUInt64BE(BigInt(value), 0);
+  const bytes = Buffer.allocUnsafe(INTEGER_BYTES);
+  writeInteger(bytes, value, 0);
   return bytes;
 }
 

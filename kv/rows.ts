@@ -1,13 +1,14 @@
 /**
  * How the state machine lies in an ordered map of bytes. A key's row is `k` + its UTF-8 bytes, so that rows sort as
  * keys do; one that expires has a row under `x` as well; counters and the clock are under `m`, sessions under `s` and `r`
- * (`sessions.ts`).
+ * (`session-rows.ts`).
  */
+
+import { INTEGER_BYTES, readInteger, writeInteger } from './integers.js';
 
 const KEY_PREFIX = 0x6b;
 const EXPIRY_PREFIX = 0x78;
-const NUMBER_BYTES = 8;
-const VALUE_AT = 2 * NUMBER_BYTES + 4;
+const VALUE_AT = 2 * INTEGER_BYTES + 4;
 
 /** Holds the number of keys. */
 export const KEY_COUNT_ROW = Buffer.from('mkeys');
@@ -26,6 +27,11 @@ export function keyRow(key: string): Buffer {
   row[0] = KEY_PREFIX;
   row.write(key, 1, 'utf8');
   return row;
+}
+
+/** Bytes of the key whose row it is. */
+export function keyBytesIn(row: Buffer): number {
+  return row.length - 1;
 }
 
 export function keyOfRow(row: Buffer): string {
@@ -62,9 +68,9 @@ export interface ValueRecord extends ValueHeader {
 
 export function encodeValue(revision: number, value: Uint8Array, deadlineMs = 0): Buffer {
   const record = Buffer.allocUnsafe(VALUE_AT + value.length);
-  record.writeBigUInt64BE(BigInt(revision), 0);
-  record.writeDoubleBE(deadlineMs, NUMBER_BYTES);
-  record.writeUInt32BE(value.length, 2 * NUMBER_BYTES);
+  writeInteger(record, revision, 0);
+  record.writeDoubleBE(deadlineMs, INTEGER_BYTES);
+  record.writeUInt32BE(value.length, 2 * INTEGER_BYTES);
   record.set(value, VALUE_AT);
   return record;
 }
@@ -76,9 +82,9 @@ export function decodeValue(record: Buffer): ValueRecord {
 
 export function decodeHeader(record: Buffer): ValueHeader {
   return {
-    revision: Number(record.readBigUInt64BE(0)),
-    deadlineMs: record.readDoubleBE(NUMBER_BYTES),
-    valueBytes: record.readUInt32BE(2 * NUMBER_BYTES),
+    revision: readInteger(record, 0),
+    deadlineMs: record.readDoubleBE(INTEGER_BYTES),
+    valueBytes: record.readUInt32BE(2 * INTEGER_BYTES),
   };
 }
 
@@ -89,15 +95,15 @@ export function headerOf(record: Buffer): Buffer {
 
 /** Orders keys by their deadline: the bytes of positive floats sort as the numbers do. */
 export function expiryRow(deadlineMs: number, key: string): Buffer {
-  const row = Buffer.allocUnsafe(1 + NUMBER_BYTES + Buffer.byteLength(key));
+  const row = Buffer.allocUnsafe(1 + INTEGER_BYTES + Buffer.byteLength(key));
   row[0] = EXPIRY_PREFIX;
   row.writeDoubleBE(deadlineMs, 1);
-  row.write(key, 1 + NUMBER_BYTES, 'utf8');
+  row.write(key, 1 + INTEGER_BYTES, 'utf8');
   return row;
 }
 
 export function keyOfExpiryRow(row: Buffer): string {
-  return row.toString('utf8', 1 + NUMBER_BYTES);
+  return row.toString('utf8', 1 + INTEGER_BYTES);
 }
 
 /** The expiry rows of all keys. */
@@ -116,13 +122,13 @@ export function dueRows(logTimeMs: number): { readonly gte: Buffer; readonly lte
 const BEHIND_ANY_KEY = Buffer.from([0xff]);
 
 export function encodeCount(count: number): Buffer {
-  const record = Buffer.allocUnsafe(8);
-  record.writeBigUInt64BE(BigInt(count), 0);
+  const record = Buffer.allocUnsafe(INTEGER_BYTES);
+  writeInteger(record, count, 0);
   return record;
 }
 
 export function decodeCount(record: Buffer | undefined): number {
-  return record === undefined ? 0 : Number(record.readBigUInt64BE(0));
+  return record === undefined ? 0 : readInteger(record, 0);
 }
 
 /** Log time in ms. */

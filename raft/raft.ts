@@ -232,13 +232,20 @@ export class Raft {
     }
   }
 
-  /** Appends commands, all or none. They are committed once `Ready.committed` holds them, under the same term. */
-  propose(commands: readonly Uint8Array[]): Proposed {
-    const state = this.#state;
-    const { current, log, term } = state;
+  /** Why nothing can be proposed now, if so. `bytesWaiting`: what the caller has gathered to propose already. */
+  refusal(bytesWaiting = 0): Refusal | undefined {
+    const { current, log, options } = this.#state;
     if (current.role !== 'leader') return 'not-leader';
     if (current.transfer !== undefined) return 'transferring';
-    if (log.uncommittedBytes >= state.options.uncommittedBytesMax) return 'overloaded';
+    return log.uncommittedBytes + bytesWaiting >= options.uncommittedBytesMax ? 'overloaded' : undefined;
+  }
+
+  /** Appends commands, all or none. They are committed once `Ready.committed` holds them, under the same term. */
+  propose(commands: readonly Uint8Array[]): Proposed {
+    const refusal = this.refusal();
+    if (refusal !== undefined) return refusal;
+    const state = this.#state;
+    const { log, term } = state;
     const firstIndex = log.lastIndex + 1;
     traceReplicate(state, commands.length);
     appendToLog(

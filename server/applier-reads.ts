@@ -1,10 +1,11 @@
 /** What applying commands reads from the store, without holding more of it in memory than they need. */
 
 import type { PrefixRows } from '../kv/apply.js';
-import { rowsRead } from '../kv/apply.js';
+import { resultsRead, rowsRead } from '../kv/apply.js';
 import type { Command } from '../kv/command.js';
 import { PREFIX_KEYS_MAX, PREFIX_KEY_BYTES_MAX, PREFIX_VALUE_BYTES_MAX } from '../kv/command.js';
 import { historyHeaderOf, isHistoryRow } from '../kv/history.js';
+import { decodeSession, sessionRow } from '../kv/session-rows.js';
 import { KEY_ROWS, decodeHeader, headerOf, keyRow, prefixRows } from '../kv/rows.js';
 import { keysGot, readBytesMax } from '../kv/txn.js';
 import { WorkingSet } from '../kv/working-set.js';
@@ -37,17 +38,48 @@ export function readFor(
 ): void {
   const rows = rowsRead(commands);
   readRows(options, rows, whole(commands), (values) => {
-    const [command] = commands;
-    if (command?.op !== 'delete-prefix') {
-      done({ set: new WorkingSet(rows, values) });
-      return;
-    }
-    readPrefix(options, command.prefix, (found) => {
-      const names = found === 'too-many' ? [] : found.map(([row]) => row);
-      const headers = found === 'too-many' ? [] : found.map(([, header]) => header);
-      const set = new WorkingSet([...rows, ...names], [...values, ...headers]);
-      done({ set, prefixRows: found === 'too-many' ? found : names });
+    const set = new WorkingSet(rows, values);
+    readResults(options, commands, set, () => {
+      const [command] = commands;
+      if (command?.op !== 'delete-prefix') {
+        done({ set });
+        return;
+      }
+      readPrefix(options, command.prefix, (found) => {
+        if (found === 'too-many') {
+          done({ set, prefixRows: found });
+          return;
+        }
+        for (const [row, header] of found) set.fetched(row, header);
+        done({ set, prefixRows: found.map(([row]) => row) });
+      });
     });
+  });
+}
+
+/** Most updates are new: above the highest number of its session there is no result, and the store is not asked. */
+function readResults(
+  { store, isStopped }: ReadsOptions,
+  commands: readonly Command[],
+  set: WorkingSet,
+  done: () => void,
+): void {
+  const results = resultsRead(commands);
+  const asked = results.filter(({ row, seq, clientId }) => {
+    const session = set.get(sessionRow(clientId));
+    const mayBe = session !== undefined && seq <= decodeSession(session).highest;
+    if (!mayBe) set.fetched(row, undefined);
+    return mayBe;
+  });
+  if (asked.length === 0) {
+    done();
+    return;
+  }
+  const rows = asked.map(({ row }) => row);
+  store.getMany(rows, (records) => {
+    if (isStopped()) return;
+    rows.forEach((row, at) => set.fetched(row, records[at]));
+    done();
   });
 }
 

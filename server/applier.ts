@@ -4,18 +4,25 @@ import type { Configuration } from '../membership/configuration.js';
 import { decodeConfiguration } from '../membership/configuration.js';
 import type { Proposed } from '../kv/apply.js';
 import { applyAll, standsAlone } from '../kv/apply.js';
-import { decodeCommand, readStamp } from '../kv/codec.js';
+import { readStamp } from '../kv/codec.js';
+import { commandsOf } from '../kv/shared.js';
 import type { CommandResult } from '../kv/command.js';
 import { CLOCK_ROW, KEY_COUNT_ROW, decodeCount, decodeTime } from '../kv/rows.js';
 import type { Applied, StateStore } from '../persistence/state-store.js';
 import type { Entry, Index } from '../raft/entry.js';
+import { entryBytes } from '../raft/entry.js';
 import type { Reading } from './applier-reads.js';
 import { readFor } from './applier-reads.js';
 
 export interface AppliedEntry {
   readonly entry: Entry;
-  /** Undefined for entries that are not commands. */
-  readonly result: CommandResult | undefined;
+  /** Of its commands, in order; none for an entry that has none. */
+  readonly results: readonly CommandResult[];
+}
+
+/** Bytes that the entries take in the log. */
+export function bytesOf(applied: readonly AppliedEntry[]): number {
+  return applied.reduce((sum, { entry }) => sum + entryBytes(entry), 0);
 }
 
 export class Applier {
@@ -24,6 +31,7 @@ export class Applier {
   #applied: Applied;
   #keyCount = 0;
   #logTimeMs = 0;
+  #commandCount = 0;
   #stopped = false;
 
   /**
@@ -47,6 +55,11 @@ export class Applier {
 
   get keyCount(): number {
     return this.#keyCount;
+  }
+
+  /** Those that were ever applied here. */
+  get commandCount(): number {
+    return this.#commandCount;
   }
 
   /** The log time of the last command that was applied. */
@@ -95,7 +108,7 @@ export class Applier {
     next(0);
   }
 
-  #applyBatch({ entries, commands }: Batch, done: (applied: readonly AppliedEntry[]) => void): void {
+  #applyBatch({ entries, proposed }: Batch, done: (applied: readonly AppliedEntry[]) => void): void {
     const lastIndex = entries.at(-1)?.index ?? this.#applied.index;
     const tell = <A extends readonly unknown[]>(done: (...found: A) => void): ((...found: A) => void) => {
       return (...found) => this.#telling(lastIndex, () => done(...found));
@@ -105,21 +118,24 @@ export class Applier {
       scan: (range, found) => this.#store.scan(range, tell(found)),
     };
     const reading = { store, isStopped: () => this.#stopped };
-    readFor(
-      reading,
-      commands.map(({ command }) => command),
-      ({ set, prefixRows }) => {
-        const proposed =
-          prefixRows === undefined ? commands : commands.map((one) => ({ ...one, prefixRows }));
-        const results = new Map(applyAll(set, proposed).map((result, at) => [commands[at]?.index, result]));
-        const applied = entries.reduce(nextApplied, this.#applied);
-        this.#store.write({ applied, ...set.changes() }, () => {
-          this.#applied = applied;
-          this.#keep(set.get(KEY_COUNT_ROW), set.get(CLOCK_ROW));
-          done(entries.map((entry) => ({ entry, result: results.get(entry.index) })));
-        });
-      },
-    );
+    const commands = proposed.flatMap((one) => one.commands);
+    readFor(reading, commands, ({ set, prefixRows }) => {
+      const all = prefixRows === undefined ? proposed : proposed.map((one) => ({ ...one, prefixRows }));
+      const results = applyAll(set, all);
+      const applied = entries.reduce(nextApplied, this.#applied);
+      this.#store.write({ applied, ...set.changes() }, () => {
+        this.#applied = applied;
+        this.#commandCount += commands.length;
+        this.#keep(set.get(KEY_COUNT_ROW), set.get(CLOCK_ROW));
+        let next = 0;
+        done(
+          entries.map((entry) => ({
+            entry,
+            results: entry.type === 'command' ? (results[next++] ?? []) : [],
+          })),
+        );
+      });
+    });
   }
 
   #telling<T>(index: Index, deed: () => T): T {
@@ -140,26 +156,26 @@ export class Applier {
 /** Entries whose changes are written together. */
 interface Batch {
   readonly entries: readonly Entry[];
-  /** Those of the entries that are commands. */
-  readonly commands: readonly Proposed[];
+  /** Those of the entries that have commands. */
+  readonly proposed: readonly Proposed[];
 }
 
 function batchesOf(entries: readonly Entry[]): Batch[] {
-  const batches: { entries: Entry[]; commands: Proposed[] }[] = [];
+  const batches: { entries: Entry[]; proposed: Proposed[] }[] = [];
   let closed = true;
   for (const entry of entries) {
-    const command = entry.type === 'command' ? proposedOf(entry) : undefined;
-    const alone = command !== undefined && standsAlone(command.command);
-    if (closed || alone) batches.push({ entries: [], commands: [] });
+    const proposed = entry.type === 'command' ? proposedOf(entry) : undefined;
+    const alone = proposed?.commands.some(standsAlone) === true;
+    if (closed || alone) batches.push({ entries: [], proposed: [] });
     batches.at(-1)?.entries.push(entry);
-    if (command !== undefined) batches.at(-1)?.commands.push(command);
+    if (proposed !== undefined) batches.at(-1)?.proposed.push(proposed);
     closed = alone;
   }
   return batches;
 }
 
 function proposedOf({ index, data }: Entry): Proposed {
-  return { command: decodeCommand(data), index, stampMs: readStamp(data) };
+  return { commands: commandsOf(data), index, stampMs: readStamp(data) };
 }
 
 function nextApplied(applied: Applied, entry: Entry): Applied {

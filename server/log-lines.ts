@@ -1,5 +1,5 @@
 import { keysOf } from '../kv/apply.js';
-import { decodeCommand } from '../kv/codec.js';
+import { commandsOf } from '../kv/shared.js';
 import type { LogStore } from '../persistence/log-store.js';
 import type { Entry, Index } from '../raft/entry.js';
 import type { Node } from './node.js';
@@ -24,20 +24,22 @@ export async function newestLines(
     // The log may have been compacted since the last read.
     from = Math.max(from, node.state.log.firstIndex);
     const entries = await read(logStore, from, to);
-    lines.push(...entries.map(lineOf));
+    for (const entry of entries) lines.push(...linesOf(entry));
     from += entries.length;
   }
-  return lines.reverse();
+  return lines.reverse().slice(0, limit);
 }
 
 function read(logStore: Pick<LogStore, 'read'>, from: Index, to: Index): Promise<readonly Entry[]> {
   return new Promise((resolve) => logStore.read(from, to, READ_BYTES_MAX, resolve));
 }
 
-function lineOf({ index, term, type, data }: Entry): LogLine {
+/** Writes that share an entry have a line each. */
+function linesOf({ index, term, type, data }: Entry): LogLine[] {
   const line = { index, term, bytes: data.length };
-  if (type !== 'command') return { ...line, type };
-  const command = decodeCommand(data);
-  const [key] = command.op === 'delete-prefix' ? [command.prefix] : keysOf(command);
-  return { ...line, type: command.op, ...(key !== undefined && { key }) };
+  if (type !== 'command') return [{ ...line, type }];
+  return commandsOf(data).map((command) => {
+    const [key] = command.op === 'delete-prefix' ? [command.prefix] : keysOf(command);
+    return { ...line, type: command.op, ...(key !== undefined && { key }) };
+  });
 }

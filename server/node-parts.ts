@@ -3,6 +3,7 @@
 import type { LogStore } from '../persistence/log-store.js';
 import type { StateStore } from '../persistence/state-store.js';
 import type { Index } from '../raft/entry.js';
+import type { ChangeRefusal } from '../raft/membership.js';
 import type { RaftOptions } from '../raft/state.js';
 import type { AppliedEntry } from './applier.js';
 import type { WriteStages } from './metrics/write-stages.js';
@@ -10,6 +11,11 @@ import type { Clock, Transport } from './ports.js';
 import type { SnapshotHand, Snapshotting } from './snapshotting.js';
 import type { Standing } from './standing.js';
 import type { WatchdogOptions } from './watchdog.js';
+
+/** What became of a change of the members that was asked for. */
+export type ChangeOutcome =
+  | { readonly status: 'appended'; readonly index: Index }
+  | ({ readonly status: 'refused' } & (ChangeRefusal | { readonly why: 'stopping' }));
 
 export interface NodePorts {
   readonly clock: Clock;

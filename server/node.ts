@@ -4,30 +4,28 @@
  * each answers into a new turn of the loop.
  */
 
-import { writeStamp } from '../kv/codec.js';
 import type { Change } from '../membership/change.js';
 import type { Configuration, NodeId } from '../membership/configuration.js';
 import type { Entry, Index, Snapshot } from '../raft/entry.js';
-import { entryBytes } from '../raft/entry.js';
 import type { Message } from '../raft/messages.js';
-import type { ChangeRefusal } from '../raft/membership.js';
 import { Raft } from '../raft/raft.js';
 import type { Refusal } from '../raft/raft.js';
 import type { Append, Committed, Fetch } from '../raft/ready.js';
 import type { RaftState } from '../raft/state.js';
 import type { AppliedEntry } from './applier.js';
-import { Applier } from './applier.js';
+import { Applier, bytesOf } from './applier.js';
 import { LogClock } from './log-clock.js';
 import { LogWriter } from './log-writer.js';
-import type { NodeEvents, NodeOptions, NodePorts } from './node-parts.js';
+import type { ChangeOutcome, NodeEvents, NodeOptions, NodePorts } from './node-parts.js';
 import type { Inbox } from './ports.js';
+import { Proposals } from './proposals.js';
 import type { Recovered } from './recovery.js';
 import type { Snapshotting } from './snapshotting.js';
 import { handOf } from './snapshotting.js';
 import type { Standing, Watch } from './standing.js';
 import { Standings } from './standing.js';
 import type { ProposalOutcome } from './waiters.js';
-import { AppliedWaiters, ProposalWaiters } from './waiters.js';
+import { AppliedWaiters } from './waiters.js';
 import type { Advice } from './watchdog.js';
 import { Watchdog } from './watchdog.js';
 
@@ -36,10 +34,6 @@ export type ReadIndexOutcome =
   | { readonly status: 'refused'; readonly why: Refusal | 'stopping' }
   /** Leadership went before it could be confirmed. */
   | { readonly status: 'lost' };
-
-export type ChangeOutcome =
-  | { readonly status: 'appended'; readonly index: Index }
-  | ({ readonly status: 'refused' } & (ChangeRefusal | { readonly why: 'stopping' }));
 
 /** After a pause of the process, time goes on by this many ticks at once: what peers sent meanwhile is read first. */
 const CATCH_UP_TICKS_MAX = 3;
@@ -52,7 +46,7 @@ export class Node implements Inbox {
   readonly #applier: Applier;
   readonly #logWriter: LogWriter;
   readonly #watchdog: Watchdog;
-  readonly #proposals = new ProposalWaiters();
+  readonly #proposals: Proposals;
   readonly #appliedWaiters = new AppliedWaiters();
   readonly #reads = new Map<number, (outcome: ReadIndexOutcome) => void>();
   readonly #standings: Standings;
@@ -60,6 +54,8 @@ export class Node implements Inbox {
   readonly #logClock = new LogClock();
   #lastReadId = 0;
   #turnDue = false;
+  /** An append is on its way to the disk. */
+  #appending = false;
   #lastTickMs = 0;
   #stopTicking: (() => void) | undefined;
   #stopped = false;
@@ -77,6 +73,13 @@ export class Node implements Inbox {
     this.#applier = new Applier(ports.stateStore, recovered.applied, (index, error) =>
       events.unappliable?.(index, error),
     );
+    this.#proposals = new Proposals({
+      core: this.#core,
+      clock: ports.clock,
+      logTimeMs: () => this.logTimeMs(),
+      max: options.pendingMax,
+      stages: events.stages,
+    });
     this.#logWriter = new LogWriter(ports.logStore);
     this.#watchdog = new Watchdog(options.watchdog);
     this.#standings = new Standings(ports.clock, this.#currentStanding());
@@ -160,6 +163,11 @@ export class Node implements Inbox {
     return this.#proposals.added;
   }
 
+  /** Commands that were applied since the start. */
+  get commandCount(): number {
+    return this.#applier.commandCount;
+  }
+
   /** Reads that wait for an index to be applied here. */
   get waitingReads(): number {
     return this.#appliedWaiters.size;
@@ -167,23 +175,19 @@ export class Node implements Inbox {
 
   /** Resolves once no proposal waits, or after `timeoutMs`. */
   whenDecided(timeoutMs: number): Promise<void> {
-    return this.#proposals.whenEmpty(this.#ports.clock, timeoutMs);
+    if (this.#stopped) return Promise.resolve();
+    this.#wake();
+    return this.#guard(() => this.#proposals.whenEmpty(timeoutMs));
   }
 
-  /** Appends a command where this node leads; settles when it is applied, or when it is certain that it never will be. */
+  /**
+   * Has a command appended where this node leads; settles when it is applied, or when it is certain that it never will be. Within one turn of
+   * the event loop, once one is refused, so are those behind it.
+   */
   propose(command: Uint8Array): Promise<ProposalOutcome> {
     if (this.#stopped) return Promise.resolve({ status: 'refused', why: 'stopping' });
-    if (this.#proposals.size >= this.#options.pendingMax) {
-      return Promise.resolve({ status: 'refused', why: 'overloaded' });
-    }
-    // A copy: the same bytes may be in the log already, under an earlier stamp.
-    const stamped = Buffer.from(command);
-    writeStamp(stamped, this.logTimeMs());
-    const proposed = this.#guard(() => this.#core.propose([stamped]));
-    if (typeof proposed === 'string') return Promise.resolve({ status: 'refused', why: proposed });
-    this.#events.stages?.proposed(proposed.firstIndex);
     this.#wake();
-    return new Promise((settle) => this.#proposals.add(proposed.firstIndex, proposed.term, settle));
+    return this.#proposals.add(command);
   }
 
   /**
@@ -294,6 +298,9 @@ export class Node implements Inbox {
     this.#turnDue = false;
     if (this.#stopped) return;
     this.#core.clock(this.#ports.clock.nowMs());
+    // What the disk can't take yet gathers on; where this node leads no more, nobody waits for the disk.
+    if (!this.#appending || this.#core.state.current.role !== 'leader')
+      this.#guard(() => this.#proposals.append());
     const ready = this.#core.ready();
     if (ready.messages.length > 0) this.#ports.transport.send(ready.messages);
     if (ready.append !== undefined) this.#append(ready.append);
@@ -308,11 +315,13 @@ export class Node implements Inbox {
   }
 
   #append(append: Append): void {
+    this.#appending = true;
     this.#watchdog.writeBegan(this.#ports.clock.nowMs());
     const last = append.entries.at(-1)?.index ?? 0;
     this.#events.stages?.handedOut(last);
     this.#logWriter.append(append, () => {
       if (this.#stopped) return;
+      this.#appending = false;
       this.#events.stages?.durable(last);
       this.#watchdog.writeEnded();
       this.#core.durable();
@@ -362,11 +371,8 @@ export class Node implements Inbox {
   #applied(applied: readonly AppliedEntry[]): void {
     this.#core.applied(this.appliedIndex);
     this.#events.stages?.applied(this.appliedIndex);
-    this.#snapshots.applied(
-      this.#applier.applied,
-      applied.reduce((sum, { entry }) => sum + entryBytes(entry), 0),
-    );
-    for (const { entry, result } of applied) this.#proposals.applied(entry.index, entry.term, result);
+    this.#snapshots.applied(this.#applier.applied, bytesOf(applied));
+    for (const { entry, results } of applied) this.#proposals.applied(entry.index, entry.term, results);
     this.#appliedWaiters.applied(this.appliedIndex);
     this.#events.applied?.(applied);
     this.#wake();

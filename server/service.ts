@@ -82,7 +82,7 @@ export interface LogLine {
   readonly term: number;
   /** That of the entry or, for a command, of the command. */
   readonly type: string;
-  /** Of the payload. */
+  /** Of the payload of the entry, which writes may share. */
   readonly bytes: number;
   /** The first key that a command names, or its prefix. */
   readonly key?: string;

@@ -16,7 +16,8 @@ import {
   revisionOfHistoryRow,
 } from '../kv/history.js';
 import { CLOCK_ROW, EXPIRY_ROWS, decodeCount, decodeTime, dueRows, keyOfExpiryRow } from '../kv/rows.js';
-import { SESSION_ROWS, clientIdOfRow, decodeSession, hasExpired } from '../kv/sessions.js';
+import { SESSION_ROWS, clientIdOfRow, decodeSession } from '../kv/session-rows.js';
+import { hasExpired } from '../kv/sessions.js';
 import type { Scan, StateStore } from '../persistence/state-store.js';
 import type { Node } from './node.js';
 import type { Clock } from './ports.js';

@@ -64,7 +64,9 @@ export class Verification {
   }
 
   applied(applied: readonly AppliedEntry[]): void {
-    for (const { entry, result } of applied) {
+    for (const { entry, results } of applied) {
+      // Neither shares its entry with another command.
+      const [result] = results;
       if (result?.status === 'marked') this.#marked(entry.index, result.chain);
       else if (result?.status === 'attested') this.#attested(result);
     }

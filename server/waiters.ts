@@ -16,50 +16,65 @@ export type ProposalOutcome =
 
 interface Waiting {
   readonly term: Term;
-  readonly settle: (outcome: ProposalOutcome) => void;
+  /** Those who wait for the commands of the entry, in order. */
+  readonly settles: readonly ((outcome: ProposalOutcome) => void)[];
 }
 
-/** Proposals by the index that their entry has. */
+/** Proposals by the index that their entry has; commands may share one. */
 export class ProposalWaiters {
   readonly #waiting = new Map<Index, Waiting>();
   #onEmpty: (() => void) | undefined;
   #added = 0;
+  #size = 0;
 
-  /** All that were ever added. */
+  /** All commands that were ever added. */
   get added(): number {
     return this.#added;
   }
 
+  /** Commands that wait. */
   get size(): number {
-    return this.#waiting.size;
+    return this.#size;
   }
 
-  add(index: Index, term: Term, settle: (outcome: ProposalOutcome) => void): void {
+  add(index: Index, term: Term, settles: Waiting['settles']): void {
     // This node led earlier, lost an entry at this index, and leads again. Another log may still hold the lost one, and its
     // node may be elected next and commit it (§5.4.2, Figure 8): nothing is certain before an entry at this index is committed.
-    this.#waiting.get(index)?.settle({ status: 'unresolved' });
-    this.#waiting.set(index, { term, settle });
-    this.#added += 1;
+    const before = this.#take(index);
+    this.#waiting.set(index, { term, settles });
+    this.#added += settles.length;
+    this.#size += settles.length;
+    for (const settle of before?.settles ?? []) settle({ status: 'unresolved' });
   }
 
   /** The entry of `term` at `index` was applied: (term, index) tells whether it is the one that was waited for. */
-  applied(index: Index, term: Term, result: CommandResult | undefined): void {
-    const waiting = this.#waiting.get(index);
+  applied(index: Index, term: Term, results: readonly CommandResult[]): void {
+    const waiting = this.#take(index);
     if (waiting === undefined) return;
-    this.#waiting.delete(index);
-    if (waiting.term !== term || result === undefined) waiting.settle({ status: 'displaced' });
-    else waiting.settle({ status: 'applied', index, result });
+    const isIt = waiting.term === term && results.length === waiting.settles.length;
+    waiting.settles.forEach((settle, at) => {
+      const result = results[at];
+      settle(isIt && result !== undefined ? { status: 'applied', index, result } : { status: 'displaced' });
+    });
     if (this.#waiting.size === 0) this.#onEmpty?.();
   }
 
   /** The state machine has gone on to `through` without telling what became of the entries on the way: a snapshot was restored. */
   skipped(through: Index): void {
-    for (const [index, { settle }] of this.#waiting) {
+    for (const [index, { settles }] of this.#waiting) {
       if (index > through) continue;
-      this.#waiting.delete(index);
-      settle({ status: 'unresolved' });
+      this.#take(index);
+      for (const settle of settles) settle({ status: 'unresolved' });
     }
     if (this.#waiting.size === 0) this.#onEmpty?.();
+  }
+
+  #take(index: Index): Waiting | undefined {
+    const waiting = this.#waiting.get(index);
+    if (waiting === undefined) return undefined;
+    this.#waiting.delete(index);
+    this.#size -= waiting.settles.length;
+    return waiting;
   }
 
   /** Resolves when nothing waits any more, or after `timeoutMs`. */
@@ -75,8 +90,10 @@ export class ProposalWaiters {
   }
 
   abandon(): void {
-    for (const { settle } of this.#waiting.values()) settle({ status: 'unresolved' });
+    const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
+    this.#size = 0;
+    for (const { settles } of waiting) for (const settle of settles) settle({ status: 'unresolved' });
   }
 }
 

@@ -3,7 +3,8 @@
 import type { Addresses } from '../../membership/change.js';
 import type { Configuration, NodeId } from '../../membership/configuration.js';
 import { isDeparted, memberOf } from '../../membership/configuration.js';
-import type { ChangeOutcome, Node } from '../node.js';
+import type { Node } from '../node.js';
+import type { ChangeOutcome } from '../node-parts.js';
 
 export interface JoinRequest extends Addresses {
   readonly id: NodeId;

@@ -102,9 +102,16 @@ function proposals(registry: Registry, { node }: NodeSources): () => void {
     help: 'Commands that this node has appended as the leader',
     registers: [registry],
   });
+  const applied = new Counter({
+    name: 'kv_commands_applied_total',
+    help: 'Commands that this node has applied to its state',
+    registers: [registry],
+  });
   return () => {
     total.reset();
     total.inc(node()?.proposalCount ?? 0);
+    applied.reset();
+    applied.inc(node()?.commandCount ?? 0);
   };
 }
 

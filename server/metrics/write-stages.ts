@@ -19,7 +19,8 @@ export type WriteStage = (typeof WRITE_STAGES)[number];
 
 /** Told by the loop; an `index` stands for all entries up to it. */
 export interface WriteStages {
-  proposed(index: number): void;
+  /** It is in the log; its first command was proposed `waitedMs` ago. */
+  proposed(index: number, waitedMs: number): void;
   handedOut(index: number): void;
   durable(index: number): void;
   committed(index: number): void;
@@ -46,8 +47,8 @@ export function writeStages(registry: Registry, nowMs: () => number): WriteStage
   let committedMs = 0;
   let isDurable = false;
   return {
-    proposed(index) {
-      const now = nowMs();
+    proposed(index, waitedMs) {
+      const now = nowMs() - waitedMs;
       if (followed !== 0 && now - proposedMs < GIVEN_UP_MS) return;
       followed = index;
       proposedMs = now;

@@ -1,5 +1,5 @@
 import type { PrefixRows, Proposed } from '../../kv/apply.js';
-import { applyAll, rowsRead, standsAlone } from '../../kv/apply.js';
+import { applyAll, resultsRead, rowsRead, standsAlone } from '../../kv/apply.js';
 import type { Command, CommandResult } from '../../kv/command.js';
 import { decodeCount, decodeValue, keyOfRow, prefixRows } from '../../kv/rows.js';
 import { WorkingSet } from '../../kv/working-set.js';
@@ -10,29 +10,39 @@ export class Machine {
   readonly rows = new Map<string, Buffer>();
   index = 0;
 
+  /** An entry each. */
   apply(stampMs: number, ...commands: readonly Command[]): CommandResult[] {
-    const batches: Command[][] = [];
+    return this.applyEntries(
+      stampMs,
+      commands.map((command) => [command]),
+    );
+  }
+
+  applyEntries(stampMs: number, entries: readonly (readonly Command[])[]): CommandResult[] {
+    const batches: (readonly Command[])[][] = [];
     let closed = true;
-    for (const command of commands) {
-      if (closed || standsAlone(command)) batches.push([]);
-      batches.at(-1)!.push(command);
-      closed = standsAlone(command);
+    for (const entry of entries) {
+      const alone = entry.some(standsAlone);
+      if (closed || alone) batches.push([]);
+      batches.at(-1)!.push(entry);
+      closed = alone;
     }
     return batches.flatMap((batch) => this.#applyBatch(stampMs, batch));
   }
 
-  #applyBatch(stampMs: number, batch: readonly Command[]): CommandResult[] {
-    const [first] = batch;
+  #applyBatch(stampMs: number, batch: readonly (readonly Command[])[]): CommandResult[] {
+    const commands = batch.flat();
+    const [first] = commands;
     const found = first?.op === 'delete-prefix' ? this.rowsUnder(first.prefix) : undefined;
-    const read = [...rowsRead(batch), ...(found ?? [])];
+    const read = [...rowsRead(commands), ...resultsRead(commands).map(({ row }) => row), ...(found ?? [])];
     const set = new WorkingSet(
       read,
       read.map((row) => this.rows.get(row.toString('hex'))),
     );
     const results = applyAll(
       set,
-      batch.map((command): Proposed => ({
-        command,
+      batch.map((commands): Proposed => ({
+        commands,
         index: ++this.index,
         stampMs,
         ...(found !== undefined && { prefixRows: found satisfies PrefixRows }),
@@ -41,7 +51,7 @@ export class Machine {
     const { puts, deletes } = set.changes();
     for (const row of deletes) this.rows.delete(row.toString('hex'));
     for (const [row, value] of puts) this.rows.set(row.toString('hex'), value);
-    return results;
+    return results.flat();
   }
 
   register(stampMs: number, ttlMs: number, sessionsMax = 10): number {

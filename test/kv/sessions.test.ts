@@ -2,7 +2,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import type { CommandResult, SessionTag, Update, Write } from '../../kv/command.js';
 import { SESSION_WINDOW } from '../../kv/command.js';
-import { SESSION_COUNT_ROW } from '../../kv/sessions.js';
+import { SESSION_COUNT_ROW } from '../../kv/session-rows.js';
 import { commands, fewKeys } from './arbitraries.js';
 import { Machine } from './machine.js';
 

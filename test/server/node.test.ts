@@ -38,15 +38,36 @@ test('many writes at once, from every node, are each applied once', async (t) =>
     cluster.nodes[at % 3]!.service.write(setOf(`k${at}`, 'v')),
   );
   const results = await cluster.clock.until(Promise.all(writes), 'all writes');
-  const revisions = new Set(results.map((result) => (result.status === 'set' ? result.revision : 0)));
-  t.is(revisions.size, 60);
+  const revisions = new Map(
+    results.map((result, at) => [`k${at}`, result.status === 'set' ? result.revision : 0]),
+  );
   for (const { service } of cluster.nodes) {
     const { entries } = await cluster.clock.until(
       service.list({ limit: 100, reverse: false, keysOnly: false }, 'linearizable'),
       'a listing',
     );
-    t.is(entries.length, 60);
+    t.deepEqual(
+      new Map(entries.map(({ key, revision }) => [key, revision])),
+      new Map([...revisions].toSorted()),
+    );
   }
+  for (const key of revisions.keys()) t.is(await timesApplied(t, cluster, cluster.nodes[0]!, key), 1);
+});
+
+test('writes of one key at once, from every node, have a revision each; together with others they share entries', async (t) => {
+  const cluster = await startCluster();
+  const leader = await cluster.leader();
+  const before = leader.node.appliedIndex;
+  const writes = Array.from({ length: 60 }, (_, at) =>
+    cluster.nodes[at % 3]!.service.write(setOf(at % 2 === 0 ? 'hot' : `k${at}`, `v${at}`)),
+  );
+  const results = await cluster.clock.until(Promise.all(writes), 'all writes');
+  const revisions = results.map((result) => (result.status === 'set' ? result.revision : 0));
+  const hot = revisions.filter((_, at) => at % 2 === 0);
+  t.is(new Set(hot).size, 30);
+  t.true(leader.node.appliedIndex - before < 60);
+  const last = hot.indexOf(Math.max(...hot));
+  for (const on of cluster.nodes) t.is(await read(cluster, on, 'hot'), `v${last * 2}`);
 });
 
 test('a leader that stops is replaced; what it acknowledged is there, and it catches up when it is back', async (t) => {

@@ -1,6 +1,6 @@
 import type { ExecutionContext } from 'ava';
 import { ServiceError } from '../../server/service.js';
-import { decodeCommand } from '../../kv/codec.js';
+import { commandsOf } from '../../kv/shared.js';
 import type { CommandResult, SetCommand } from '../../kv/command.js';
 import type { Cluster, TestNode } from './cluster.js';
 
@@ -58,10 +58,6 @@ export async function timesApplied(
     'the log is read',
   );
   t.true(entries.length > 0);
-  return entries.filter(({ type, data }) => type === 'command' && keyOf(data) === key).length;
-}
-
-function keyOf(data: Uint8Array): string | undefined {
-  const command = decodeCommand(data);
-  return 'key' in command ? command.key : undefined;
+  const commands = entries.flatMap(({ type, data }) => (type === 'command' ? commandsOf(data) : []));
+  return commands.filter((command) => 'key' in command && command.key === key).length;
 }

@@ -9,7 +9,7 @@ function waiting(): { waiters: ProposalWaiters; add: (index: number, term: numbe
     waiters,
     add(index, term) {
       const outcomes: ProposalOutcome[] = [];
-      waiters.add(index, term, (outcome) => outcomes.push(outcome));
+      waiters.add(index, term, [(outcome) => void outcomes.push(outcome)]);
       return outcomes;
     },
   };
@@ -20,10 +20,10 @@ const result = { status: 'set', revision: 5 } as const;
 test('a proposal is applied when its entry is, once', (t) => {
   const { waiters, add } = waiting();
   const outcomes = add(5, 2);
-  waiters.applied(4, 2, result);
+  waiters.applied(4, 2, [result]);
   t.deepEqual(outcomes, []);
-  waiters.applied(5, 2, result);
-  waiters.applied(5, 2, result);
+  waiters.applied(5, 2, [result]);
+  waiters.applied(5, 2, [result]);
   waiters.abandon();
   t.deepEqual(outcomes, [{ status: 'applied', index: 5, result }]);
   t.is(waiters.size, 0);
@@ -32,8 +32,8 @@ test('a proposal is applied when its entry is, once', (t) => {
 test('a proposal is displaced when an entry of another term is applied at its index', (t) => {
   const { waiters, add } = waiting();
   const [byCommand, byNoop] = [add(5, 2), add(6, 2)];
-  waiters.applied(5, 3, result);
-  waiters.applied(6, 3, undefined);
+  waiters.applied(5, 3, [result]);
+  waiters.applied(6, 3, []);
   t.deepEqual([...byCommand, ...byNoop], [{ status: 'displaced' }, { status: 'displaced' }]);
   t.is(waiters.size, 0);
 });
@@ -45,8 +45,27 @@ test('a proposal whose index is taken again, with nothing committed there, is no
   const first = add(5, 2);
   const second = add(5, 4);
   t.deepEqual(first, [{ status: 'unresolved' }]);
-  waiters.applied(5, 2, result);
+  waiters.applied(5, 2, [result]);
   t.deepEqual(second, [{ status: 'displaced' }]);
+});
+
+test('those who share an entry are answered each with the result of its own command, and all displaced together', (t) => {
+  const { waiters } = waiting();
+  const outcomes: ProposalOutcome[] = [];
+  const settle = (outcome: ProposalOutcome): void => void outcomes.push(outcome);
+  waiters.add(5, 2, [settle, settle]);
+  waiters.add(6, 2, [settle, settle]);
+  t.is(waiters.size, 4);
+  waiters.applied(5, 2, [result, { status: 'not-found', revision: 5 }]);
+  waiters.applied(6, 3, [result, result]);
+  t.deepEqual(outcomes, [
+    { status: 'applied', index: 5, result },
+    { status: 'applied', index: 5, result: { status: 'not-found', revision: 5 } },
+    { status: 'displaced' },
+    { status: 'displaced' },
+  ]);
+  t.is(waiters.size, 0);
+  t.is(waiters.added, 4);
 });
 
 test('what is abandoned is unresolved', (t) => {

@@ -67,9 +67,33 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
     name: 'result-of-another-entry',
     file: 'server/waiters.js',
     breaks: 'a proposal is answered with the result of its own entry, by term and index',
-    original: 'if (waiting.term !== term || result === undefined)',
-    replacement: 'if (result === undefined)',
+    original: 'waiting.term === term && results.length === waiting.settles.length',
+    replacement: 'results.length > 0',
     seedsMax: 150,
+  },
+  {
+    name: 'results-of-an-entry-mixed-up',
+    file: 'server/waiters.js',
+    breaks: 'each write of a shared entry is answered with its own result',
+    original: 'const result = results[at];',
+    replacement: 'const result = results[0];',
+    seedsMax: 100,
+  },
+  {
+    name: 'key-twice-in-an-entry',
+    file: 'server/shared-entries.js',
+    breaks: 'every write of a key has a revision of its own',
+    original: ' || keys.has(key)',
+    replacement: '',
+    seedsMax: 100,
+  },
+  {
+    name: 'result-rows-taken-for-absent',
+    file: 'server/applier-reads.js',
+    breaks: 'a number that has a result is looked up before it is taken for a new one',
+    original: 'seq <= decodeSession(session).highest',
+    replacement: 'seq < decodeSession(session).highest',
+    seedsMax: 100,
   },
   {
     name: 'lost-forwarding-is-no-refusal',
@@ -84,9 +108,9 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
     file: 'server/waiters.js',
     breaks: 'what is undecided when a node stops stays so',
     original:
-      "for (const { settle } of this.#waiting.values())\n            settle({ status: 'unresolved' });",
+      "for (const { settles } of waiting)\n            for (const settle of settles)\n                settle({ status: 'unresolved' });",
     replacement:
-      "for (const { settle } of this.#waiting.values())\n            settle({ status: 'displaced' });",
+      "for (const { settles } of waiting)\n            for (const settle of settles)\n                settle({ status: 'displaced' });",
     seedsMax: 100,
   },
   {

@@ -27,8 +27,8 @@ export const RARE_MUTANTS: readonly Mutant[] = [
     name: 'displaced-too-early',
     file: 'server/waiters.js',
     breaks: 'a lost entry may still be committed from another log; nothing is certain yet (Figure 8)',
-    original: "this.#waiting.get(index)?.settle({ status: 'unresolved' });",
-    replacement: "this.#waiting.get(index)?.settle({ status: 'displaced' });",
+    original: "for (const settle of before?.settles ?? [])\n            settle({ status: 'unresolved' });",
+    replacement: "for (const settle of before?.settles ?? [])\n            settle({ status: 'displaced' });",
     seedsMax: 300,
   },
   {
@@ -83,8 +83,10 @@ export const RARE_MUTANTS: readonly Mutant[] = [
     name: 'skipped-proposals-are-displaced',
     file: 'server/waiters.js',
     breaks: 'what became of a proposal that a snapshot covers is not known',
-    original: "this.#waiting.delete(index);\n            settle({ status: 'unresolved' });",
-    replacement: "this.#waiting.delete(index);\n            settle({ status: 'displaced' });",
+    original:
+      "this.#take(index);\n            for (const settle of settles)\n                settle({ status: 'unresolved' });",
+    replacement:
+      "this.#take(index);\n            for (const settle of settles)\n                settle({ status: 'displaced' });",
     seedsMax: 2000,
   },
   {

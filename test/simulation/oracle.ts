@@ -3,7 +3,7 @@
  * they leave, reads are fresh, leases are exclusive, nothing is applied twice, and a disk's state is what its log says.
  */
 
-import { decodeCommand } from '../../kv/codec.js';
+import { commandsOf } from '../../kv/shared.js';
 import { invariant } from '../../raft/assert.js';
 import type { MemoryStateDisk } from '../../persistence/memory/state-store.js';
 import type { Entry, Index } from '../../raft/entry.js';
@@ -22,7 +22,7 @@ export class Oracle {
   /** What answers are held against. */
   readonly replay = new Replay();
   /** Where each value was set without a session: clients never use one twice. */
-  readonly #setAt = new Map<string, Index>();
+  readonly #setAt = new Map<string, string>();
 
   /** Everything that was ever applied. */
   readonly #history = new Map<Index, Entry>();
@@ -120,12 +120,14 @@ export class Oracle {
   applied(entry: Entry): void {
     this.#history.set(entry.index, entry);
     if (entry.type !== 'command') return;
-    const command = decodeCommand(entry.data);
-    if (command.op !== 'set' || command.session !== undefined) return;
-    const value = Buffer.from(command.value).toString();
-    const before = this.#setAt.get(value) ?? entry.index;
-    invariant(before === entry.index, `${value} is set by entry ${before}, and by ${entry.index} again`);
-    this.#setAt.set(value, entry.index);
+    commandsOf(entry.data).forEach((command, at) => {
+      if (command.op !== 'set' || command.session !== undefined) return;
+      const value = Buffer.from(command.value).toString();
+      const place = `${entry.index}.${at}`;
+      const before = this.#setAt.get(value) ?? place;
+      invariant(before === place, `${value} is set by command ${before}, and by ${place} again`);
+      this.#setAt.set(value, place);
+    });
   }
 
   /** What is committed is durable somewhere, and no log was cut off behind it yet when it is seen to be committed. */

@@ -4,11 +4,12 @@
  */
 
 import { isDeepStrictEqual } from 'node:util';
-import { applyAll, rowsRead } from '../../kv/apply.js';
-import { decodeCommand, encodeCommand, readStamp } from '../../kv/codec.js';
+import { applyAll, resultsRead, rowsRead } from '../../kv/apply.js';
+import { encodeCommand, readStamp } from '../../kv/codec.js';
 import type { Command, CommandResult, TxnCommand } from '../../kv/command.js';
 import { decodeChanges, historyRow } from '../../kv/history.js';
 import { prefixRows } from '../../kv/rows.js';
+import { commandsOf } from '../../kv/shared.js';
 import type { Change } from '../../kv/working-set.js';
 import { WorkingSet } from '../../kv/working-set.js';
 import { invariant } from '../../raft/assert.js';
@@ -23,21 +24,29 @@ const STAMP_BYTES = 8;
 /** The fastest clock of a run, with some room for rounding. */
 const CLOCK_RATE_MAX = 1.0451;
 
-/** Applies one entry to `rows`; undefined for one that is no command. */
-export function applyEntry(rows: Rows, { index, type, data }: Entry): CommandResult | undefined {
-  if (type !== 'command') return undefined;
-  const command = decodeCommand(data);
-  const names = command.op === 'delete-prefix' ? rowsUnder(rows, command.prefix) : [];
-  const read = [...rowsRead([command]), ...names];
+/** Applies one entry to `rows`: its commands, and the result of each. */
+export function applyEntry(
+  rows: Rows,
+  { index, type, data }: Entry,
+): { readonly command: Command; readonly result: CommandResult }[] {
+  if (type !== 'command') return [];
+  const commands = commandsOf(data);
+  const [command] = commands;
+  const names = command?.op === 'delete-prefix' ? rowsUnder(rows, command.prefix) : [];
+  const read = [...rowsRead(commands), ...resultsRead(commands).map(({ row }) => row), ...names];
   const set = new WorkingSet(
     read,
     read.map((row) => rows.get(nameOf(row))),
   );
-  const [result] = applyAll(set, [{ command, index, stampMs: readStamp(data), prefixRows: names }]);
+  const [results = []] = applyAll(set, [{ commands, index, stampMs: readStamp(data), prefixRows: names }]);
+  invariant(results.length === commands.length, `entry ${index} has as many results as commands`);
   const { puts, deletes } = set.changes();
   for (const [row, value] of puts) rows.set(nameOf(row), value);
   for (const row of deletes) rows.delete(nameOf(row));
-  return result;
+  return results.flatMap((result, at) => {
+    const done = commands[at];
+    return done === undefined ? [] : [{ command: done, result }];
+  });
 }
 
 function rowsUnder(rows: Rows, prefix: string): Buffer[] {
@@ -86,11 +95,14 @@ export class Replay {
   /** The entry behind `index` was applied somewhere. */
   apply(entry: Entry, nowMs: number): void {
     this.index = entry.index;
-    const result = applyEntry(this.#rows, entry);
-    if (result === undefined) return;
-    const id = idOf(entry.data);
-    this.#answers.set(id, [...(this.#answers.get(id) ?? []), result]);
-    invariant(!this.#denied.has(id) || isNothing(result), `entry ${entry.index} was said to be not applied`);
+    for (const { command, result } of applyEntry(this.#rows, entry)) {
+      const id = idOf(encodeCommand(command));
+      this.#answers.set(id, [...(this.#answers.get(id) ?? []), result]);
+      invariant(
+        !this.#denied.has(id) || isNothing(result),
+        `entry ${entry.index} was said to be not applied`,
+      );
+    }
     const record = this.#rows.get(nameOf(historyRow(entry.index)));
     const changes = record === undefined ? [] : decodeChanges(record);
     changes.forEach((change, at) => {

@@ -20,9 +20,9 @@ test('one write is followed through its stages, whichever of disk and majority c
   const registry = new Registry();
   let nowMs = 100;
   const stages = writeStages(registry, () => nowMs);
-  stages.proposed(7);
+  stages.proposed(7, 0);
   nowMs += 1;
-  stages.proposed(8);
+  stages.proposed(8, 0);
   stages.handedOut(6);
   stages.handedOut(8);
   nowMs += 10;
@@ -42,10 +42,10 @@ test('a write that never gets through is given up', async (t) => {
   const registry = new Registry();
   let nowMs = 0;
   const stages = writeStages(registry, () => nowMs);
-  stages.proposed(7);
+  stages.proposed(7, 0);
   stages.handedOut(7);
   nowMs = 6000;
-  stages.proposed(9);
+  stages.proposed(9, 0);
   nowMs = 6002;
   stages.handedOut(9);
   t.is((await sums(registry))['queue'], 2);
