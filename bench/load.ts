@@ -83,6 +83,19 @@ export async function preload(
   }
 }
 
+/** An answer that is not 200. */
+class Refused extends Error {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** 429: the servers have too much to do at the moment. */
+const isPassing = (status: number): boolean => status >= 500 || status === 429;
+
 async function sendPatiently(
   target: Pick<ClusterNode, 'http'>,
   agent: Agent,
@@ -94,7 +107,7 @@ async function sendPatiently(
     try {
       return await send(target, agent, form);
     } catch (error) {
-      if (attempt === ATTEMPTS) throw error;
+      if (attempt === ATTEMPTS || (error instanceof Refused && !isPassing(error.status))) throw error;
       await delay(ATTEMPT_PAUSE_MS);
     }
   }
@@ -110,7 +123,10 @@ export function send(target: Pick<ClusterNode, 'http'>, agent: Agent, form: Requ
       response.once('error', reject);
       response.once('end', () => {
         if (response.statusCode === 200) resolve(text);
-        else reject(new Error(`${method} ${where} was answered ${response.statusCode ?? 0}: ${text}`));
+        else {
+          const status = response.statusCode ?? 0;
+          reject(new Refused(status, `${method} ${where} was answered ${status}: ${text}`));
+        }
       });
     });
     request.once('error', reject);

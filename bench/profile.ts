@@ -21,6 +21,9 @@ const ROWS_MAX = 25;
 /** Of what is printed; the rest is in the files. */
 const PRINTED_ROWS_MAX = 15;
 
+/** The native function by which a process talks to its own profiler: starting it takes a good part of a second. */
+const PROFILERS_OWN = 'dispatch';
+
 const profileSchema = z.object({
   nodes: z.array(
     z.object({
@@ -116,10 +119,11 @@ export function selfTimes({ nodes, samples, timeDeltas }: Profile): SelfTimes {
       idleUs += us;
       continue;
     }
+    if (functionName === PROFILERS_OWN && url === '') continue;
     busyUs += us;
     const place = placeOf(functionName, url);
     add(places, place, us);
-    add(files, fileOf(place, url), us);
+    add(files, fileOf(place, url, functionName), us);
     const where = url === '' ? '' : ` ${path.basename(url)}:${lineNumber + 1}`;
     add(functions, `${functionName === '' ? '(anonymous)' : functionName}${where} [${place}]`, us);
   }
@@ -145,7 +149,10 @@ function used({ busyUs, idleUs }: SelfTimes): string {
   return `busy ${((100 * busyUs) / Math.max(1, allUs)).toFixed(0)} % of ${(allUs / 1e6).toFixed(1)} s`;
 }
 
-function fileOf(place: string, url: string): string {
+/** What is in no file (system calls, parsing of JSON) goes by its function. */
+function fileOf(place: string, url: string, functionName: string): string {
+  if (url === '' && !functionName.startsWith('('))
+    return `native ${functionName === '' ? '(anonymous)' : functionName}`;
   const [, inDist] = /\/dist\/(.*)$/.exec(url) ?? [];
   return url.includes('/node_modules/') || inDist === undefined ? place : inDist;
 }
@@ -160,7 +167,11 @@ function placeOf(functionName: string, url: string): string {
   return inDist ?? 'other';
 }
 
-const TITLES = { places: 'room or package', files: 'file', functions: 'function' } as const;
+const TITLES = {
+  places: 'room or package',
+  files: 'file or native function',
+  functions: 'function',
+} as const;
 
 /** The largest of any column first. */
 function table(part: keyof typeof TITLES, columns: readonly Column[], rowsMax: number): string {
