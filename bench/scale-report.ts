@@ -62,6 +62,8 @@ function section(scaled: Scaled): string[] {
       'to the first',
     ],
     ...(peer === undefined ? [] : [...of(peer), 'ratio']),
+    'others on the CPU, at most',
+    'runs in which the leader changed',
   ];
   return [
     `## By ${HEADS[dimension]}`,
@@ -104,19 +106,21 @@ function rows({ dimension, points, peer }: Scaled): string[] {
       const perSecond = compared.systems.quorumkv?.perSecond.median ?? 0;
       const first = firsts.get(compared.workload) ?? perSecond;
       firsts.set(compared.workload, first);
-      return `| ${[...point, ...cells(compared, perSecond / first, peer)].join(' | ')} |`;
+      const changes = runs.filter((run) => run.workload === compared.workload && run.leaderChanged).length;
+      return `| ${[...point, ...cells(compared, perSecond / first, peer), `${changes}`].join(' | ')} |`;
     });
   });
 }
 
 function cells(
-  { workload, systems, ratio }: Compared,
+  { workload, systems, ratio, others }: Compared,
   toFirst: number,
   peer: SystemName | undefined,
 ): string[] {
   return [
     ...[TITLES[workload], ...figures(systems.quorumkv), toFirst.toFixed(2)],
     ...(peer === undefined ? [] : [...figures(systems[peer]), times(ratio)]),
+    others === undefined ? '?' : `${(100 * others).toFixed(0)} %`,
   ];
 }
 

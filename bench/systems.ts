@@ -70,10 +70,22 @@ function ours(nodeFlags: readonly string[]): System {
     loadMax: 500,
     valueOf: (answer) => ourEntry.parse(JSON.parse(answer)).value,
     async revision(node) {
-      const { text } = await ask(node, PATHS.status);
-      return ourStatus.parse(JSON.parse(text)).lastApplied;
+      return ourStatus.parse(JSON.parse(await answerOf(node, PATHS.status))).lastApplied;
     },
   };
+}
+
+/** A server that was just under load may need more than one look. */
+const LOOKS = 5;
+
+async function answerOf(node: ClusterNode, where: string, body?: string): Promise<string> {
+  let reason = '';
+  for (let look = 1; look <= LOOKS; look += 1) {
+    const { ok, text } = await ask(node, where, body);
+    if (ok) return text;
+    reason = text;
+  }
+  throw new Error(`${node.id} did not answer ${where}: ${reason}`);
 }
 
 const etcdRange = z.object({
@@ -111,7 +123,7 @@ const etcdSystem: System = {
     return entry && Buffer.from(entry.value, 'base64').toString();
   },
   async revision(node) {
-    const { text } = await ask(node, RANGE, JSON.stringify({ key: base64('none') }));
+    const text = await answerOf(node, RANGE, JSON.stringify({ key: base64('none') }));
     return etcdRange.parse(JSON.parse(text)).header.revision;
   },
 };
