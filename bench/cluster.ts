@@ -202,7 +202,14 @@ async function untilReady(
 async function findLeader(product: Product, nodes: readonly ClusterNode[]): Promise<ClusterNode> {
   const deadlineMs = performance.now() + START_PATIENCE_MS;
   while (performance.now() < deadlineMs) {
-    for (const node of nodes) if (isRunning(node.process) && (await product.leads(node))) return node;
+    // All at once: a node that is stopped answers nobody, and is not to hold up the others.
+    const asked = nodes.map(async (node) => {
+      if (!isRunning(node.process) || !(await product.leads(node)))
+        throw new Error(`${node.id} does not lead`);
+      return node;
+    });
+    const leader = await Promise.any(asked).catch(() => undefined);
+    if (leader !== undefined) return leader;
     await delay(POLL_MS);
   }
   throw new Error(`no node leads after ${START_PATIENCE_MS} ms`);
@@ -225,7 +232,7 @@ export async function ask(
   }
 }
 
-function isRunning(child: ChildProcess): boolean {
+export function isRunning(child: ChildProcess): boolean {
   return child.exitCode === null && child.signalCode === null;
 }
 

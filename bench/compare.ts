@@ -37,7 +37,7 @@ export function spreadOf(values: readonly number[]): Spread | undefined {
   return { median: (low + high) / 2, min, max };
 }
 
-export const rateOf = ({ measured }: Run): number => measured.requests / measured.seconds;
+export const rateOf = ({ measured }: Pick<Run, 'measured'>): number => measured.requests / measured.seconds;
 
 /** One for each cell, in the order in which they were first run. */
 export function compare(runs: readonly Run[]): Compared[] {

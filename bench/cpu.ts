@@ -1,6 +1,7 @@
 /** Who used the machine meanwhile: a benchmark beside other work measures that work too. */
 
 import { readFileSync } from 'node:fs';
+import { cpuTicks } from './processes.js';
 
 /** Shares of all cores' time; 0 to 1. */
 export interface CpuUse {
@@ -62,23 +63,15 @@ function read(servers: readonly number[], idlers: readonly number[]): Reading | 
       .map(Number);
     // Interrupts are nobody's: most of them are the network traffic of the benchmark itself.
     const busy = user + nice + system + steal;
-    const sum = (pids: readonly number[]): number => pids.reduce((ticks, pid) => ticks + ticksOf(pid), 0);
+    const sum = (pids: readonly number[]): number => pids.reduce((ticks, pid) => ticks + cpuTicks(pid), 0);
     return {
       total: busy + idle + iowait + irq + softirq,
       busy,
       servers: sum(servers),
       idlers: sum(idlers),
-      load: ticksOf(process.pid),
+      load: cpuTicks(process.pid),
     };
   } catch {
     return undefined;
   }
-}
-
-/** User and system time of a process, with that of its children that have ended; proc_pid_stat(5). */
-function ticksOf(pid: number): number {
-  const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  // The name, in parentheses, may hold anything.
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  return fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
 }

@@ -4,11 +4,12 @@
  */
 
 import { Agent, request } from 'node:http';
-import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Command, Option } from 'commander';
-import { ROOT, startProduct, type Cluster, type ClusterNode } from './cluster.js';
-import { positive } from './options.js';
+import { begin, commandLine, keepResults } from './begin.js';
+import { startProduct, type Cluster, type ClusterNode } from './cluster.js';
+import { machine } from './machine.js';
+import { DIRECTORY, positive } from './options.js';
 import { PEERS, fill, systemNamed, type System, type SystemName } from './systems.js';
 
 const NODES = 3;
@@ -22,18 +23,22 @@ const GAP_MS_MAX = 30_000;
 interface Options {
   readonly peer?: (typeof PEERS)[number];
   readonly kills: number;
+  readonly save: boolean;
   readonly dir: string;
+  readonly limit: number;
 }
 
-function parseOptions(): Options {
+export function failoverOptions(args: readonly string[]): Options {
   return new Command('npm run bench:failover --')
     .description(
       `Kills the leader of ${NODES} nodes under the load of ${WRITERS} writers: shipped defaults, fsync on.`,
     )
     .addOption(new Option('--peer <name>', 'the same with this system').choices(PEERS))
     .option('--kills <n>', 'how often', positive, 30)
-    .option('--dir <path>', 'where the data is kept meanwhile; on a real disk', path.join(ROOT, 'data'))
-    .parse()
+    .option('--no-save', 'leaves bench/results/ as it is')
+    .option('--dir <path>', 'where the data is kept meanwhile; on a real disk', DIRECTORY)
+    .option('--limit <minutes>', 'it is ended after so long', positive, 60)
+    .parse(args, { from: 'user' })
     .opts<Options>();
 }
 
@@ -138,34 +143,79 @@ async function start(name: SystemName, dir: string, signal: AbortSignal): Promis
   };
 }
 
+/** Without a successful write, in milliseconds, kill after kill. */
+export interface Gaps {
+  readonly system: SystemName;
+  readonly gapsMs: readonly number[];
+}
+
 /** One after the other, each alone on the machine. */
-async function main(): Promise<void> {
-  const { kills, dir, peer } = parseOptions();
-  const abort = new AbortController();
-  process.once('SIGINT', () => abort.abort(new Error('interrupted')));
-  const medians: number[] = [];
+export async function measureFailovers(
+  { kills, dir, peer }: Options,
+  signal: AbortSignal,
+  tell: (line: string) => void,
+): Promise<Gaps[]> {
+  const all: Gaps[] = [];
   for (const name of ['quorumkv', ...(peer === undefined ? [] : [peer])] as const) {
-    const running = await start(name, dir, abort.signal);
+    const running = await start(name, dir, signal);
     const { cluster, successes, gapsMs } = running;
     try {
       for (let kill = 1; kill <= kills; kill += 1) {
-        abort.signal.throwIfAborted();
+        signal.throwIfAborted();
         gapsMs.push(await failover(cluster, successes));
-        console.log(`${name}, kill ${kill}: ${Math.round(gapsMs.at(-1) ?? 0)} ms without a write`);
+        tell(`${name}, kill ${kill}: ${Math.round(gapsMs.at(-1) ?? 0)} ms without a write`);
       }
     } finally {
       await running.stop();
     }
-    const sorted = gapsMs.toSorted((a, b) => a - b);
-    const at = (share: number): number => Math.round(sorted[Math.floor(share * (sorted.length - 1))] ?? 0);
-    medians.push(at(0.5));
-    console.log(
-      `${name}, ${kills} kills: median ${at(0.5)} ms, 90th percentile ${at(0.9)} ms, worst ${at(1)} ms without a successful write`,
-    );
+    all.push({ system: name, gapsMs });
   }
-  const [ours, theirs] = medians;
-  if (ours !== undefined && theirs !== undefined)
-    console.log(`ratio of medians: ${(ours / theirs).toFixed(2)}`);
+  return all;
 }
 
-await main();
+/** A table that can be pasted. */
+export function failoverTable(all: readonly Gaps[]): string[] {
+  const at = (gapsMs: readonly number[], share: number): number =>
+    Math.round(gapsMs.toSorted((a, b) => a - b)[Math.floor(share * (gapsMs.length - 1))] ?? 0);
+  const [ours, theirs] = all.map(({ gapsMs }) => at(gapsMs, 0.5));
+  return [
+    '| system | kills | median ms without a write | 90th percentile | worst |',
+    '| --- | --- | --- | --- | --- |',
+    ...all.map(({ system, gapsMs }) => {
+      const cells = [system, gapsMs.length, ...[0.5, 0.9, 1].map((share) => at(gapsMs, share))];
+      return `| ${cells.join(' | ')} |`;
+    }),
+    '',
+    ...(ours === undefined || theirs === undefined
+      ? []
+      : [`Ratio of medians: ${(ours / theirs).toFixed(2)}.`, '']),
+  ];
+}
+
+async function main(args: readonly string[], options: Options, signal: AbortSignal): Promise<number> {
+  const described = machine(undefined, options.peer === 'etcd');
+  console.log(described);
+  const all = await measureFailovers(options, signal, (line) => console.log(line));
+  const command = commandLine('bench:failover', args);
+  const date = new Date().toISOString();
+  const text = [
+    '# Without a leader',
+    '',
+    `Written by \`${command}\` on ${date}.`,
+    '',
+    `${described}.`,
+    '',
+    `${NODES} nodes with their defaults, fsync on, under ${WRITERS} writers; the leader is killed with \`kill -9\`, and comes back before the next kill.`,
+    '',
+    ...failoverTable(all),
+  ].join('\n');
+  console.log(`\n${text}`);
+  if (options.save) keepResults('failover', text, { machine: described, command, date, all });
+  return 0;
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const args = process.argv.slice(2);
+  const options = failoverOptions(args);
+  await begin(options.limit, (signal) => main(args, options, signal));
+}

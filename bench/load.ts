@@ -8,6 +8,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, request as httpRequest } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { ROOT, type ClusterNode } from './cluster.js';
 import { fill, type System } from './systems.js';
@@ -24,6 +25,8 @@ export interface Load {
   /** Kept alive, one request at a time on each; of the SDK: concurrent calls. */
   readonly connections: number;
   readonly seconds: number;
+  /** Requests per second, sent on time whatever the answers do; without it each connection sends when it has its answer. */
+  readonly rate?: number;
 }
 
 const measured = z.object({
@@ -42,6 +45,14 @@ export type Measured = Omit<z.infer<typeof measured>, 'bytes'>;
 const PRELOAD_CONNECTIONS = 8;
 /** Keys that are read, and looked at, before and after each run. */
 const SAMPLE = 32;
+/** A server that does not answer is not waited for without end. */
+const SEND_TIMEOUT_MS = 30_000;
+/** What is not measured (loading, looking at values) is tried again: a change of the leader meanwhile is no reason to give up. */
+const ATTEMPTS = 10;
+const ATTEMPT_PAUSE_MS = 500;
+/** A target that has lost the lead has every write a little later. */
+const APPLIED_PATIENCE_MS = 2000;
+const APPLIED_POLL_MS = 100;
 
 export function loadTool(): Tool {
   return spawnSync('wrk', ['-v'], { stdio: 'ignore' }).error === undefined ? 'wrk' : 'autocannon';
@@ -62,14 +73,43 @@ export async function preload(
     while (next < data.keys) {
       const first = next;
       next = Math.min(data.keys, first + step);
-      signal.throwIfAborted();
-      await send(target, agent, system.load(first, next, data));
+      await sendPatiently(target, agent, system.load(first, next, data), signal);
     }
   };
   try {
     await Promise.all(Array.from({ length: PRELOAD_CONNECTIONS }, worker));
   } finally {
     agent.destroy();
+  }
+}
+
+/** An answer that is not 200. */
+class Refused extends Error {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** 429: the servers have too much to do at the moment. */
+const isPassing = (status: number): boolean => status >= 500 || status === 429;
+
+async function sendPatiently(
+  target: Pick<ClusterNode, 'http'>,
+  agent: Agent,
+  form: RequestForm,
+  signal: AbortSignal,
+): Promise<string> {
+  for (let attempt = 1; ; attempt += 1) {
+    signal.throwIfAborted();
+    try {
+      return await send(target, agent, form);
+    } catch (error) {
+      if (attempt === ATTEMPTS || (error instanceof Refused && !isPassing(error.status))) throw error;
+      await delay(ATTEMPT_PAUSE_MS);
+    }
   }
 }
 
@@ -83,10 +123,16 @@ export function send(target: Pick<ClusterNode, 'http'>, agent: Agent, form: Requ
       response.once('error', reject);
       response.once('end', () => {
         if (response.statusCode === 200) resolve(text);
-        else reject(new Error(`${method} ${where} was answered ${response.statusCode ?? 0}: ${text}`));
+        else {
+          const status = response.statusCode ?? 0;
+          reject(new Refused(status, `${method} ${where} was answered ${status}: ${text}`));
+        }
       });
     });
     request.once('error', reject);
+    request.setTimeout(SEND_TIMEOUT_MS, () =>
+      request.destroy(new Error(`${method} ${where} was not answered within ${SEND_TIMEOUT_MS} ms`)),
+    );
     request.end(body);
   });
 }
@@ -94,7 +140,7 @@ export function send(target: Pick<ClusterNode, 'http'>, agent: Agent, form: Requ
 /** Keys drawn at random must have the value. */
 export async function checkSample(
   { system, workload, data, targets }: Pick<Load, 'system' | 'workload' | 'data' | 'targets'>,
-  samples = SAMPLE,
+  signal: AbortSignal = new AbortController().signal,
 ): Promise<void> {
   const form = system.get(workload);
   const agent = new Agent({ keepAlive: true, maxSockets: 4 });
@@ -102,12 +148,12 @@ export async function checkSample(
     const [target] = targets.slice(at % targets.length);
     if (form === undefined || target === undefined) return;
     const key = randomKey(data);
-    const answer = await send(target, agent, fill(system, form, key));
+    const answer = await sendPatiently(target, agent, fill(system, form, key), signal);
     if (system.valueOf(answer) !== data.value)
       throw new Error(`${system.name} gives a wrong value for ${key}: ${answer.slice(0, 200)}`);
   };
   try {
-    await Promise.all(Array.from({ length: samples }, check));
+    await Promise.all(Array.from({ length: SAMPLE }, check));
   } finally {
     agent.destroy();
   }
@@ -115,34 +161,51 @@ export async function checkSample(
 
 /** Runs one load and resolves with what it measured. `signal` ends it early, with an error. */
 export async function runLoad(tool: Tool, load: Load, signal: AbortSignal): Promise<Measured> {
-  await checkSample(load);
+  await checkSample(load, signal);
   const [target] = load.targets;
   if (target === undefined) throw new Error('there is no target');
   const before = await load.system.revision(target);
   const { bytes, ...result } = await generate(tool, load, signal);
-  const written = (await load.system.revision(target)) - before;
-  await checkSample(load);
+  const written = (await revisionSoon(load.system, target, before + writesMin(load, result))) - before;
+  await checkSample(load, signal);
   const fault = faultOf(load, result, bytes, written);
   if (fault !== undefined) throw new Error(`${load.system.name}, ${load.workload}: ${fault}`);
   return result;
 }
 
-/** What shows that not all of the answers that were counted can be right. */
-function faultOf(
-  { system, workload, data }: Load,
-  { requests, errors }: Measured,
-  bytes: number,
-  written: number,
-): string | undefined {
+/** The revision, as soon as it has reached `goal`; else what it has come to in a while. */
+async function revisionSoon(system: System, target: ClusterNode, goal: number): Promise<number> {
+  const deadlineMs = performance.now() + APPLIED_PATIENCE_MS;
+  for (;;) {
+    const revision = await system.revision(target);
+    if (revision >= goal || performance.now() > deadlineMs) return revision;
+    await delay(APPLIED_POLL_MS);
+  }
+}
+
+/** A mix draws lots: nine tenths of its share is far below what chance explains. */
+function shareOf({ workload }: Load): { readonly reads: number; readonly sure: number } {
   const reads = READ_PERCENT[workload] / 100;
-  // A mix draws lots: nine tenths of its share is far below what chance explains.
-  const share = reads === 0 || reads === 1 ? 1 : 0.9;
-  const writesMin = Math.floor((1 - reads) * requests * share);
-  if (written < writesMin)
+  return { reads, sure: reads === 0 || reads === 1 ? 1 : 0.9 };
+}
+
+/** What must have been written when so many requests were answered well. */
+function writesMin(load: Load, { requests }: Measured): number {
+  const { reads, sure } = shareOf(load);
+  return Math.floor((1 - reads) * requests * sure);
+}
+
+/** What shows that not all of the answers that were counted can be right. */
+function faultOf(load: Load, result: Measured, bytes: number, written: number): string | undefined {
+  const { requests, errors } = result;
+  // First: those that answered with an error are among the requests.
+  if (errors > 0) return `${errors} of ${requests} requests had no answer, or a wrong one`;
+  if (written < writesMin(load, result))
     return `${requests} requests were answered, but only ${written} writes were applied`;
-  const bytesMin = requests * reads * share * system.answerBytesMin(data.value.length);
+  const { reads, sure } = shareOf(load);
+  const bytesMin = requests * reads * sure * load.system.answerBytesMin(load.data.value.length);
   if (bytes < bytesMin) return `${bytes} bytes of answers do not hold the values of ${requests} requests`;
-  return errors > 0 ? `${errors} requests had no answer, or a wrong one` : undefined;
+  return undefined;
 }
 
 async function generate(tool: Tool, load: Load, signal: AbortSignal): Promise<z.infer<typeof measured>> {
@@ -157,11 +220,12 @@ async function generate(tool: Tool, load: Load, signal: AbortSignal): Promise<z.
   }
 }
 
-/** What `generate.ts` and `sdk-load.ts` are told by the file that BENCH_LOAD names; `load.lua` by the same in Lua. */
+/** What `generate.ts`, `paced.ts` and `sdk-load.ts` are told by the file that BENCH_LOAD names; `load.lua` by the same in Lua. */
 export const loadFile = z.object({
   targets: z.array(z.string()),
   connections: z.number(),
   seconds: z.number(),
+  rate: z.number().optional(),
   keys: z.number(),
   value: z.string(),
   readPercent: z.number(),
@@ -172,7 +236,7 @@ export const loadFile = z.object({
 });
 
 function commandOf(tool: Tool, load: Load, file: string): string[] {
-  const { system, workload, data, targets, connections, seconds } = load;
+  const { system, workload, data, targets, connections, seconds, rate } = load;
   const get = system.get(workload);
   if (get === undefined) throw new Error(`${system.name} has no ${workload}`);
   const viaSdk = workload.startsWith('sdk-') && system.name === 'quorumkv';
@@ -183,13 +247,14 @@ function commandOf(tool: Tool, load: Load, file: string): string[] {
     keyEncoding: system.keyEncoding,
     put: system.put(data),
     get,
+    ...(rate !== undefined && { rate }),
   };
-  if (tool === 'wrk' && !viaSdk) {
+  if (tool === 'wrk' && !viaSdk && rate === undefined) {
     writeFileSync(file, asLua(described));
     return wrk(targets, connections, seconds);
   }
   writeFileSync(file, JSON.stringify(described));
-  const program = viaSdk ? 'sdk-load.js' : 'generate.js';
+  const program = viaSdk ? 'sdk-load.js' : rate === undefined ? 'generate.js' : 'paced.js';
   return [process.execPath, path.join(ROOT, 'dist/bench', program)];
 }
 

@@ -3,9 +3,9 @@
 import { readFileSync } from 'node:fs';
 import { arch, cpus, release, totalmem, type } from 'node:os';
 import { etcdVersion } from './etcd.js';
-import type { Tool } from './load.js';
 
-export function machine(tool: Tool, withEtcd: boolean): string {
+/** `load`: what sends the requests; undefined where nothing does. */
+export function machine(load: string | undefined, withEtcd: boolean): string {
   const cores = cpus();
   const model = cores[0]?.model.trim() ?? '';
   const memoryGiB = (totalmem() / 2 ** 30).toFixed(0);
@@ -15,7 +15,7 @@ export function machine(tool: Tool, withEtcd: boolean): string {
     `Node.js ${process.versions.node}`,
     `quorumkv ${version()}`,
     ...(withEtcd ? [`etcd ${etcdVersion() ?? 'of an unknown version'}`] : []),
-    `load by ${tool}, on the same machine`,
+    ...(load === undefined ? [] : [`load by ${load}, on the same machine`]),
   ].join('; ');
 }
 

@@ -6,6 +6,8 @@ import { ROOT } from './cluster.js';
 import { PEERS, type SystemName } from './systems.js';
 import { WORKLOADS, type Workload } from './workloads.js';
 
+export const DIRECTORY = path.join(ROOT, 'data');
+
 export interface Options {
   readonly peer?: Exclude<SystemName, 'quorumkv'>;
   readonly workloads: readonly Workload[];
@@ -19,6 +21,7 @@ export interface Options {
   readonly profile?: string;
   readonly save: boolean;
   readonly dir: string;
+  readonly limit: number;
 }
 
 /** Alternations with a peer: a median of fewer says little. */
@@ -29,15 +32,15 @@ export function positive(text: string): number {
   return Number(text);
 }
 
-const list = (text: string): number[] => text.split(',').map(positive);
+export const list = (text: string): number[] => text.split(',').map(positive);
 
-function workloadList(text: string): Workload[] {
-  return text.split(',').map((name) => {
-    const known = WORKLOADS.find((workload) => workload === name);
-    if (known === undefined) throw new InvalidArgumentError(`The workloads are ${WORKLOADS.join(', ')}.`);
-    return known;
-  });
+export function workload(name: string): Workload {
+  const known = WORKLOADS.find((one) => one === name);
+  if (known === undefined) throw new InvalidArgumentError(`The workloads are ${WORKLOADS.join(', ')}.`);
+  return known;
 }
+
+export const workloadList = (text: string): Workload[] => text.split(',').map(workload);
 
 export function parseOptions(args: readonly string[]): Options {
   const given = new Command('npm run bench --')
@@ -64,7 +67,8 @@ export function parseOptions(args: readonly string[]): Options {
     .option('--rounds <n>', `runs of each kind; default: 1, with a peer ${ROUNDS_WITH_PEER}`, positive)
     .option('--profile <directory>', 'writes CPU profiles of the leader and of a follower there')
     .option('--no-save', 'leaves bench/results/ as it is')
-    .option('--dir <path>', 'where the data is kept meanwhile; on a real disk', path.join(ROOT, 'data'))
+    .option('--dir <path>', 'where the data is kept meanwhile; on a real disk', DIRECTORY)
+    .option('--limit <minutes>', 'it is ended after so long', positive, 120)
     .parse(args, { from: 'user' })
     .opts<Omit<Options, 'rounds'> & { rounds?: number }>();
   return { ...given, rounds: given.rounds ?? (given.peer === undefined ? 1 : ROUNDS_WITH_PEER) };

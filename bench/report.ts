@@ -2,6 +2,7 @@
 
 import { compare, type Compared, type Spread, type SystemFigures } from './compare.js';
 import type { Run } from './runs.js';
+import { stagesTable, type WriteTimes } from './stages.js';
 import { TITLES } from './workloads.js';
 
 /** Below this, others disturb less than one run differs from the next. */
@@ -21,9 +22,11 @@ export interface Results {
   readonly runs: readonly Run[];
 }
 
-const whole = (value: number): string => Math.round(value).toLocaleString('en');
+/** Without fractions, with commas. */
+export const whole = (value: number): string => Math.round(value).toLocaleString('en');
 
-const between = ({ min, max }: Spread, digits: (value: number) => string): string =>
+/** The smallest and the largest, where they differ. */
+export const between = ({ min, max }: Spread, digits: (value: number) => string): string =>
   min === max ? '' : ` (${digits(min)} to ${digits(max)})`;
 
 function figures(of: SystemFigures | undefined): string[] {
@@ -36,7 +39,8 @@ function figures(of: SystemFigures | undefined): string[] {
   ];
 }
 
-function times(spread: Spread | undefined): string {
+/** A ratio with its spread; the median stands out. */
+export function times(spread: Spread | undefined): string {
   if (spread === undefined) return '';
   const digits = (value: number): string => value.toFixed(2);
   return `**${digits(spread.median)}**${between(spread, digits)}`;
@@ -89,11 +93,34 @@ export function markdown(results: Results): string {
     ...compared.map((one) => row(one, peer)),
     '',
     ...warnings(runs).flatMap((line) => [line, '']),
+    ...writesInTime(runs),
   ].join('\n');
 }
 
+/** A table for each kind of put: of the run in the middle, by what the server's part of a request took. */
+function writesInTime(runs: readonly Run[]): string[] {
+  const kinds = new Map<string, WriteTimes[]>();
+  for (const { valueBytes, connections, writeTimes } of runs) {
+    if (writeTimes === undefined) continue;
+    const name = `put of ${valueBytes} B at ${connections} connections`;
+    kinds.set(name, [...(kinds.get(name) ?? []), writeTimes]);
+  }
+  if (kinds.size === 0) return [];
+  return [
+    '## Where the time of a write goes',
+    '',
+    'On the leader, by its own histograms, which follow one write at a time; of each kind the run in the middle.',
+    '',
+    ...[...kinds].flatMap(([name, all]) => {
+      const sorted = all.toSorted((a, b) => a.request.meanMs - b.request.meanMs);
+      const middle = sorted[Math.floor((sorted.length - 1) / 2)];
+      return middle === undefined ? [] : [`${name}:`, '', ...stagesTable(middle), ''];
+    }),
+  ];
+}
+
 /** What makes the figures worth less than they look; a line each. */
-export function warnings(runs: readonly Run[]): string[] {
+export function warnings(runs: readonly Pick<Run, 'cpu' | 'leaderChanged'>[]): string[] {
   const lines: string[] = [];
   const disturbed = runs.filter(({ cpu }) => cpu !== undefined && cpu.others > DISTURBED_SHARE);
   if (disturbed.length > 0) {

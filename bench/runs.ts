@@ -1,11 +1,12 @@
 /** The runs of one benchmark: every workload on every system, in turns. */
 
 import { setTimeout as delay } from 'node:timers/promises';
-import { startProduct, type Cluster } from './cluster.js';
+import { isRunning, startProduct, type Cluster } from './cluster.js';
 import { watchCpu, type CpuUse } from './cpu.js';
 import { preload, runLoad, type Measured, type Tool } from './load.js';
 import type { Options } from './options.js';
 import { profiled, PROFILER_FLAGS } from './profile.js';
+import { watchStages, type WriteTimes } from './stages.js';
 import { systemNamed, type System, type SystemName } from './systems.js';
 import { randomValue, type Data, type Workload } from './workloads.js';
 
@@ -23,15 +24,24 @@ export interface Run extends Cell {
   readonly cpu: CpuUse | undefined;
   /** Another node led at the end than at the beginning. */
   readonly leaderChanged: boolean;
+  /** Of puts on quorumkv. */
+  readonly writeTimes?: WriteTimes;
 }
 
-interface Running {
+/** What one run tells; which cell and round it is of is the caller's. */
+export type Outcome = Pick<Run, 'system' | 'measured' | 'cpu' | 'leaderChanged' | 'writeTimes'>;
+
+export interface Running {
   readonly system: System;
   readonly cluster: Cluster;
 }
 
 /** What one run left to be done (compactions, trailing applies) is not to be another's. */
-const PAUSE_MS = 300;
+export const PAUSE_MS = 300;
+
+/** Until code is compiled and connections are made; not counted. */
+const WARM_UP_SECONDS = 2;
+const WARM_UP_CONNECTIONS = 64;
 
 /** Resolves with all that was measured; `tell` hears of each run as it ends. */
 export async function runAll(
@@ -53,6 +63,7 @@ export async function runAll(
         running.push({ system, cluster });
         tell(`${name}: loading ${data.keys} keys of ${valueBytes} B ...`);
         await preload(system, await cluster.leader(), data, signal);
+        await warmUp({ system, cluster }, data, options.seconds, tool, signal);
       }
       await inTurns(running, data, options, tool, signal, (run) => {
         runs.push(run);
@@ -73,6 +84,7 @@ async function inTurns(
   signal: AbortSignal,
   took: (run: Run) => void,
 ): Promise<void> {
+  const { target, seconds, profile } = options;
   for (const workload of options.workloads) {
     for (const connections of options.connections) {
       const cell = { workload, valueBytes: data.value.length, connections };
@@ -81,37 +93,74 @@ async function inTurns(
           if (one.system.get(workload) === undefined) continue;
           await delay(PAUSE_MS, undefined, { signal });
           const others = running.filter((other) => other !== one);
-          took({ ...cell, ...(await measure(one, others, cell, data, options, tool, signal)), round });
+          const plan = {
+            workload,
+            data,
+            connections,
+            target,
+            seconds,
+            ...(profile !== undefined && { profile }),
+          };
+          took({ ...cell, ...(await measure(one, others, plan, tool, signal)), round });
         }
       }
     }
   }
 }
 
-const pidsOf = ({ cluster }: Running): number[] => cluster.nodes.flatMap((node) => node.process.pid ?? []);
+/** One run: what is sent where, and for how long. */
+export interface Plan extends Pick<Options, 'target' | 'seconds' | 'profile'> {
+  readonly workload: Workload;
+  readonly data: Data;
+  readonly connections: number;
+}
 
-async function measure(
-  one: Running,
-  others: readonly Running[],
-  { workload, connections }: Cell,
+/** Puts that nobody counts: a cluster that has just begun is slower than it will be. */
+export async function warmUp(
+  { system, cluster }: Running,
   data: Data,
-  { target, seconds, profile }: Options,
+  secondsMax: number,
   tool: Tool,
   signal: AbortSignal,
-): Promise<Pick<Run, 'system' | 'measured' | 'cpu' | 'leaderChanged'>> {
+): Promise<void> {
+  const targets = [await cluster.leader()];
+  const seconds = Math.min(secondsMax, WARM_UP_SECONDS);
+  const load = { system, workload: 'put', data, targets, connections: WARM_UP_CONNECTIONS, seconds } as const;
+  await runLoad(tool, load, signal);
+}
+
+/** Of the nodes that run; stopped ones do. */
+export const pidsOf = ({ cluster }: Running): number[] =>
+  cluster.nodes.flatMap((node) => (isRunning(node.process) ? (node.process.pid ?? []) : []));
+
+/** One load on one cluster. `others`: clusters of the benchmark that have nothing to do meanwhile. */
+export async function measure(
+  one: Running,
+  others: readonly Running[],
+  { workload, data, connections, target, seconds, profile }: Plan,
+  tool: Tool,
+  signal: AbortSignal,
+): Promise<Outcome> {
   const { system, cluster } = one;
+  const isOurs = system.name === 'quorumkv';
   const leader = await cluster.leader();
   const targets = target === 'leader' ? [leader] : cluster.nodes;
   const load = { system, workload, data, targets, connections, seconds };
+  const endStages = isOurs && workload === 'put' ? await watchStages(cluster, leader) : undefined;
   const endCpu = watchCpu(pidsOf(one), others.flatMap(pidsOf));
   const run = (): Promise<Measured> => runLoad(tool, load, signal);
   const measured =
-    profile === undefined || system.name !== 'quorumkv'
+    profile === undefined || !isOurs
       ? await run()
       : await profiled(cluster, leader, profile, `${workload}-${connections}`, run);
   const cpu = endCpu();
+  const writeTimes = await endStages?.();
   const leaderChanged = (await cluster.leader()).id !== leader.id;
-  return { system: system.name, measured, cpu, leaderChanged };
+  return {
+    ...{ system: system.name, measured, cpu, leaderChanged },
+    // The histograms of one that led for a part of it tell of another part.
+    ...(writeTimes !== undefined && !leaderChanged && { writeTimes }),
+  };
 }
 
 function lineOf({ system, workload, valueBytes, connections, round, measured, cpu }: Run): string {

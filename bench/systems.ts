@@ -70,12 +70,25 @@ function ours(nodeFlags: readonly string[]): System {
     valueOf: (answer) => ourEntry.parse(JSON.parse(answer)).value,
     async revision(node) {
       // Writes that wait together share a revision.
-      const { text } = await ask(node, PATHS.metrics);
+      const text = await answerOf(node, PATHS.metrics);
       const count = /^kv_commands_applied_total (\d+)$/m.exec(text)?.[1];
       if (count === undefined) throw new Error('the metrics do not say how many commands were applied');
       return Number(count);
     },
   };
+}
+
+/** A server that was just under load may need more than one look. */
+const LOOKS = 5;
+
+async function answerOf(node: ClusterNode, where: string, body?: string): Promise<string> {
+  let reason = '';
+  for (let look = 1; look <= LOOKS; look += 1) {
+    const { ok, text } = await ask(node, where, body);
+    if (ok) return text;
+    reason = text;
+  }
+  throw new Error(`${node.id} did not answer ${where}: ${reason}`);
 }
 
 const etcdRange = z.object({
@@ -113,7 +126,7 @@ const etcdSystem: System = {
     return entry && Buffer.from(entry.value, 'base64').toString();
   },
   async revision(node) {
-    const { text } = await ask(node, RANGE, JSON.stringify({ key: base64('none') }));
+    const text = await answerOf(node, RANGE, JSON.stringify({ key: base64('none') }));
     return etcdRange.parse(JSON.parse(text)).header.revision;
   },
 };

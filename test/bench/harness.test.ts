@@ -12,7 +12,7 @@ import { compare, spreadOf } from '../../bench/compare.js';
 import { draw } from '../../bench/draw.js';
 import { loadTool, runLoad } from '../../bench/load.js';
 import { parseOptions } from '../../bench/options.js';
-import { summarize } from '../../bench/profile.js';
+import { selfTimes, sideBySide, summarize } from '../../bench/profile.js';
 import { markdown, type Results } from '../../bench/report.js';
 import { runAll, type Run } from '../../bench/runs.js';
 import { systemNamed, type SystemName } from '../../bench/systems.js';
@@ -119,9 +119,9 @@ test('results are drawn', (t) => {
   t.deepEqual(draw(directory), ['put-256-per-second.svg', 'put-256-p99.svg']);
 });
 
-test('a profile is summed up by room and package', (t) => {
+test('a profile is summed up by room, package and file', (t) => {
   const frame = (functionName: string, url: string) => ({ functionName, url, lineNumber: 9 });
-  const text = summarize({
+  const times = selfTimes({
     nodes: [
       { id: 1, callFrame: frame('(idle)', '') },
       { id: 2, callFrame: frame('applyAll', 'file:///x/dist/kv/apply.js') },
@@ -130,7 +130,15 @@ test('a profile is summed up by room and package', (t) => {
     samples: [1, 2, 2, 3],
     timeDeltas: [4_000_000, 1_000_000, 2_000_000, 1_000_000],
   });
+  const text = summarize(times);
   t.regex(text, /busy 50 % of 8\.0 s/);
   t.regex(text, /kv +│ +75\.0/);
   t.regex(text, /npm @koa\/router +│ +25\.0/);
+  t.regex(text, /applyAll apply\.js:10 \[kv\] +│ +75\.0/);
+  const both = sideBySide([
+    { role: 'leader', times },
+    { role: 'follower', times: { ...times, files: new Map() } },
+  ]);
+  t.regex(both, /leader busy 50 % of 8\.0 s; follower busy 50 %/);
+  t.regex(both, /kv\/apply\.js +│ +75\.0 │ +0\.0/);
 });
