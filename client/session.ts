@@ -23,6 +23,8 @@ export interface Ticket {
 }
 
 export interface Sessions {
+  /** The next number of the session, where there is one at once. */
+  take(): Ticket | undefined;
   /**
    * The next number of the session; opens a session where there is none, by one attempt that all who come meanwhile
    * share. Waits while `SESSION_WINDOW` numbers are pending. Once the signal is aborted the failure means nothing.
@@ -106,6 +108,7 @@ export function createSessions(channel: Channel): Sessions {
   }
 
   return {
+    take: () => (session === undefined ? undefined : numberAtOnce(session, end)),
     async acquire(wish, { remainingMs, signal }) {
       const deadline = performance.now() + remainingMs;
       for (;;) {
@@ -132,7 +135,8 @@ async function numberOf(
   end: (session: Session) => void,
   { remainingMs, signal }: Bounds,
 ): Promise<Ticket | 'late' | undefined> {
-  if (session.waiting.size === 0 && hasRoom(session)) return take(session, end);
+  const atOnce = numberAtOnce(session, end);
+  if (atOnce !== undefined) return atOnce;
   let enter: (ticket: Ticket | undefined) => void = () => undefined;
   const entered = new Promise<Ticket | undefined>((resolve) => (enter = resolve));
   session.waiting.add(enter);
@@ -143,27 +147,47 @@ async function numberOf(
   return 'late';
 }
 
+/** Nobody overtakes those who wait. */
+function numberAtOnce(session: Session, end: (session: Session) => void): Ticket | undefined {
+  return session.waiting.size === 0 && hasRoom(session) ? new SessionTicket(session, end) : undefined;
+}
+
 function hasRoom({ next, lowest }: Session): boolean {
   return next < lowest + SESSION_WINDOW;
 }
 
-function take(session: Session, end: (session: Session) => void): Ticket {
-  const number = session.next;
-  session.next += 1;
-  session.pending.add(number);
-  return {
-    header: () => `${session.clientId}/${number}/${session.lowest}`,
-    release() {
-      session.pending.delete(number);
-      while (session.lowest < session.next && !session.pending.has(session.lowest)) session.lowest += 1;
-      for (const enter of session.waiting) {
-        if (!hasRoom(session)) return;
-        session.waiting.delete(enter);
-        enter(take(session, end));
-      }
-    },
-    ended: () => end(session),
-  };
+class SessionTicket implements Ticket {
+  readonly #session: Session;
+  readonly #end: (session: Session) => void;
+  readonly #number: number;
+
+  /** Takes the next number of a session that has room. */
+  constructor(session: Session, end: (session: Session) => void) {
+    this.#session = session;
+    this.#end = end;
+    this.#number = session.next;
+    session.next += 1;
+    session.pending.add(this.#number);
+  }
+
+  header(): string {
+    return `${this.#session.clientId}/${this.#number}/${this.#session.lowest}`;
+  }
+
+  release(): void {
+    const session = this.#session;
+    session.pending.delete(this.#number);
+    while (session.lowest < session.next && !session.pending.has(session.lowest)) session.lowest += 1;
+    for (const enter of session.waiting) {
+      if (!hasRoom(session)) return;
+      session.waiting.delete(enter);
+      enter(new SessionTicket(session, this.#end));
+    }
+  }
+
+  ended(): void {
+    this.#end(this.#session);
+  }
 }
 
 /** The write was not even sent. */
