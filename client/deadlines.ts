@@ -1,6 +1,8 @@
 /** The deadlines of many calls, on one timer: a timer of their own costs more than all else that a call among many needs. */
 
-export interface Deadline {
+import { Slots, type Slotted } from './slots.js';
+
+export interface Deadline extends Slotted {
   /** Of `performance.now()`. */
   readonly deadlineMs: number;
   /** Called once the time is up, unless the deadline was taken out before. */
@@ -8,7 +10,7 @@ export interface Deadline {
 }
 
 export class Deadlines {
-  readonly #pending = new Set<Deadline>();
+  readonly #pending = new Slots<Deadline>();
   #timer: NodeJS.Timeout | undefined;
   /** When the timer fires. Invariant: not later than the earliest deadline, in the precision of timers. */
   #wakesAtMs = Infinity;
@@ -39,10 +41,10 @@ export class Deadlines {
   #wake(): void {
     this.#rest();
     const nowMs = performance.now();
-    const late = [...this.#pending].filter(({ deadlineMs }) => deadlineMs <= nowMs);
-    for (const deadline of late) this.#pending.delete(deadline);
+    const late = this.#pending.values().filter(({ deadlineMs }) => deadlineMs <= nowMs);
+    for (const deadline of late) this.delete(deadline);
     let earliestMs = Infinity;
-    for (const { deadlineMs } of this.#pending) earliestMs = Math.min(earliestMs, deadlineMs);
+    for (const { deadlineMs } of this.#pending.values()) earliestMs = Math.min(earliestMs, deadlineMs);
     if (earliestMs < Infinity) this.#wakeAt(earliestMs);
     for (const deadline of late) deadline.overdue();
   }

@@ -35,6 +35,7 @@ export class Passenger<T> implements Deadline {
   readonly wish: Wish;
   readonly isWrite: boolean;
   readonly deadlineMs: number;
+  slot: number | undefined;
   isSettled = false;
   readonly #submission: Submission<T>;
   readonly #surroundings: Surroundings;

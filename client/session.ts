@@ -38,7 +38,8 @@ interface Session {
   next: number;
   /** The lowest number that is pending; `next` when none is. Invariant: never goes back. */
   lowest: number;
-  readonly pending: Set<number>;
+  /** By number modulo `SESSION_WINDOW`: 1 while it is pending. */
+  readonly pending: Uint8Array;
   /** Those who wait for a number, in order; undefined tells them to look for another session. */
   readonly waiting: Set<(ticket: Ticket | undefined) => void>;
 }
@@ -77,7 +78,13 @@ export function createSessions(channel: Channel): Sessions {
       if (opening !== started) return undefined;
       opening = undefined;
       if ('failure' in opened) return opened;
-      session = { clientId: opened.value, next: 0, lowest: 0, pending: new Set(), waiting: new Set() };
+      session = {
+        clientId: opened.value,
+        next: 0,
+        lowest: 0,
+        pending: new Uint8Array(SESSION_WINDOW),
+        waiting: new Set(),
+      };
       return undefined;
     });
     const started: Opening = { origin, done, stop, waiting: 0 };
@@ -160,6 +167,7 @@ class SessionTicket implements Ticket {
   readonly #session: Session;
   readonly #end: (session: Session) => void;
   readonly #number: number;
+  #isReleased = false;
 
   /** Takes the next number of a session that has room. */
   constructor(session: Session, end: (session: Session) => void) {
@@ -167,7 +175,7 @@ class SessionTicket implements Ticket {
     this.#end = end;
     this.#number = session.next;
     session.next += 1;
-    session.pending.add(this.#number);
+    session.pending[this.#number % SESSION_WINDOW] = 1;
   }
 
   header(): string {
@@ -176,8 +184,11 @@ class SessionTicket implements Ticket {
 
   release(): void {
     const session = this.#session;
-    session.pending.delete(this.#number);
-    while (session.lowest < session.next && !session.pending.has(session.lowest)) session.lowest += 1;
+    if (this.#isReleased) return;
+    this.#isReleased = true;
+    session.pending[this.#number % SESSION_WINDOW] = 0;
+    while (session.lowest < session.next && session.pending[session.lowest % SESSION_WINDOW] === 0)
+      session.lowest += 1;
     for (const enter of session.waiting) {
       if (!hasRoom(session)) return;
       session.waiting.delete(enter);
