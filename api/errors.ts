@@ -74,6 +74,7 @@ export const ERRORS = Object.freeze({
   internal: { status: 500, title: 'Internal error', retryable: false, outcome: 'unknown' },
 } satisfies Record<string, ErrorKind>);
 
+/** What went wrong, as the wire has it; stable across versions. */
 export type ErrorCode = keyof typeof ERRORS;
 
 export function isErrorCode(text: string): text is ErrorCode {

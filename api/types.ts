@@ -142,11 +142,13 @@ export interface LogResponse {
   readonly entries: readonly LogEntrySummary[];
 }
 
+/** What a node is in its cluster now; a pre-candidate asks whether it could win before it stands for election. */
 export type Role = 'leader' | 'follower' | 'candidate' | 'pre-candidate';
 
 /** How far a snapshot has come that is being made, sent, received or restored. */
 export interface SnapshotProgress {
   readonly phase: 'making' | 'sending' | 'receiving' | 'restoring';
+  /** So many are done. */
   readonly bytes: number;
   /** Null while it is being made: it is not known before its end. */
   readonly totalBytes: number | null;
@@ -167,6 +169,7 @@ export interface SnapshotResponse extends SnapshotInfo {
   readonly node: string;
 }
 
+/** The answer to `GET /status`: the node that answers, as it sees itself. */
 export interface StatusResponse {
   readonly id: string;
   readonly state: 'LEADER' | 'FOLLOWER' | 'CANDIDATE' | 'PRE-CANDIDATE';
@@ -192,17 +195,24 @@ export interface StatusResponse {
   readonly snapshots: readonly SnapshotInfo[];
 }
 
+/** A member, as the node that answers sees it; of the others only the leader knows more than their ids and addresses. */
 export interface MemberStatus {
+  /** Its `raft.nodeID`. */
   readonly id: string;
+  /** `host:port` each: where it takes consensus traffic, forwarded requests, and clients. */
   readonly raft: string;
   readonly rpc: string;
   readonly http: string;
+  /** False: it has the data, and no vote. */
   readonly voter: boolean;
   readonly role: Role | 'unknown';
-  /** Only the leader knows what follows; null where it could not be asked. */
+  /** The log up to here is surely on its disk. Only the leader knows this and what follows; null where it could not be asked. */
   readonly matchIndex: number | null;
+  /** Entries of the leader's log that it is not known to have. */
   readonly lagEntries: number | null;
+  /** Since the leader last heard of it. */
   readonly lastContactMs: number | null;
+  /** Whether the leader heard of it within an election timeout. */
   readonly reachable: boolean | null;
   /** What the leader sends to this member now; of the node that answers, what it makes, receives or restores. */
   readonly snapshot: SnapshotProgress | null;
@@ -221,6 +231,7 @@ export interface MembersReport {
   readonly waitingFor: string | null;
 }
 
+/** The answer to `GET /cluster/status`: the node that answers, and the members as it sees them. */
 export interface ClusterStatusResponse extends StatusResponse, MembersReport {}
 
 /** The answer to a change of the members: with 200 it is empty of this, with 202 it says what it waits for. */

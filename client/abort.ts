@@ -1,9 +1,14 @@
 /** Listening to the end of a signal. */
 
 import type { AbortSignalLike } from './options.js';
+import { Slots, type Slotted } from './slots.js';
+
+interface Listening extends Slotted {
+  readonly listener: () => void;
+}
 
 interface Watched {
-  readonly listeners: Set<() => void>;
+  readonly listeners: Slots<Listening>;
   readonly fire: () => void;
 }
 
@@ -20,9 +25,10 @@ export function onAbort(signal: AbortSignalLike, listener: () => void): () => vo
     return () => undefined;
   }
   const entry = watched.get(signal) ?? watch(signal);
-  entry.listeners.add(listener);
+  const listening: Listening = { listener, slot: undefined };
+  entry.listeners.add(listening);
   return () => {
-    entry.listeners.delete(listener);
+    entry.listeners.delete(listening);
     if (entry.listeners.size > 0) return;
     signal.removeEventListener('abort', entry.fire);
     watched.delete(signal);
@@ -30,9 +36,9 @@ export function onAbort(signal: AbortSignalLike, listener: () => void): () => vo
 }
 
 function watch(signal: AbortSignalLike): Watched {
-  const listeners = new Set<() => void>();
+  const listeners = new Slots<Listening>();
   const fire = () => {
-    for (const listener of [...listeners]) listener();
+    for (const { listener } of listeners.values().slice()) listener();
   };
   const entry = { listeners, fire };
   signal.addEventListener('abort', fire);

@@ -27,9 +27,9 @@ export async function attempt<T>(
   const { isWrite, method, path, body, statuses = SUCCESS } = operation;
   const exchange = await transport.exchange({
     method,
-    url: origin + path,
+    url: origin + (typeof path === 'string' ? path : path()),
     headers: session === undefined ? {} : { [HEADERS.session]: session },
-    body,
+    body: body === undefined ? undefined : () => JSON.stringify(body),
     signal,
     remainingMs,
     phaseMs: Math.min(retry.attemptTimeoutMs, remainingMs),

@@ -9,7 +9,7 @@ import type { KeyOrder, Turn } from './key-order.js';
 import type { Lane } from './lane.js';
 import type { MemberSearch } from './members.js';
 import type { Route, Wish } from './nodes.js';
-import type { Attempted, Failed, Operation } from './operation.js';
+import type { Attempted, Bounds, Failed, Operation } from './operation.js';
 import type { AbortSignalLike, RetryPolicy } from './options.js';
 import { backoffMs } from './retry.js';
 import type { Sessions, Ticket } from './session.js';
@@ -42,8 +42,8 @@ interface Course {
   readonly startedMs: number;
   readonly deadlineMs: number;
   readonly stop: Stop;
-  /** Of each node that refused: when it wants to be asked again. */
-  readonly readyTimes: Map<string, number>;
+  /** Of each node that refused: when it wants to be asked again. Undefined: none has. */
+  readyTimes: Map<string, number> | undefined;
   /** The node of the last attempt, when the next one belongs to another. */
   avoided: string | undefined;
   attempts: number;
@@ -66,19 +66,23 @@ const TIMER_MS = 2;
 
 const now = () => performance.now();
 
-/** Carries out the operation. Rejects with a `KVError` only. */
-export async function call<T>(context: Context, operation: Operation<T>, limits: Limits): Promise<T> {
+/** Carries out the operation. Rejects with a `KVError` only, also for what `begin` throws, once it has begun. */
+export async function call<T>(
+  context: Context,
+  begin: () => { readonly operation: Operation<T>; readonly limits: Limits },
+): Promise<T> {
+  const { operation, limits } = begin();
   if (context.calls >= CALLS_MAX) throw overloaded();
   const stop = new Stop();
-  const ignored = [...limits.closed, limits.signal].map((signal) =>
-    signal === undefined ? undefined : onAbort(signal, () => stop.abort()),
-  );
+  const abort = () => stop.abort();
+  const ignored = limits.closed.map((signal) => onAbort(signal, abort));
+  if (limits.signal !== undefined) ignored.push(onAbort(limits.signal, abort));
   const startedMs = now();
   const course: Course = {
     startedMs,
     deadlineMs: startedMs + limits.timeoutMs,
     stop,
-    readyTimes: new Map(),
+    readyTimes: undefined,
     avoided: undefined,
     attempts: 0,
     hops: 0,
@@ -95,7 +99,7 @@ export async function call<T>(context: Context, operation: Operation<T>, limits:
     context.calls -= 1;
     course.ticket?.release();
     course.turn?.leave();
-    for (const ignore of ignored) ignore?.();
+    for (const ignore of ignored) ignore();
   }
 }
 
@@ -120,29 +124,34 @@ async function attempts<T>(
   }
 }
 
-async function next<T>(context: Context, operation: Operation<T>, course: Course): Promise<Attempted<T>> {
-  const { stop, deadlineMs } = course;
-  const bounds = () => ({ remainingMs: Math.max(0, deadlineMs - now()), signal: stop });
-  if (operation.isWrite && operation.isUnguarded !== true && course.ticket === undefined) {
-    const acquired = await context.sessions.acquire(wishOf(operation, course), bounds());
-    if ('failure' in acquired) return acquired;
-    course.ticket = acquired;
-  }
+function next<T>(context: Context, operation: Operation<T>, course: Course): Promise<Attempted<T>> {
+  const needsTicket = operation.isWrite && operation.isUnguarded !== true && course.ticket === undefined;
+  if (needsTicket) course.ticket = context.sessions.take();
+  return needsTicket && course.ticket === undefined
+    ? acquire(context, operation, course)
+    : send(context, operation, course);
+}
+
+/** Sends the write once it has a number. */
+async function acquire<T>(context: Context, operation: Operation<T>, course: Course): Promise<Attempted<T>> {
+  const acquired = await context.sessions.acquire(wishOf(operation, course), boundsOf(course));
+  if ('failure' in acquired) return acquired;
+  course.ticket = acquired;
+  return send(context, operation, course);
+}
+
+function send<T>(context: Context, operation: Operation<T>, course: Course): Promise<Attempted<T>> {
+  const { deadlineMs, stop: signal, turn, ticket } = course;
   const { piped, route } = operation;
+  const wish = wishOf(operation, course);
   if (piped !== undefined) {
-    const session = () => course.ticket?.header();
-    const { turn } = course;
-    return context.lanes[route].submit({
-      operation,
-      piped,
-      turn,
-      wish: wishOf(operation, course),
-      bounds: bounds(),
-      session,
-    });
+    return context.lanes[route].submit({ operation, piped, turn, wish, deadlineMs, signal, ticket });
   }
-  const origin = context.nodes.pick(wishOf(operation, course));
-  return attempt(context, operation, origin, bounds(), course.ticket?.header());
+  return attempt(context, operation, context.nodes.pick(wish), boundsOf(course), ticket?.header());
+}
+
+function boundsOf({ deadlineMs, stop }: Course): Bounds {
+  return { remainingMs: Math.max(0, deadlineMs - now()), signal: stop };
 }
 
 type Ordered<T> = Operation<T> & { readonly piped: NonNullable<Operation<T>['piped']> };
@@ -151,8 +160,11 @@ function isOrdered<T>(operation: Operation<T>): operation is Ordered<T> {
   return operation.piped !== undefined && operation.route === 'leader';
 }
 
+const AT_ONCE = () => 0;
+
 function wishOf({ route, preferred }: Operation<unknown>, { avoided, readyTimes }: Course): Wish {
-  return { route, preferred, avoided, readyAt: (origin) => readyTimes.get(origin) ?? 0 };
+  const readyAt = readyTimes === undefined ? AT_ONCE : (origin: string) => readyTimes.get(origin) ?? 0;
+  return { route, preferred, avoided, readyAt };
 }
 
 /** When the next attempt is due; undefined when the failure is final. */
@@ -173,7 +185,7 @@ function resumption(
   const readyMs = now() + (failure.retryAfterMs ?? 0);
   const busy = failure.code === 'overloaded' || failure.code === 'rate-limited';
   course.avoided = busy ? undefined : origin;
-  if (origin !== undefined) course.readyTimes.set(origin, readyMs);
+  if (origin !== undefined) (course.readyTimes ??= new Map()).set(origin, readyMs);
   // A node without a leader speaks for itself. Too much to do is the leader's word, whichever node passed it on.
   const resumeMs = busy ? readyMs : Math.max(now(), nodes.earliest(wishOf(operation, course)));
   return resumeMs + backoff;

@@ -4,6 +4,7 @@ import { PATHS } from '../api/paths.js';
 import { createAtomic } from './atomic.js';
 import { createCluster } from './cluster.js';
 import type { KVEntry } from './entry.js';
+import type { Answer } from './failure.js';
 import { listEntries } from './list.js';
 import { acquire } from './lock.js';
 import { deleteOperation, getOperation, setOperation } from './operations.js';
@@ -61,13 +62,13 @@ export class KVClient<V = string> implements AsyncDisposable {
   }
 
   /** The value of a key; undefined when there is no such key. */
-  async get(key: string, options: ReadOptions = {}): Promise<V | undefined> {
-    return (await this.getEntry(key, options))?.value;
+  get(key: string, options: ReadOptions = {}): Promise<V | undefined> {
+    return this.#read(key, options, this.#view.settings.autoPipeline, (entry) => entry?.value);
   }
 
   /** The value of a key with its revision; undefined when there is no such key. */
-  async getEntry(key: string, options: ReadOptions = {}): Promise<KVEntry<V> | undefined> {
-    return this.#entry(key, options, this.#view.settings.autoPipeline);
+  getEntry(key: string, options: ReadOptions = {}): Promise<KVEntry<V> | undefined> {
+    return this.#read(key, options, this.#view.settings.autoPipeline, (entry) => entry);
   }
 
   /**
@@ -76,15 +77,14 @@ export class KVClient<V = string> implements AsyncDisposable {
    */
   async getMany(keys: readonly string[], options: ReadOptions = {}): Promise<(V | undefined)[]> {
     checkKeys(keys);
-    const entries = await Promise.all(keys.map((key) => this.#entry(key, options, true)));
-    return entries.map((entry) => entry?.value);
+    return Promise.all(keys.map((key) => this.#read(key, options, true, (entry) => entry?.value)));
   }
 
   /** Whether there is such a key. */
-  async has(key: string, options: ReadOptions = {}): Promise<boolean> {
+  has(key: string, options: ReadOptions = {}): Promise<boolean> {
     const { autoPipeline } = this.#view.settings;
-    return this.#view.call(
-      getOperation(this.#view, key, options, autoPipeline, ({ kind }) => kind === 'ok'),
+    return this.#view.begin(
+      () => getOperation(this.#view, key, options, autoPipeline, ({ kind }) => kind === 'ok'),
       options,
     );
   }
@@ -94,9 +94,9 @@ export class KVClient<V = string> implements AsyncDisposable {
    *
    * @throws {ConflictError} `ifAbsent` or `ifRevision` does not hold; nothing was changed.
    */
-  async set(key: string, value: V, options: SetOptions = {}): Promise<{ revision: string }> {
-    return this.#view.call(
-      setOperation(this.#view, key, value, options, this.#view.settings.autoPipeline),
+  set(key: string, value: V, options: SetOptions = {}): Promise<{ revision: string }> {
+    return this.#view.begin(
+      () => setOperation(this.#view, key, value, options, this.#view.settings.autoPipeline),
       options,
     );
   }
@@ -106,9 +106,9 @@ export class KVClient<V = string> implements AsyncDisposable {
    *
    * @throws {ConflictError} `ifRevision` does not hold; nothing was changed.
    */
-  async delete(key: string, options: DeleteOptions = {}): Promise<boolean> {
-    return this.#view.call(
-      deleteOperation(this.#view, key, options, this.#view.settings.autoPipeline),
+  delete(key: string, options: DeleteOptions = {}): Promise<boolean> {
+    return this.#view.begin(
+      () => deleteOperation(this.#view, key, options, this.#view.settings.autoPipeline),
       options,
     );
   }
@@ -198,11 +198,15 @@ export class KVClient<V = string> implements AsyncDisposable {
     return this.close();
   }
 
-  #entry(key: string, options: ReadOptions, isPiped: boolean): Promise<KVEntry<V> | undefined> {
+  #read<T>(
+    key: string,
+    options: ReadOptions,
+    isPiped: boolean,
+    part: (entry: KVEntry<V> | undefined) => T,
+  ): Promise<T> {
     const { codec, prefix } = this.#view;
-    const operation = getOperation(this.#view, key, options, isPiped, (answer) =>
-      answer.kind === 'ok' ? entryOf(codec, prefix, answer.body) : undefined,
-    );
-    return this.#view.call(operation, options);
+    const read = (answer: Answer): T =>
+      part(answer.kind === 'ok' ? entryOf(codec, prefix, answer.body) : undefined);
+    return this.#view.begin(() => getOperation(this.#view, key, options, isPiped, read), options);
   }
 }

@@ -72,6 +72,13 @@ export const codecs = Object.freeze({
   },
 });
 
+/** The value of this text, where that is the text itself: without the way over its bytes. Undefined: take that way. */
+export function decodeText<V>(codec: Codec<V>, text: string): V | undefined {
+  // Compared as what they are: `V` is the string here.
+  const isText: boolean = (codec as unknown) === codecs.string && !LONE_SURROGATE.test(text);
+  return isText ? (text as V) : undefined;
+}
+
 function nameOfType(value: unknown): string {
   return value === null ? 'null' : typeof value;
 }

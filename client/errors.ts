@@ -12,7 +12,7 @@ export type ClientErrorCode = 'invalid-argument' | 'unavailable' | 'bad-response
 /** Every value that `KVError.code` can have. Codes are stable; messages are not. */
 export type KVErrorCode = ErrorCode | ClientErrorCode;
 
-/** What an error is made of. */
+/** What an error is made of; see `KVError` for what each of them means. */
 export interface KVErrorDetails {
   readonly code: KVErrorCode;
   readonly message: string;

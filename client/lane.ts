@@ -6,29 +6,18 @@
 
 import { PATHS } from '../api/paths.js';
 import type { Consistency } from '../api/types.js';
-import { attempt, note, valueOf, type Channel } from './attempt.js';
-import { interpret, interpretResult, overdue, type Answer, type Failure } from './failure.js';
-import type { Turn } from './key-order.js';
+import { note, type Channel } from './attempt.js';
+import { Deadlines } from './deadlines.js';
+import { interpret, interpretResult, type Answer, type Failure } from './failure.js';
 import type { Wish } from './nodes.js';
-import type { Attempted, Bounds, Operation, Piped } from './operation.js';
+import type { Attempted } from './operation.js';
+import { Passenger, type Submission } from './passenger.js';
 
 /** Operations of one batch: enough that its round trip costs each of them next to nothing. */
 const BATCH_OPS_MAX = 256;
 
 /** Of one batch, about: so much is no burden to either side, and a larger value goes by itself. */
 const BATCH_BYTES_MAX = 256 << 10;
-
-/** What one call gives to be sent. */
-export interface Submission<T> {
-  readonly operation: Operation<T>;
-  readonly piped: Piped;
-  /** Of the calls on its key; undefined where order says nothing. */
-  readonly turn: Turn | undefined;
-  readonly wish: Wish;
-  readonly bounds: Bounds;
-  /** The `KV-Session` at the time of sending. */
-  readonly session: () => string | undefined;
-}
 
 export interface Lane {
   /** Sends it, alone or with others. Never rejects. */
@@ -37,20 +26,8 @@ export interface Lane {
   moved(): void;
 }
 
-interface Entry {
-  readonly piped: Piped;
-  readonly turn: Turn | undefined;
-  readonly wish: Wish;
-  readonly isWrite: boolean;
-  readonly session: () => string | undefined;
-  isSettled(): boolean;
-  /** It goes in this batch; `onSettled` is called when nobody waits for it any more. */
-  travel(origin: string, onSettled: () => void): void;
-  /** It goes by itself. Resolves when it is over. */
-  alone(origin: string): Promise<void>;
-  succeed(origin: string, answer: Answer): void;
-  fail(origin: string, failure: Failure): void;
-}
+/** A passenger, whatever it brings back. */
+type Entry = Omit<Passenger<unknown>, 'overdue'>;
 
 interface Batch {
   readonly origin: string;
@@ -59,11 +36,12 @@ interface Batch {
   readonly entries: readonly Entry[];
 }
 
-const now = () => performance.now();
-
 /** A lane with at most so many requests out at a time. */
 export function createLane(channel: Channel, requestsMax: number): Lane {
+  const surroundings = { channel, deadlines: new Deadlines() };
   let queue: Entry[] = [];
+  /** Whether it is in the order of the calls: those that are repeated come back behind younger ones. */
+  let isInOrder = true;
   let requests = 0;
   let isScheduled = false;
 
@@ -78,7 +56,10 @@ export function createLane(channel: Channel, requestsMax: number): Lane {
   function flush(): void {
     isScheduled = false;
     while (requests < requestsMax) {
-      const batch = take();
+      if (!isInOrder) queue.sort((a, b) => orderOf(a) - orderOf(b));
+      isInOrder = true;
+      const { batch, left } = board(channel, queue);
+      queue = left;
       if (batch === undefined) return;
       start(batch);
     }
@@ -97,53 +78,59 @@ export function createLane(channel: Channel, requestsMax: number): Lane {
     });
   }
 
-  /** The oldest call that may go, and all that may go along. */
-  function take(): Batch | undefined {
-    // Calls that are repeated come back behind younger ones.
-    queue.sort((a, b) => (a.turn?.order ?? 0) - (b.turn?.order ?? 0));
-    const entries: Entry[] = [];
-    const left: Entry[] = [];
-    const taken = new Map<string, number>();
-    let bytes = 0;
-    let origin: string | undefined;
-    let consistency: Consistency | undefined;
-    for (const entry of queue) {
-      if (entry.isSettled()) continue;
-      const { piped, turn, wish } = entry;
-      const earlier = taken.get(piped.key) ?? 0;
-      const mayGo = turn === undefined || turn.before() === earlier;
-      const fits =
-        entries.length === 0 ||
-        (entries.length < BATCH_OPS_MAX &&
-          bytes + piped.bytes <= BATCH_BYTES_MAX &&
-          (piped.consistency ?? consistency) === (consistency ?? piped.consistency) &&
-          suits(wish, origin));
-      if (!mayGo || !fits) {
-        left.push(entry);
-        continue;
-      }
-      origin ??= channel.nodes.pick(wish);
-      consistency ??= piped.consistency;
-      entries.push(entry);
-      bytes += piped.bytes;
-      taken.set(piped.key, earlier + 1);
-    }
-    queue = left;
-    return origin === undefined ? undefined : { origin, consistency, entries };
-  }
-
   return {
     moved: schedule,
     submit: (submission) =>
       new Promise((resolve) => {
-        queue.push(entryOf(channel, submission, resolve));
+        const entry = new Passenger(submission, surroundings, resolve);
+        const last = queue.at(-1);
+        if (last !== undefined && orderOf(last) > orderOf(entry)) isInOrder = false;
+        queue.push(entry);
         schedule();
       }),
   };
 }
 
-function suits({ avoided, readyAt }: Wish, origin: string | undefined): boolean {
-  return origin !== undefined && origin !== avoided && readyAt(origin) <= now();
+/** The oldest call that may go, and all that may go along; and who is left. */
+function board(
+  { nodes }: Channel,
+  queue: readonly Entry[],
+): { readonly batch: Batch | undefined; readonly left: Entry[] } {
+  const nowMs = performance.now();
+  const entries: Entry[] = [];
+  const left: Entry[] = [];
+  let bytes = 0;
+  let origin: string | undefined;
+  let consistency: Consistency | undefined;
+  for (const entry of queue) {
+    if (entry.isSettled) continue;
+    const { piped, turn, wish } = entry;
+    const mayGo = turn?.mayBoard() ?? true;
+    const fits =
+      entries.length === 0 ||
+      (entries.length < BATCH_OPS_MAX &&
+        bytes + piped.bytes <= BATCH_BYTES_MAX &&
+        (piped.consistency ?? consistency) === (consistency ?? piped.consistency) &&
+        suits(wish, origin, nowMs));
+    if (!mayGo || !fits) {
+      left.push(entry);
+      continue;
+    }
+    origin ??= nodes.pick(wish);
+    consistency ??= piped.consistency;
+    entries.push(entry);
+    bytes += piped.bytes;
+    turn?.board();
+  }
+  return { batch: origin === undefined ? undefined : { origin, consistency, entries }, left };
+}
+
+function orderOf({ turn }: Pick<Entry, 'turn'>): number {
+  return turn?.order ?? 0;
+}
+
+function suits({ avoided, readyAt }: Wish, origin: string | undefined, nowMs: number): boolean {
+  return origin !== undefined && origin !== avoided && readyAt(origin) <= nowMs;
 }
 
 /** Sends the batch and tells each of its calls what became of it. */
@@ -154,25 +141,24 @@ async function send(channel: Channel, { origin, consistency, entries }: Batch): 
   const { transport, retry, nodes } = channel;
   const stop = new AbortController();
   let waiting = entries.length;
+  let isOver = false;
   const settled = () => {
     waiting -= 1;
-    if (waiting === 0) stop.abort();
+    if (waiting === 0 && !isOver) stop.abort();
   };
   for (const entry of entries) entry.travel(origin, settled);
-  const ops = entries.map(({ piped, session }) => {
-    const tag = session();
-    return tag === undefined ? piped.op : { ...piped.op, session: tag };
-  });
+  const ops = entries.map((entry) => entry.text());
   const exchange = await transport.exchange({
     method: 'POST',
     url: origin + pathOf(consistency),
     headers: {},
-    body: { ops },
+    body: () => `{"ops":[${ops.join(',')}]}`,
     signal: stop.signal,
     // Each call watches over its own time.
     remainingMs: retry.attemptTimeoutMs,
     phaseMs: retry.attemptTimeoutMs,
   });
+  isOver = true;
   const result = interpret(origin, { isWrite: true, statuses: [200] }, exchange);
   if (waiting === 0) return;
   if ('failure' in result) {
@@ -215,54 +201,4 @@ function pathOf(consistency: Consistency | undefined): string {
   return consistency === undefined || consistency === 'linearizable'
     ? PATHS.pipeline
     : `${PATHS.pipeline}?${new URLSearchParams({ consistency }).toString()}`;
-}
-
-function entryOf<T>(
-  channel: Channel,
-  { operation, piped, turn, wish, bounds, session }: Submission<T>,
-  resolve: (attempted: Attempted<T>) => void,
-): Entry {
-  const { isWrite } = operation;
-  const { signal, remainingMs } = bounds;
-  const deadlineMs = now() + remainingMs;
-  let isSettled = false;
-  let sentTo: string | undefined;
-  let onSettled: () => void = () => undefined;
-
-  const unwatch = () => {
-    clearTimeout(timer);
-    signal.removeEventListener('abort', giveUp);
-  };
-  const settle = (attempted: Attempted<T>) => {
-    if (isSettled) return;
-    isSettled = true;
-    unwatch();
-    resolve(attempted);
-    onSettled();
-  };
-  const giveUp = () => settle({ origin: sentTo, failure: overdue(isWrite, sentTo, remainingMs) });
-  const timer = setTimeout(giveUp, remainingMs);
-  signal.addEventListener('abort', giveUp);
-  if (signal.aborted) giveUp();
-
-  return {
-    piped,
-    turn,
-    wish,
-    isWrite,
-    session,
-    isSettled: () => isSettled,
-    travel(origin, listener) {
-      sentTo = origin;
-      onSettled = listener;
-    },
-    async alone(origin) {
-      unwatch();
-      const left = { remainingMs: Math.max(0, deadlineMs - now()), signal };
-      settle(await attempt(channel, operation, origin, left, session()));
-    },
-    succeed: (origin, answer) => settle(valueOf(operation, answer, origin)),
-    fail: (origin, failure) =>
-      settle({ origin, failure: isWrite ? failure : { ...failure, outcome: 'not-applied' } }),
-  };
 }

@@ -8,10 +8,10 @@ import type { AbortSignalLike } from './options.js';
 /** The same request as one of many in a `POST /pipeline`. */
 export interface Piped {
   readonly key: string;
-  /** Its entry in `ops`, but for its session. */
-  readonly op: Readonly<Record<string, unknown>>;
+  /** Its entry in `ops`, as JSON, but for its session and the closing brace. */
+  readonly text: () => string;
   /** Of a read. All reads of one pipeline have the same. */
-  readonly consistency?: Consistency;
+  readonly consistency?: Consistency | undefined;
   /** About what it adds to the body. */
   readonly bytes: number;
 }
@@ -29,13 +29,13 @@ export interface Operation<T> {
   /** Ask this node first. */
   readonly preferred?: string | undefined;
   readonly method: 'GET' | 'POST' | 'DELETE';
-  /** With its query. */
-  readonly path: string;
+  /** With its query; made when it is needed, where many calls don't need it. */
+  readonly path: string | (() => string);
   readonly body?: unknown;
   /** Those of success. Default: 200. */
   readonly statuses?: readonly number[];
   /** Set where it may share a round trip with others. */
-  readonly piped?: Piped;
+  readonly piped?: Piped | undefined;
   /** What the call resolves to. A throw means that the answer is not what it should be. */
   readonly read: (answer: Answer, origin: string) => T;
 }

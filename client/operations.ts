@@ -1,6 +1,7 @@
 /** The requests for single keys, alone or as one of many. */
 
 import { PATHS } from '../api/paths.js';
+import type { PipelineOpRequest } from '../api/types.js';
 import type { Answer } from './failure.js';
 import type { Operation, Piped } from './operation.js';
 import { checkOptions, type DeleteOptions, type ReadOptions, type SetOptions } from './options.js';
@@ -21,13 +22,13 @@ export function getOperation<V, T>(
   checkOptions('read', options);
   const full = fullKey(view.prefix, key);
   const { route, level, named } = view.freshness(options);
-  const query = new URLSearchParams({ key: full, ...named });
+  const fields = { key: full };
   return {
     isWrite: false,
     route,
     method: 'GET',
-    path: `${PATHS.get}?${query.toString()}`,
-    ...piped(isPiped, { key: full, op: { op: 'get', key: full }, consistency: level }, 0),
+    path: () => `${PATHS.get}?${new URLSearchParams({ ...fields, ...named }).toString()}`,
+    piped: isPiped ? { ...pipedOf('get', fields, 0), consistency: level } : undefined,
     read,
   };
 }
@@ -50,8 +51,8 @@ export function setOperation<V>(
     method: 'POST',
     path: PATHS.set,
     body,
-    ...piped(isPiped, { key: full, op: { op: 'set', ...body } }, valueBytes),
-    read: (answer) => ({ revision: textOf(answer, 'revision') }),
+    piped: isPiped ? pipedOf('set', body, valueBytes) : undefined,
+    read: written,
   };
 }
 
@@ -71,16 +72,28 @@ export function deleteOperation<V>(
     isWrite: true,
     route: 'leader',
     method: 'DELETE',
-    path: `${PATHS.delete}?${new URLSearchParams(fields).toString()}`,
-    ...piped(isPiped, { key: full, op: { op: 'delete', ...fields } }, 0),
-    read: (answer) => textOf(answer, 'status') === 'deleted',
+    path: () => `${PATHS.delete}?${new URLSearchParams(fields).toString()}`,
+    piped: isPiped ? pipedOf('delete', fields, 0) : undefined,
+    read: deleted,
   };
 }
 
-function piped(
-  isPiped: boolean,
-  request: Omit<Piped, 'bytes'>,
+function pipedOf(
+  op: PipelineOpRequest['op'],
+  fields: object & { readonly key: string },
   valueBytes: number,
-): { readonly piped?: Piped } {
-  return isPiped ? { piped: { ...request, bytes: request.key.length + valueBytes + OVERHEAD_BYTES } } : {};
+): Piped {
+  return {
+    key: fields.key,
+    text: () => `{"op":"${op}",${JSON.stringify(fields).slice(1, -1)}`,
+    bytes: fields.key.length + valueBytes + OVERHEAD_BYTES,
+  };
+}
+
+function written(answer: Answer): { revision: string } {
+  return { revision: textOf(answer, 'revision') };
+}
+
+function deleted(answer: Answer): boolean {
+  return textOf(answer, 'status') === 'deleted';
 }

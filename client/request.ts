@@ -2,7 +2,7 @@
 
 import { keyFault, LIST_LIMIT_MAX } from '../api/limits.js';
 import type { SetRequest } from '../api/types.js';
-import type { Codec } from './codec.js';
+import { decodeText, type Codec } from './codec.js';
 import type { KVEntry } from './entry.js';
 import { invalidArgument, KVError } from './errors.js';
 import type { Answer } from './failure.js';
@@ -12,7 +12,7 @@ import { count, type ListOptions, type SetOptions } from './options.js';
 /** The key as it is stored. Throws an `InvalidArgumentError` unless it is a key. */
 export function fullKey(prefix: string, key: unknown, field = 'key'): string {
   if (typeof key !== 'string') throw invalidArgument(field, `${field} must be a string`);
-  const fault = keyFault(key) ?? keyFault(prefix + key);
+  const fault = keyFault(key) ?? (prefix === '' ? undefined : keyFault(prefix + key));
   if (fault === undefined) return prefix + key;
   const where = prefix === '' ? '' : `, the namespace ${JSON.stringify(prefix)} included`;
   throw invalidArgument(field, `${field} ${fault}${where}`);
@@ -33,18 +33,25 @@ export function checkRevision(revision: unknown, field = 'ifRevision', isRequire
 /** The body of `POST /set`. Throws an `InvalidArgumentError`. */
 export function setRequest<V>(codec: Codec<V>, key: string, value: V, options: SetOptions): SetRequest {
   const { ttlMs, ifAbsent, ifRevision } = options;
+  // Nearly every set is one of these.
+  if (ttlMs === undefined && ifAbsent === undefined && ifRevision === undefined) {
+    return setOf(key, encode(codec, value));
+  }
   checkRevision(ifRevision);
   count('ttlMs', ttlMs);
   if (ifAbsent === true && ifRevision !== undefined) {
     throw invalidArgument('ifAbsent', 'ifAbsent and ifRevision contradict each other; give one of them');
   }
   return {
-    key,
-    ...wireValue(encode(codec, value)),
+    ...setOf(key, encode(codec, value)),
     ...(ttlMs === undefined ? {} : { ttlMs }),
     ...(ifAbsent === true ? { ifAbsent } : {}),
     ...(ifRevision === undefined ? {} : { ifRevision }),
   };
+}
+
+function setOf(key: string, encoded: string | Uint8Array): SetRequest {
+  return typeof encoded === 'string' ? { key, value: encoded } : { key, ...wireValue(encoded) };
 }
 
 /** The query of `GET /kv`, but for its `limit` and `cursor`. Throws an `InvalidArgumentError`. */
@@ -85,7 +92,7 @@ export function entryOf<V>(codec: Codec<V>, namespace: string, body: unknown): K
   if (typeof revision !== 'string') throw new Error('an entry lacks its revision');
   return {
     key: innerKey(namespace, key),
-    value: codec.decode(bytesOf(body)),
+    value: decode(codec, body),
     revision,
     ...(typeof ttlMs === 'number' ? { ttlMs } : {}),
   };
@@ -121,6 +128,12 @@ export function wireValue(encoded: string | Uint8Array): { value: string } | { v
   if (typeof encoded === 'string') return { value: encoded };
   const { buffer, byteOffset, byteLength } = encoded;
   return { valueBase64: Buffer.from(buffer, byteOffset, byteLength).toString('base64') };
+}
+
+function decode<V>(codec: Codec<V>, body: Record<string, unknown>): V {
+  const { value } = body;
+  const text = typeof value === 'string' ? decodeText(codec, value) : undefined;
+  return text ?? codec.decode(bytesOf(body));
 }
 
 /** The bytes of a value on the wire; throws when there is none. */

@@ -23,6 +23,8 @@ export interface Ticket {
 }
 
 export interface Sessions {
+  /** The next number of the session, where there is one at once. */
+  take(): Ticket | undefined;
   /**
    * The next number of the session; opens a session where there is none, by one attempt that all who come meanwhile
    * share. Waits while `SESSION_WINDOW` numbers are pending. Once the signal is aborted the failure means nothing.
@@ -36,7 +38,8 @@ interface Session {
   next: number;
   /** The lowest number that is pending; `next` when none is. Invariant: never goes back. */
   lowest: number;
-  readonly pending: Set<number>;
+  /** By number modulo `SESSION_WINDOW`: 1 while it is pending. */
+  readonly pending: Uint8Array;
   /** Those who wait for a number, in order; undefined tells them to look for another session. */
   readonly waiting: Set<(ticket: Ticket | undefined) => void>;
 }
@@ -75,7 +78,13 @@ export function createSessions(channel: Channel): Sessions {
       if (opening !== started) return undefined;
       opening = undefined;
       if ('failure' in opened) return opened;
-      session = { clientId: opened.value, next: 0, lowest: 0, pending: new Set(), waiting: new Set() };
+      session = {
+        clientId: opened.value,
+        next: 0,
+        lowest: 0,
+        pending: new Uint8Array(SESSION_WINDOW),
+        waiting: new Set(),
+      };
       return undefined;
     });
     const started: Opening = { origin, done, stop, waiting: 0 };
@@ -106,6 +115,7 @@ export function createSessions(channel: Channel): Sessions {
   }
 
   return {
+    take: () => (session === undefined ? undefined : numberAtOnce(session, end)),
     async acquire(wish, { remainingMs, signal }) {
       const deadline = performance.now() + remainingMs;
       for (;;) {
@@ -132,7 +142,8 @@ async function numberOf(
   end: (session: Session) => void,
   { remainingMs, signal }: Bounds,
 ): Promise<Ticket | 'late' | undefined> {
-  if (session.waiting.size === 0 && hasRoom(session)) return take(session, end);
+  const atOnce = numberAtOnce(session, end);
+  if (atOnce !== undefined) return atOnce;
   let enter: (ticket: Ticket | undefined) => void = () => undefined;
   const entered = new Promise<Ticket | undefined>((resolve) => (enter = resolve));
   session.waiting.add(enter);
@@ -143,27 +154,51 @@ async function numberOf(
   return 'late';
 }
 
+/** Nobody overtakes those who wait. */
+function numberAtOnce(session: Session, end: (session: Session) => void): Ticket | undefined {
+  return session.waiting.size === 0 && hasRoom(session) ? new SessionTicket(session, end) : undefined;
+}
+
 function hasRoom({ next, lowest }: Session): boolean {
   return next < lowest + SESSION_WINDOW;
 }
 
-function take(session: Session, end: (session: Session) => void): Ticket {
-  const number = session.next;
-  session.next += 1;
-  session.pending.add(number);
-  return {
-    header: () => `${session.clientId}/${number}/${session.lowest}`,
-    release() {
-      session.pending.delete(number);
-      while (session.lowest < session.next && !session.pending.has(session.lowest)) session.lowest += 1;
-      for (const enter of session.waiting) {
-        if (!hasRoom(session)) return;
-        session.waiting.delete(enter);
-        enter(take(session, end));
-      }
-    },
-    ended: () => end(session),
-  };
+class SessionTicket implements Ticket {
+  readonly #session: Session;
+  readonly #end: (session: Session) => void;
+  readonly #number: number;
+  #isReleased = false;
+
+  /** Takes the next number of a session that has room. */
+  constructor(session: Session, end: (session: Session) => void) {
+    this.#session = session;
+    this.#end = end;
+    this.#number = session.next;
+    session.next += 1;
+    session.pending[this.#number % SESSION_WINDOW] = 1;
+  }
+
+  header(): string {
+    return `${this.#session.clientId}/${this.#number}/${this.#session.lowest}`;
+  }
+
+  release(): void {
+    const session = this.#session;
+    if (this.#isReleased) return;
+    this.#isReleased = true;
+    session.pending[this.#number % SESSION_WINDOW] = 0;
+    while (session.lowest < session.next && session.pending[session.lowest % SESSION_WINDOW] === 0)
+      session.lowest += 1;
+    for (const enter of session.waiting) {
+      if (!hasRoom(session)) return;
+      session.waiting.delete(enter);
+      enter(new SessionTicket(session, this.#end));
+    }
+  }
+
+  ended(): void {
+    this.#end(this.#session);
+  }
 }
 
 /** The write was not even sent. */

@@ -60,6 +60,7 @@ export type ChangeResult = { readonly done: true } | { readonly done: false; rea
 /** One entry of the log of the node that answered, without what it holds. */
 export interface LogEntry {
   readonly index: number;
+  /** The leader's that appended it. */
   readonly term: number;
   /** `noop`, `configuration`, or what it does: `set`, `delete`, `txn`, … */
   readonly type: string;
@@ -123,6 +124,7 @@ interface Change {
 /** A key was set. */
 export interface Put<V = string> extends Change {
   readonly type: 'put';
+  /** The new one. */
   readonly value: V;
 }
 

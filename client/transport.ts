@@ -26,8 +26,8 @@ export interface Request {
   readonly url: string;
   /** Beside those of every request. */
   readonly headers: Readonly<Record<string, string>>;
-  /** Sent as JSON. */
-  readonly body?: unknown;
+  /** JSON; what it throws fails the exchange. */
+  readonly body?: (() => string) | undefined;
   /** The whole exchange takes at most so long, the wait for a free connection included. */
   readonly remainingMs: number;
   /** Connecting takes at most so long, and so does the answer from the moment a connection is there. */
@@ -117,11 +117,17 @@ export function createTransport({ auth, tls }: TransportOptions): Transport {
       try {
         const shown = auth === undefined ? NOTHING : await credentialsOf(auth);
         if ('cause' in shown) return { kind: 'tokenless', cause: shown.cause };
+        const { method, body } = request;
         const pending = http(request.url, {
-          method: request.method,
-          headers: auth === undefined ? request.headers : { ...request.headers, ...shown.headers },
+          method,
+          headers: {
+            ...request.headers,
+            ...shown.headers,
+            ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          },
           signal: bounds.signal,
-          ...(request.body === undefined ? {} : { json: request.body }),
+          // Of a string got would make these bytes twice: to send them, and to count them.
+          ...(body === undefined ? {} : { body: Buffer.from(body()) }),
         });
         void pending.on('request', (sending: ClientRequest) => sending.once('socket', bounds.onSocket));
         const { statusCode, headers, rawBody } = await pending;

@@ -77,13 +77,21 @@ export class View<V> implements KVClientOptions<V> {
   }
 
   call<T>(operation: Operation<T>, options: CallOptions): Promise<T> {
-    const { timeoutMs, signal } = options;
-    const limits = {
-      timeoutMs: duration('timeoutMs', timeoutMs, this.settings.timeoutMs),
-      signal,
-      closed: this.closed,
-    };
-    return call(this.context, operation, limits);
+    return this.begin(() => operation, options);
+  }
+
+  /** As `call`; rejects with what the making of the operation throws. */
+  begin<T>(make: () => Operation<T>, options: CallOptions): Promise<T> {
+    return call(this.context, () => {
+      const operation = make();
+      const { timeoutMs, signal } = options;
+      const limits = {
+        timeoutMs: duration('timeoutMs', timeoutMs, this.settings.timeoutMs),
+        signal,
+        closed: this.closed,
+      };
+      return { operation, limits };
+    });
   }
 
   /** Who answers such a read without help, and what the query must say of it. */

@@ -141,6 +141,9 @@ class Pipeline {
 
 /** The jobs of each round, in order: per key, a run of reads or of writes. */
 function roundsOf(ops: readonly PipelineOp[]): Job[][] {
+  const reads = ops.reduce((count, { op }) => count + Number(op === 'get'), 0);
+  // Nothing but reads, or nothing but writes: all of it is one run on every key.
+  if (reads === 0 || reads === ops.length) return [ops.map((op, at) => ({ op, at }))];
   const rounds: Job[][] = [];
   const last = new Map<string, { readonly round: number; readonly isRead: boolean }>();
   ops.forEach((op, at) => {

@@ -1,24 +1,20 @@
 /** `POST /pipeline`: independent operations in one round trip, each answered for itself. */
 
-import type { z } from 'zod';
-
 import { PIPELINE_OPS_MAX, batchBodyBytesMax } from '../../api/limits.js';
 import { HEADERS, type PipelineOpResponse, type PipelineResponse } from '../../api/types.js';
-import type { SessionTag } from '../../kv/command.js';
 import type { PipelineOp, PipelineOutcome, Service } from '../service.js';
 import { answerJson, mismatch, writeBody } from './answer.js';
-import { conditionsOf, ttlOf } from './commands.js';
-import { refuseConditions, writeConditions } from './conditions.js';
+import { refuseConditions } from './conditions.js';
 import type { Handler } from './context.js';
-import { type JsonObject, checkNames, objectAt, objectsOf } from './json.js';
+import { checkNames, objectAt, objectsOf } from './json.js';
 import { type KeyRouteOptions, isRedirected, readJson, refuseOctetStream } from './key-access.js';
 import { consistencyParam } from './params.js';
+import { opOf } from './pipeline-op.js';
 import { problemOf } from './problem.js';
 import { RequestError, badField, within } from './request-error.js';
-import { checked, namesOf, params as schemas, pipelineBody, pipelineOps } from './schema/requests.js';
-import { parseTag } from './session.js';
+import { namesOf, params as schemas, pipelineBody } from './schema/requests.js';
 import { parseParams } from './target.js';
-import { valueOfBody, wireEntry } from './values.js';
+import { wireEntry } from './values.js';
 
 /** An operation to be carried out, or why it is not. */
 type Checked = PipelineOp | RequestError;
@@ -76,37 +72,6 @@ function checkedOps(ops: readonly unknown[], valueBytesMax: number, isReadOnly: 
       return error;
     }
   });
-}
-
-function opOf(op: JsonObject, valueBytesMax: number): PipelineOp {
-  const tag = op['session'] === undefined ? {} : { session: parseTag(op['session'], 'session') };
-  switch (op['op']) {
-    case 'set':
-      return setOf(checked(pipelineOps.set, op), tag, valueBytesMax);
-    case 'delete': {
-      const { key, ifRevision } = checked(pipelineOps.delete, op);
-      return { op: 'delete', key, ...conditionsOf({ ifRevision }), ...tag };
-    }
-    case 'get':
-      return checked(pipelineOps.get, op);
-    default:
-      throw badField('op', 'must be set, delete or get');
-  }
-}
-
-function setOf(
-  fields: z.output<typeof pipelineOps.set>,
-  tag: { readonly session?: SessionTag },
-  valueBytesMax: number,
-): PipelineOp {
-  return {
-    op: 'set',
-    key: fields.key,
-    value: valueOfBody(fields, valueBytesMax),
-    ...ttlOf(fields),
-    ...writeConditions({}, conditionsOf(fields)),
-    ...tag,
-  };
 }
 
 interface Answers {

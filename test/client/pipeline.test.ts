@@ -207,6 +207,38 @@ test('aborting one call, or its time, does not disturb those that travel with it
   t.is(node.seen.length, 2);
 });
 
+test('each call of a batch has its own time, in whatever order they end, and the others are answered', async (t) => {
+  const store = createStore();
+  const batch = held(store.step);
+  const node = await scripted(t, store.step, batch.step, store.step);
+  const kv = clientOf(t, node.address, PIPED);
+  await kv.set('session', 'is open');
+  const startedMs = performance.now();
+  const stop = new AbortController();
+  const calls = Array.from({ length: 90 }, (_, i) => {
+    // Neither rising nor falling.
+    const timeoutMs = 20 + ((i * 37) % 90);
+    const options = [{ timeoutMs }, { signal: stop.signal }, {}][i % 3];
+    const call = kv.set(`k${i}`, 'v', options).then(
+      () => 'answered',
+      (error: unknown) => {
+        if (!(error instanceof TimeoutError))
+          return error instanceof AbortedError ? 'aborted' : String(error);
+        return performance.now() >= startedMs + timeoutMs ? 'timed out' : `early: ${timeoutMs} ms`;
+      },
+    );
+    return { call, expected: ['timed out', 'aborted', 'answered'][i % 3] };
+  });
+  await node.arrived(2);
+  stop.abort();
+  await Promise.all(calls.filter((_, i) => i % 3 < 2).map(({ call }) => call));
+  batch.release();
+  t.deepEqual(
+    await Promise.all(calls.map(({ call }) => call)),
+    calls.map(({ expected }) => expected),
+  );
+});
+
 test('a call that is aborted before it is sent was not applied, and is not sent', async (t) => {
   const first = held(written());
   const second = held(written());
