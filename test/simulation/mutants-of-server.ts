@@ -99,10 +99,10 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'read-ahead-of-applied',
-    file: 'server/store-service.js',
+    file: 'server/fresh-reads.js',
     breaks: 'a read waits until its index is applied here (§8)',
-    original: 'if (index !== undefined && index <= node.appliedIndex)',
-    replacement: 'if (index !== undefined)',
+    original: 'if (index <= node.appliedIndex)',
+    replacement: 'if (index >= 0)',
     seedsMax: 100,
   },
   {
