@@ -133,7 +133,21 @@ function write(
   if (membersIndex !== undefined) headers.push(HEADERS.members, String(membersIndex));
   if (status !== 304) headers.push('Content-Length', String(Buffer.byteLength(body)));
   response.writeHead(status, headers);
-  response.end(body);
+  end(response, body);
+}
+
+/** As `response.end(body)`, which has the socket write the answer and an empty text behind it: two pieces take longer than one by a tenth of a request. */
+function end(response: ServerResponse, body: string): void {
+  const { socket } = response;
+  // Without one, an earlier answer of a client that pipelines is still due.
+  if (socket === null || body === '') {
+    response.end(body);
+    return;
+  }
+  socket.cork();
+  response.write(body);
+  socket.uncork();
+  response.end();
 }
 
 function explain(exchange: HotExchange, error: unknown, { service, logger }: HotOptions): void {
