@@ -106,6 +106,14 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
     seedsMax: 100,
   },
   {
+    name: 'read-joins-an-older-batch',
+    file: 'server/fresh-reads.js',
+    breaks: 'reads wait together only for the same index (thesis §6.4)',
+    original: 'if (this.#last?.index !== index)',
+    replacement: 'if (this.#last === undefined)',
+    seedsMax: 100,
+  },
+  {
     name: 'read-shares-an-asked-index',
     file: 'server/read-indexes.js',
     breaks: 'a read is covered only by an index that was asked for after it came (thesis §6.4)',
