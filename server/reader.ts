@@ -13,7 +13,8 @@ import type { ListQuery, ListResult, ReadResult, StoredEntry } from './service.j
 /** One page of a listing holds at most so many bytes (or one entry). */
 const PAGE_BYTES_MAX = 8 * 1024 * 1024;
 
-interface Request {
+/** One of these is called, later. Neither may throw. */
+export interface ReadRequest {
   readonly keys: readonly string[];
   readonly resolve: (result: ReadResult) => void;
   readonly reject: (error: Error) => void;
@@ -26,7 +27,7 @@ export class Reader {
   readonly #store: StateStore;
   readonly #clock: Clock;
   readonly #node: ReaderNode;
-  #gathered: Request[] = [];
+  #gathered: ReadRequest[] = [];
 
   /** Once `node` has stopped, its store may be closed at any time: reads are refused as `shutting-down`. */
   constructor(store: StateStore, clock: Clock, node: ReaderNode) {
@@ -36,10 +37,12 @@ export class Reader {
   }
 
   get(keys: readonly string[]): Promise<ReadResult> {
-    return new Promise((resolve, reject) => {
-      this.#gathered.push({ keys, resolve, reject });
-      if (this.#gathered.length === 1) this.#clock.soon(() => this.#flush());
-    });
+    return new Promise((resolve, reject) => this.take({ keys, resolve, reject }));
+  }
+
+  take(request: ReadRequest): void {
+    this.#gathered.push(request);
+    if (this.#gathered.length === 1) this.#clock.soon(() => this.#flush());
   }
 
   #flush(): void {
@@ -49,16 +52,21 @@ export class Reader {
       for (const { reject } of requests) reject(shuttingDown());
       return;
     }
-    const keys = requests.flatMap((request) => request.keys);
+    const rows: Buffer[] = [];
+    for (const { keys } of requests) for (const key of keys) rows.push(keyRow(key));
     const revision = this.#node.appliedIndex;
-    this.#store.getMany(keys.map(keyRow), (values) => {
+    this.#store.getMany(rows, (values) => {
       const logTimeMs = this.#node.logTimeMs();
       let at = 0;
-      for (const { keys: asked, resolve } of requests) {
-        const entries = asked.map((key, offset) => storedEntry(key, values[at + offset], logTimeMs));
-        at += asked.length;
+      for (const { keys, resolve } of requests) {
         // A batch that was being written may be seen already; then the answer reflects that one.
-        const newest = entries.reduce((most, entry) => Math.max(most, entry?.revision ?? 0), revision);
+        let newest = revision;
+        const entries = keys.map((key) => {
+          const entry = storedEntry(key, values[at], logTimeMs);
+          at += 1;
+          if (entry !== undefined && entry.revision > newest) newest = entry.revision;
+          return entry;
+        });
         resolve({ entries, revision: newest });
       }
     });
@@ -88,7 +96,7 @@ function storedEntry(key: string, record: Buffer | undefined, logTimeMs: number)
 function entryOf(key: string, record: Buffer, logTimeMs: number): StoredEntry {
   const { revision, deadlineMs, value } = decodeValue(record);
   const ttlMs = ttlLeftMs(deadlineMs, logTimeMs);
-  return { key, value, revision, ...(ttlMs !== undefined && { ttlMs }) };
+  return ttlMs === undefined ? { key, value, revision } : { key, value, revision, ttlMs };
 }
 
 /** The rows of the keys with the prefix, from `start` on, before `end`, and behind `after` in the listing's direction. */

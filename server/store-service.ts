@@ -28,6 +28,7 @@ import type { LogStore } from '../persistence/log-store.js';
 import type { Index } from '../raft/entry.js';
 import type { Deadline } from './deadline.js';
 import { deadlineAfter } from './deadline.js';
+import { FreshReads, faultOf, lateness } from './fresh-reads.js';
 import { shuttingDown } from './leadership.js';
 import { newestLines } from './log-lines.js';
 import { changeCluster } from './members/cluster-changes.js';
@@ -79,6 +80,8 @@ const MEMBERS_TIMEOUT_MS = 1000;
 
 export class StoreService implements Service {
   readonly #parts: ServiceParts;
+  readonly #linearizable: FreshReads;
+  readonly #lease: FreshReads;
   readonly #watches: Watches;
   readonly #onDemand: SnapshotsOnDemand | undefined;
   /** What this node knew to be committed when it started: no read, not even a stale one, goes back behind it. */
@@ -88,7 +91,9 @@ export class StoreService implements Service {
 
   constructor(parts: ServiceParts) {
     this.#parts = parts;
-    const { node, clock, reader, snapshots } = parts;
+    const { node, clock, reader, snapshots, readIndexes, leaseIndexes, requestTimeoutMs: timeoutMs } = parts;
+    this.#linearizable = new FreshReads({ node, clock, indexes: readIndexes, timeoutMs });
+    this.#lease = new FreshReads({ node, clock, indexes: leaseIndexes, timeoutMs });
     this.#knownCommit = node.state.log.commit;
     this.#onDemand = snapshots && new SnapshotsOnDemand(snapshots, node.state);
     this.#watches = new Watches({ node, clock, page: (after) => reader.history(after) });
@@ -166,13 +171,9 @@ export class StoreService implements Service {
     query: WatchQuery,
     from: { readonly after: Index; readonly n: number } | undefined,
   ): Promise<AsyncGenerator<WatchItem, void>> {
-    const { node, clock, requestTimeoutMs } = this.#parts;
-    refuseGap(node.state);
+    refuseGap(this.#parts.node.state);
     if (from !== undefined) return this.#watches.open(query, from.after, from.n);
-    const deadline = this.#begin(clock, requestTimeoutMs);
-    const index = await this.#index('linearizable', deadline);
-    await this.#applied(index, deadline);
-    return this.#watches.open(query, index ?? this.revision(), 0);
+    return this.#watches.open(query, await this.#fresh('linearizable'), 0);
   }
 
   log(limit: number): Promise<readonly LogLine[]> {
@@ -181,9 +182,11 @@ export class StoreService implements Service {
     return newestLines(node, logStore, limit);
   }
 
-  async read(keys: readonly string[], consistency: Consistency): Promise<ReadResult> {
-    await this.#fresh(consistency);
-    return this.#parts.reader.get(keys);
+  read(keys: readonly string[], consistency: Consistency): Promise<ReadResult> {
+    const { reader } = this.#parts;
+    return new Promise((resolve, reject) => {
+      this.#whenFresh(consistency, () => reader.take({ keys, resolve, reject }), reject);
+    });
   }
 
   async list(query: ListQuery, consistency: Consistency): Promise<ListResult> {
@@ -191,11 +194,26 @@ export class StoreService implements Service {
     return this.#parts.reader.list(query);
   }
 
-  /** Waits until the state machine is as fresh as the read must be. */
-  async #fresh(consistency: Consistency): Promise<void> {
-    const { clock, requestTimeoutMs } = this.#parts;
-    const deadline = this.#begin(clock, requestTimeoutMs);
-    await this.#applied(await this.#index(consistency, deadline), deadline);
+  /** An index asked for after this call, applied here by now: the state is as fresh as the read must be. */
+  #fresh(consistency: Consistency): Promise<Index> {
+    return new Promise((resolve, reject) => this.#whenFresh(consistency, resolve, reject));
+  }
+
+  /** See `FreshReads.wait`. Throws where nothing may be read here. */
+  #whenFresh(
+    consistency: Consistency,
+    fresh: (index: Index) => void,
+    failed: (error: unknown) => void,
+  ): void {
+    const { node, clock, requestTimeoutMs } = this.#parts;
+    if (this.#state === 'stopped') throw shuttingDown();
+    refuseGap(node.state);
+    if (consistency === 'linearizable') this.#linearizable.wait(fresh, failed);
+    else if (consistency === 'lease') this.#lease.wait(fresh, failed);
+    else {
+      const index = this.#knownCommit;
+      this.#applied(index, deadlineAfter(clock, requestTimeoutMs)).then(() => fresh(index), failed);
+    }
   }
 
   /** An index asked for after this call that, once applied here, makes a read as fresh as it must be; undefined: not in time. */
@@ -211,13 +229,8 @@ export class StoreService implements Service {
     const { node } = this.#parts;
     if (index !== undefined && index <= node.appliedIndex) return;
     const reached = index !== undefined && (await node.whenApplied(index, deadline.remainingMs()));
-    if (node.isStopped) throw shuttingDown();
-    refuseGap(node.state);
-    if (!reached) {
-      throw new ServiceError('no-quorum', 'the node could not catch up with the leader in time', {
-        retryAfterSeconds: 1,
-      });
-    }
+    const fault = reached ? faultOf(node) : lateness(node);
+    if (fault !== undefined) throw fault;
   }
 
   #begin(clock: Clock, timeoutMs: number): Deadline {
@@ -232,11 +245,8 @@ export class StoreService implements Service {
   }
 
   async backup(): Promise<BackupStream> {
-    const { node, clock, requestTimeoutMs } = this.#parts;
-    const deadline = this.#begin(clock, requestTimeoutMs);
-    const index = await this.#index('linearizable', deadline);
-    await this.#applied(index, deadline);
-    return this.#demand().backup(index ?? node.appliedIndex);
+    const index = await this.#fresh('linearizable');
+    return this.#demand().backup(index);
   }
 
   #demand(): SnapshotsOnDemand {

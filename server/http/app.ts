@@ -71,7 +71,7 @@ export function createRpcApp({
     config,
     logger,
     routers,
-    hot: new Map(),
+    hot: [],
     check: undefined,
     observe: undefined,
   });
@@ -119,7 +119,7 @@ function createApp({ service, config, logger, routers, hot, check, observe }: Ap
     if (leaderText !== undefined) ctx.res.setHeader(HEADERS.leader, leaderText);
     const membersIndex = service.membersIndex();
     if (membersIndex !== undefined) ctx.res.setHeader(HEADERS.members, String(membersIndex));
-    observe?.(methodName(ctx.req.method), routeName(path), ctx.status, (performance.now() - startMs) / 1000);
+    observe?.(methodName(ctx.req.method), routeName(path))(ctx.status, (performance.now() - startMs) / 1000);
   });
   for (const router of routers) app.use(router.routes());
   app.use((ctx: Context) => noRoute(ctx, routers));

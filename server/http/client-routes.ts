@@ -1,7 +1,8 @@
 import Router from '@koa/router';
 
 import { PATHS } from '../../api/paths.js';
-import type { HotHandler, RequestState } from './context.js';
+import type { RequestState } from './context.js';
+import type { HotRoute } from './hot.js';
 import type { KeyRouteOptions } from './key-access.js';
 import { memberRoutes } from './member-routes.js';
 import { listRoute } from './list-route.js';
@@ -19,11 +20,8 @@ import { watchRoute } from './watch-route.js';
 /** The routes of clients, as parts of an application. */
 export interface ClientRoutes {
   readonly router: Router<RequestState>;
-  /**
-   * The requests that most of the traffic consists of, by method and path, to be answered without Koa and its router, which
-   * have them as well.
-   */
-  readonly hot: ReadonlyMap<string, HotHandler>;
+  /** The requests that most of the traffic consists of, to be answered without Koa and its router, which have them as well. */
+  readonly hot: readonly HotRoute[];
 }
 
 /** Everything that clients ask of a node. */
@@ -69,9 +67,9 @@ export function clientRoutes(options: KeyRouteOptions): ClientRoutes {
     openApiRoute(() => options.service.status().version),
   );
   if (options.metrics !== undefined) router.get(PATHS.metrics, metricsRoute(options.metrics));
-  const hot = new Map<string, HotHandler>([
-    [`GET ${PATHS.get}`, byQuery.get],
-    [`POST ${PATHS.set}`, byQuery.set],
-  ]);
+  const hot: HotRoute[] = [
+    { method: 'GET', path: PATHS.get, handler: byQuery.get },
+    { method: 'POST', path: PATHS.set, handler: byQuery.set },
+  ];
   return { router, hot };
 }

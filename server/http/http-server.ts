@@ -66,15 +66,9 @@ export function createHttpServer({ listener, limits, tls, service, logger }: Htt
   server.on('request', (request, response) => {
     // The server is stopping: the client is to send its next request elsewhere.
     if (!server.listening) response.setHeader('Connection', 'close');
-    const connection = connections.get(request.socket);
-    if (connection === undefined) {
-      connections.set(request.socket, { response, isPipelined: false });
-      return;
-    }
-    if (!connection.response.writableEnded) connection.isPipelined = true;
-    connection.response = response;
+    note(connections, request.socket, response);
+    listener(request, response);
   });
-  server.on('request', listener);
 
   const rawAnswer = rawAnswers(service);
   const answered = new WeakSet<Duplex>();
@@ -90,6 +84,16 @@ export function createHttpServer({ listener, limits, tls, service, logger }: Htt
     setTimeout(() => socket.destroy(), LINGER_MS).unref();
   });
   return { server, stop: (graceMs) => stop(server, connections, graceMs) };
+}
+
+function note(connections: Map<Duplex, Connection>, socket: Duplex, response: ServerResponse): void {
+  const connection = connections.get(socket);
+  if (connection === undefined) {
+    connections.set(socket, { response, isPipelined: false });
+    return;
+  }
+  if (!connection.response.writableEnded) connection.isPipelined = true;
+  connection.response = response;
 }
 
 function boundedServer(limits: HttpServerOptions['limits'], tls: NodeTls | undefined): Server | TlsServer {

@@ -4,7 +4,7 @@ import { bodyBytesMax } from '../../api/limits.js';
 import { PATHS } from '../../api/paths.js';
 import type { Write } from '../../kv/command.js';
 import type { MetricsText } from '../metrics/metrics.js';
-import type { Service, StoredEntry } from '../service.js';
+import type { ReadResult, Service, StoredEntry } from '../service.js';
 import { answerWrite } from './answer.js';
 import { type BodyBudget, announcesBody, isOctetStream, readBody } from './body.js';
 import { namesRevision } from './conditions.js';
@@ -34,7 +34,11 @@ export async function readEntry(
   key: string,
   params: Params,
 ): Promise<StoredEntry | undefined> {
-  const { entries, revision } = await service.read([key], consistencyParam(params));
+  return entryRead(ctx, await service.read([key], consistencyParam(params)));
+}
+
+/** The same of what was read of one key. */
+export function entryRead(ctx: Exchange, { entries, revision }: ReadResult): StoredEntry | undefined {
   ctx.state.revision = revision;
   const [entry] = entries;
   if (entry === undefined) throw new RequestError('key-not-found', 'there is no such key', { field: 'key' });

@@ -41,7 +41,7 @@ const NO_PARAMS: Params = new Map();
 export function parseParams(query: string | undefined, known: readonly string[]): Params {
   if (query === undefined || query.length === 0) return NO_PARAMS;
   const params = new Map<string, string>();
-  for (const part of query.split('&')) {
+  for (const part of query.includes('&') ? query.split('&') : [query]) {
     if (part.length === 0) continue;
     const equals = part.indexOf('=');
     const name = formDecode(equals < 0 ? part : part.slice(0, equals), 'query');

@@ -4,6 +4,7 @@ import { isUtf8 } from 'node:buffer';
 
 import type { GetResponse, WireValue } from '../../api/types.js';
 import type { StoredEntry } from '../service.js';
+import { jsonString } from './json.js';
 import { RequestError, badField } from './request-error.js';
 
 /** The bytes that `value` or `valueBase64` of a body stands for. */
@@ -34,6 +35,15 @@ export function wireValue(value: Buffer): WireValue {
 /** The answer of a GET, and an entry of a listing. */
 export function wireEntry(entry: StoredEntry): GetResponse {
   return { key: entry.key, ...wireValue(entry.value), ...wireFacts(entry) };
+}
+
+/** `wireEntry` as JSON, put together by hand: most of the traffic are these. */
+export function entryJson({ key, value, revision, ttlMs }: StoredEntry): string {
+  const held = isUtf8(value)
+    ? `"value":${jsonString(value.toString('utf8'))}`
+    : `"valueBase64":"${value.toString('base64')}"`;
+  const ttl = ttlMs === undefined ? '' : `,"ttlMs":${JSON.stringify(ttlMs)}`;
+  return `{"key":${jsonString(key)},${held},"revision":"${revision}"${ttl}}`;
 }
 
 /** What there is of an entry beside its key and value. */

@@ -77,7 +77,10 @@ function raft({ gauge, sources }: Scrape): () => void {
   const last = gauge('kv_raft_last_index', 'The last entry of the log');
   const first = gauge('kv_raft_first_index', 'The first entry that the log still holds');
   const pending = gauge('kv_raft_pending_proposals', 'Proposals that wait to be applied');
-  const reads = gauge('kv_raft_waiting_reads', 'Reads that wait for an index to be applied');
+  const reads = gauge(
+    'kv_raft_waiting_reads',
+    'Read indexes that reads wait for to be applied here; any number of reads may share one',
+  );
   const keys = gauge('kv_keys', 'Keys in the store');
   return () => {
     const node = sources.node();

@@ -94,7 +94,7 @@ test('a snapshot is told of with its time and size, a change of leader once', as
 
 test('every series of the dashboard is one that a node tells', async (t) => {
   const metrics = metricsOfNothing();
-  metrics.request('GET', '/get', 200, 0.001);
+  metrics.request('GET', '/get')(200, 0.001);
   const names = new Set(
     (await metrics.text()).split('\n').flatMap((line) => /^# TYPE (\S+)/.exec(line)?.[1] ?? []),
   );

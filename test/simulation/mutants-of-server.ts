@@ -123,10 +123,18 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'read-ahead-of-applied',
-    file: 'server/store-service.js',
+    file: 'server/fresh-reads.js',
     breaks: 'a read waits until its index is applied here (§8)',
-    original: 'if (index !== undefined && index <= node.appliedIndex)',
-    replacement: 'if (index !== undefined)',
+    original: 'if (index <= node.appliedIndex)',
+    replacement: 'if (index >= 0)',
+    seedsMax: 100,
+  },
+  {
+    name: 'read-joins-an-older-batch',
+    file: 'server/fresh-reads.js',
+    breaks: 'reads wait together only for the same index (thesis §6.4)',
+    original: 'if (this.#last?.index !== index)',
+    replacement: 'if (this.#last === undefined)',
     seedsMax: 100,
   },
   {
