@@ -59,6 +59,8 @@ const PACES = [
 ] as const;
 /** From the healing on: elections, catching up, and what was asked before. */
 const CONVERGE_MS = 10_000;
+/** Ten times what the longest of 2,000 healthy runs takes, and far more than it ever does at one moment. */
+const LIMITS = { stepsMax: 600_000, stepsAtOnceMax: 20_000 };
 /** Machines that may come in. */
 const SPARES = 2;
 
@@ -76,6 +78,7 @@ export async function simulate({ seed, faults: given, traceTo }: RunOptions): Pr
     settings: drawSettings(random),
     snapshots: drawSnapshots(random),
     spares: faults.some(({ kind }) => isMemberFault(kind)) ? SPARES : 0,
+    limits: LIMITS,
     ...(traceTo && { traceTo }),
   });
   const { world, journal } = cluster;
