@@ -217,6 +217,8 @@ export function inject(cluster: SimulatedCluster, fault: Fault, random: Random):
       // It hears no leader, and campaigns; the others may hear both.
       cutOff((id) => id === leader?.id, isVictim);
       if (random.chance(0.5)) cutOff(isVictim, (id) => id === leader?.id);
+      // The leader is the last to learn what came of it: its lease goes on meanwhile.
+      if (leader !== undefined && random.chance(0.4)) network.slowDown(leader.id, random.between(10, 80));
       later(() => network.heal());
       return;
     case 'slow-answers':
