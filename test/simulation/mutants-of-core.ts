@@ -47,6 +47,13 @@ const ELECTION_MUTANTS: readonly Mutant[] = [
     original: 'graceTick: alone ? 0 : max,',
     replacement: 'graceTick: 0,',
   },
+  {
+    name: 'loyalty-ignored',
+    file: 'raft/election.js',
+    breaks: 'who heard of a leader just now votes for nobody: leases count on it (thesis §4.2.3, §6.4.1)',
+    original: 'return state.leaderTick !== undefined && state.now - state.leaderTick < min;',
+    replacement: 'return false;',
+  },
 ];
 
 const LOG_MUTANTS: readonly Mutant[] = [
