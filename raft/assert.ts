@@ -3,6 +3,7 @@ export class InvariantError extends Error {
   override readonly name = 'InvariantError';
 }
 
-export function invariant(holds: boolean, broken: string): asserts holds {
-  if (!holds) throw new InvariantError(`invariant broken: ${broken}`);
+/** @param broken where it is asked for often, a function: most are never put into words */
+export function invariant(holds: boolean, broken: string | (() => string)): asserts holds {
+  if (!holds) throw new InvariantError(`invariant broken: ${typeof broken === 'string' ? broken : broken()}`);
 }

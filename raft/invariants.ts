@@ -13,35 +13,49 @@ import type { RaftState } from './state.js';
 /** What must hold in one node at any moment. */
 export function checkNode(state: Readonly<RaftState>): void {
   const { log, id } = state;
-  const where = `node ${id}, term ${state.term}`;
-  invariant(log.base.index <= log.commit, `${where}: the log starts behind what is committed`);
-  if (log.lacksState) invariant(state.current.role !== 'leader', `${where}: it leads without a state`);
-  invariant(log.applied <= log.applicable, `${where}: applied ${log.applied} beyond ${log.applicable}`);
-  invariant(log.commit <= log.lastIndex, `${where}: commit beyond the log's end`);
-  invariant(log.durable <= state.handedOut, `${where}: durable ${log.durable} beyond what was handed out`);
-  invariant(state.handedOut <= log.lastIndex, `${where}: handed out beyond the log's end`);
-  invariant(state.term >= log.lastTerm, `${where}: the last entry is of a later term`);
-  invariant(log.uncommittedBytes >= 0, `${where}: uncommitted bytes below zero`);
+  const where = (): string => `node ${id}, term ${state.term}`;
+  invariant(log.base.index <= log.commit, () => `${where()}: the log starts behind what is committed`);
+  if (log.lacksState)
+    invariant(state.current.role !== 'leader', () => `${where()}: it leads without a state`);
+  invariant(
+    log.applied <= log.applicable,
+    () => `${where()}: applied ${log.applied} beyond ${log.applicable}`,
+  );
+  invariant(log.commit <= log.lastIndex, () => `${where()}: commit beyond the log's end`);
+  invariant(
+    log.durable <= state.handedOut,
+    () => `${where()}: durable ${log.durable} beyond what was handed out`,
+  );
+  invariant(state.handedOut <= log.lastIndex, () => `${where()}: handed out beyond the log's end`);
+  invariant(state.term >= log.lastTerm, () => `${where()}: the last entry is of a later term`);
+  invariant(log.uncommittedBytes >= 0, () => `${where()}: uncommitted bytes below zero`);
   log.termRuns.forEach((run, at) => {
     const before = log.termRuns[at - 1];
     // Behind a snapshot the first run may go on in the term that the snapshot ended in.
     const rises = before === undefined ? run.term >= log.base.term : run.term > before.term;
-    invariant(rises && run.index > (before ?? log.base).index, `${where}: terms are out of order`);
+    invariant(rises && run.index > (before ?? log.base).index, () => `${where()}: terms are out of order`);
   });
   const { current } = state;
-  if (current.role === 'candidate') invariant(state.vote === id, `${where}: a candidate voted for another`);
+  if (current.role === 'candidate')
+    invariant(state.vote === id, () => `${where()}: a candidate voted for another`);
   if (current.role !== 'leader') return;
-  invariant(state.vote === id, `${where}: a leader voted for another`);
+  invariant(state.vote === id, () => `${where()}: a leader voted for another`);
   const opening = current.firstIndex > log.base.index ? log.termAt(current.firstIndex) : state.term;
-  invariant(opening === state.term, `${where}: a leader without its no-op`);
+  invariant(opening === state.term, () => `${where()}: a leader without its no-op`);
   for (const [peer, progress] of current.progress) {
-    const whose = `${where}: progress of ${peer}`;
-    invariant(progress.match < progress.next, `${whose}: match ${progress.match}, next ${progress.next}`);
-    invariant(progress.next <= log.lastIndex + 1, `${whose}: next is beyond the log's end`);
-    invariant(progress.inflightAppends <= state.options.window.appendsMax, `${whose}: window overrun`);
+    const whose = (): string => `${where()}: progress of ${peer}`;
+    invariant(
+      progress.match < progress.next,
+      () => `${whose()}: match ${progress.match}, next ${progress.next}`,
+    );
+    invariant(progress.next <= log.lastIndex + 1, () => `${whose()}: next is beyond the log's end`);
+    invariant(
+      progress.inflightAppends <= state.options.window.appendsMax,
+      () => `${whose()}: window overrun`,
+    );
     invariant(
       progress.mode === 'replicate' || progress.inflightAppends === 0,
-      `${whose}: probing with a window`,
+      () => `${whose()}: probing with a window`,
     );
   }
 }
@@ -77,11 +91,13 @@ interface Seen {
 export class ClusterInvariants {
   readonly #leaders = new Map<Term, NodeId>();
   readonly #votes = new Map<string, NodeId>();
+  /** Of them, each node's that was looked at last. */
+  readonly #voted = new Map<NodeId, { readonly term: Term; readonly vote: NodeId }>();
   readonly #committed: (Entry | undefined)[] = [];
   /** By index: a term by which the entry was committed; the lowest that is known. */
   readonly #committedBy: (Term | undefined)[] = [];
   /** How the logs ended when they were last compared: most steps change none. */
-  #ends: readonly string[] = [];
+  readonly #ends: { readonly lastIndex: Index; readonly lastTerm: Term; readonly runs: number }[] = [];
   readonly #seen = new Map<NodeId, Seen>();
   readonly #members = new MemberInvariants();
 
@@ -113,6 +129,7 @@ export class ClusterInvariants {
   /** The node's disk is another one, and empty: what it promised before was another member's. */
   forget(id: NodeId): void {
     this.#seen.delete(id);
+    this.#voted.delete(id);
     this.#members.forget(id);
     for (const key of this.#votes.keys()) if (key.startsWith(`${id}/`)) this.#votes.delete(key);
   }
@@ -128,19 +145,25 @@ export class ClusterInvariants {
       this.#committed[entry.index] = entry;
       return;
     }
-    invariant(known.term === entry.term, `node ${id} applies another entry ${entry.index}`);
+    invariant(known.term === entry.term, () => `node ${id} applies another entry ${entry.index}`);
     invariant(
       Buffer.compare(known.data, entry.data) === 0,
-      `node ${id} applies other data at ${entry.index}`,
+      () => `node ${id} applies other data at ${entry.index}`,
     );
   }
 
   /** Election Safety (§5.2): one durable vote a node and term, never taken back. */
   #noteVote({ state, disk }: Observed): void {
     if (disk.vote === undefined) return;
+    const noted = this.#voted.get(state.id);
+    if (noted?.term === disk.term && noted.vote === disk.vote) return;
+    this.#voted.set(state.id, { term: disk.term, vote: disk.vote });
     const key = `${state.id}/${disk.term}`;
     const vote = this.#votes.get(key);
-    invariant(vote === undefined || vote === disk.vote, `node ${state.id} voted twice in term ${disk.term}`);
+    invariant(
+      vote === undefined || vote === disk.vote,
+      () => `node ${state.id} voted twice in term ${disk.term}`,
+    );
     this.#votes.set(key, disk.vote);
   }
 
@@ -149,7 +172,7 @@ export class ClusterInvariants {
     const { id, term, current } = state;
     if (current.role !== 'leader') return;
     const known = this.#leaders.get(term);
-    invariant(known === undefined || known === id, `two leaders in term ${term}: ${known} and ${id}`);
+    invariant(known === undefined || known === id, () => `two leaders in term ${term}: ${known} and ${id}`);
     if (known !== undefined) return;
     this.#leaders.set(term, id);
     // A vote may leave once its voter's disk holds a later term instead: then it can't be given to another any more.
@@ -159,7 +182,7 @@ export class ClusterInvariants {
     };
     invariant(
       decides(latestOf(state), voted),
-      `leader ${id} of term ${term} was not elected by majorities of the voters`,
+      () => `leader ${id} of term ${term} was not elected by majorities of the voters`,
     );
     this.#checkCompleteness(state);
   }
@@ -175,7 +198,7 @@ export class ClusterInvariants {
       const term = state.log.termAt(entry.index);
       invariant(
         term === entry.term,
-        `leader ${state.id} of term ${state.term} lacks committed entry ${entry.index}`,
+        () => `leader ${state.id} of term ${state.term} lacks committed entry ${entry.index}`,
       );
     });
   }
@@ -185,17 +208,20 @@ export class ClusterInvariants {
     const { id, term, log, current } = state;
     const seen = this.#seen.get(id);
     if (seen !== undefined) {
-      invariant(disk.term >= seen.diskTerm, `node ${id}: the term on disk went back`);
+      invariant(disk.term >= seen.diskTerm, () => `node ${id}: the term on disk went back`);
       if (!restarted) {
-        invariant(term >= seen.term, `node ${id}: the term went back`);
-        invariant(log.commit >= seen.commit, `node ${id}: the commit index went back`);
-        invariant(log.applied >= seen.applied, `node ${id}: applied went back`);
+        invariant(term >= seen.term, () => `node ${id}: the term went back`);
+        invariant(log.commit >= seen.commit, () => `node ${id}: the commit index went back`);
+        invariant(log.applied >= seen.applied, () => `node ${id}: applied went back`);
         const stillLeads = seen.ledTo !== undefined && current.role === 'leader' && term === seen.term;
         // By Log Matching the last entry stands for all before it.
-        invariant(!stillLeads || log.holds(seen.ledTo), `leader ${id} of term ${term} changed its own log`);
+        invariant(
+          !stillLeads || log.holds(seen.ledTo),
+          () => `leader ${id} of term ${term} changed its own log`,
+        );
         invariant(
           !stillLeads || log.commit === seen.commit || log.termAt(log.commit) === term,
-          `leader ${id} of term ${term} commits entry ${log.commit} of an earlier term (§5.4.2)`,
+          () => `leader ${id} of term ${term} commits entry ${log.commit} of an earlier term (§5.4.2)`,
         );
       }
     }
@@ -213,17 +239,21 @@ export class ClusterInvariants {
     const { commit } = state.log;
     const term = state.log.termAt(commit);
     if (commit === 0 || term === undefined) return;
-    const covering = nodes.filter(
-      ({ disk }) => Math.max(disk.base, disk.lostEnd) >= commit || disk.termAt(commit) === term,
-    );
     const covers = (id: NodeId, incarnation: string | undefined): boolean =>
-      covering.some((node) => node.state.id === id && node.incarnation === incarnation);
-    const where = covering.map((node) => node.state.id).join(', ');
+      nodes.some(
+        (node) =>
+          node.state.id === id && node.incarnation === incarnation && isCovered(node.disk, commit, term),
+      );
+    const isDecided = ({ configuration }: { readonly configuration: Configuration }): boolean =>
+      decides(configuration, covers);
     // It was committed under the configuration of some leader, which this node may not have heard of yet.
-    const holds = [state, ...nodes.map((node) => node.state)].some(({ configurations }) =>
-      configurations.some(({ configuration }) => decides(configuration, covers)),
-    );
-    invariant(holds, `entry ${commit} is committed on the disks of ${where} only`);
+    const holds =
+      state.configurations.some(isDecided) ||
+      nodes.some((node) => node.state !== state && node.state.configurations.some(isDecided));
+    invariant(holds, () => {
+      const covering = nodes.filter(({ disk }) => isCovered(disk, commit, term));
+      return `entry ${commit} is committed on the disks of ${covering.map((node) => node.state.id).join(', ')} only`;
+    });
     const seen = this.#seen.get(state.id);
     if (state.current.role !== 'leader' || seen?.ledTo === undefined || seen.term !== state.term) return;
     if (commit === seen.commit) return;
@@ -231,15 +261,22 @@ export class ClusterInvariants {
     const own = [latestOf(state), seen.configuration];
     invariant(
       own.some((configuration) => decides(configuration, covers)),
-      `leader ${state.id} commits entry ${commit} without a majority of each group of its voters`,
+      () => `leader ${state.id} commits entry ${commit} without a majority of each group of its voters`,
     );
   }
 
   /** Log Matching (§5.3): logs that agree on one entry agree on all before it. */
   #checkLogMatching(nodes: readonly Observed[]): void {
-    const ends = nodes.map(({ state: { log } }) => `${log.lastIndex}/${log.lastTerm}/${log.termRuns.length}`);
-    const changed = ends.map((end, at) => end !== this.#ends[at]);
-    this.#ends = ends;
+    const changed = nodes.map(({ state: { log } }, at) => {
+      const { lastIndex, lastTerm, termRuns } = log;
+      const end = this.#ends[at];
+      if (end?.lastIndex === lastIndex && end.lastTerm === lastTerm && end.runs === termRuns.length)
+        return false;
+      this.#ends[at] = { lastIndex, lastTerm, runs: termRuns.length };
+      return true;
+    });
+    this.#ends.length = nodes.length;
+    if (!changed.includes(true)) return;
     nodes.forEach((a, at) => {
       for (let other = at + 1; other < nodes.length; other += 1) {
         const b = nodes[other];
@@ -248,6 +285,11 @@ export class ClusterInvariants {
       }
     });
   }
+}
+
+/** By the entry itself, by a snapshot, or by what its node knows to have lost. */
+function isCovered(disk: Observed['disk'], index: Index, term: Term): boolean {
+  return disk.base >= index || disk.lostEnd >= index || disk.termAt(index) === term;
 }
 
 /** Of its log, whatever it makes of it. */
@@ -265,7 +307,7 @@ function checkMatching(a: Readonly<RaftState>, b: Readonly<RaftState>): void {
     if (end < first) return;
     if (start > end) continue;
     const same = a.log.termAt(end) === b.log.termAt(end);
-    invariant(same || !agree, `logs of ${a.id} and ${b.id} agree behind ${end} but not there`);
+    invariant(same || !agree, () => `logs of ${a.id} and ${b.id} agree behind ${end} but not there`);
     agree ||= same;
     end = start - 1;
   }

@@ -19,6 +19,7 @@ import { Oracle } from './oracle.js';
 import type { Random } from './random.js';
 import type { RaftSettings, SessionSettings } from './settings.js';
 import { RAFT, SESSIONS } from './settings.js';
+import type { StepLimits } from './world.js';
 import { World, settle } from './world.js';
 
 export interface ClusterOptions {
@@ -29,10 +30,12 @@ export interface ClusterOptions {
   readonly sessions?: SessionSettings;
   /** Machines that are no members at first. */
   readonly spares?: number;
+  /** Default: it may go on for ever. */
+  readonly limits?: StepLimits;
 }
 
 export class SimulatedCluster {
-  readonly world = new World();
+  readonly world: World;
   readonly journal = new Journal(() => this.world.nowMs);
   readonly oracle = new Oracle();
   readonly network: Network;
@@ -52,6 +55,7 @@ export class SimulatedCluster {
 
   constructor(nodes: number, random: Random, options: ClusterOptions = {}) {
     const { traceTo, settings = RAFT, snapshots = RARE_SNAPSHOTS, sessions = SESSIONS, spares = 0 } = options;
+    this.world = new World(options.limits);
     this.network = new Network(this.world, random.fork(), traceTo === undefined);
     const first = firstOf(nodes);
     const places = first.members.map(({ id }) => id);

@@ -26,6 +26,11 @@ export interface DiskQuality {
 export const GOOD_DISK: DiskQuality = { delayMs: [0.1, 0.6] };
 const STATE_QUALITY: DiskQuality = { delayMs: [0.02, 0.3] };
 
+/** The longest that a write of the state takes, by and large. */
+const STATE_WRITE_MS = 0.6;
+
+type Written = 'log' | 'state';
+
 /** Batches of the state that a crash may take back, at most. */
 const UNFLUSHED_MAX = 8;
 
@@ -47,9 +52,12 @@ export class Disk {
   readonly #markQueue: Queue;
   /** States that a crash may go back to, oldest first. */
   #versions: MemoryStateDisk[] = [];
+  readonly #world: World;
   readonly #random: Random;
+  #awaited: { readonly what: Written; left: number; readonly task: () => void } | undefined;
 
   constructor(world: World, random: Random, incarnation: string) {
+    this.#world = world;
     this.incarnation = incarnation;
     this.#random = random;
     const { log, termAt } = this;
@@ -81,7 +89,22 @@ export class Disk {
     this.#logQueue.stall(0);
     this.#stateQueue.stall(0);
     this.#logQueue.failWith(undefined);
+    this.#awaited = undefined;
     this.snapshots.writeFault = undefined;
+  }
+
+  /** Calls `task` while the `nth` operation from now on is under way, of the log or one that writes the state. */
+  whenWriting(what: Written, nth: number, task: () => void): void {
+    this.#awaited = { what, left: nth, task };
+  }
+
+  #writes(what: Written, forMs: number): void {
+    const awaited = this.#awaited;
+    if (awaited?.what !== what) return;
+    awaited.left -= 1;
+    if (awaited.left > 0) return;
+    this.#awaited = undefined;
+    this.#world.after(this.#random.between(0, forMs), awaited.task);
   }
 
   /** Nothing is done before `untilMs`, in the log or everywhere. */
@@ -124,7 +147,8 @@ export class Disk {
 
   /** In order, each after the one before, among those of the log. */
   deferLog(task: () => void): void {
-    this.#logQueue.defer(task);
+    const doneAtMs = this.#logQueue.defer(task);
+    this.#writes('log', doneAtMs - this.#world.nowMs);
   }
 
   /** The same, among those of the state. */
@@ -195,8 +219,12 @@ export class Disk {
     this.#stateQueue.crash();
     this.#snapshotQueue.crash();
     this.#markQueue.crash();
+    this.#awaited = undefined;
     crashSnapshotDisk(this.snapshots, (bytes) => this.#random.whole(0, bytes));
-    const version = this.#random.pick([this.state, ...this.#versions]);
+    // Only with the whole machine goes what its memory held of its files.
+    const version = this.#random.chance(0.5)
+      ? this.state
+      : this.#random.pick([this.state, ...this.#versions]);
     this.state = copyOf(version);
     this.#versions = [];
   }
@@ -213,6 +241,7 @@ export class Disk {
       ...store,
       write: (batch: StateBatch, done: () => void) => {
         const before = copyOf(this.state);
+        this.#writes('state', STATE_WRITE_MS);
         store.write(batch, () => {
           this.#versions.push(before);
           if (this.#versions.length > UNFLUSHED_MAX || this.#random.chance(0.05)) this.#versions = [];
@@ -269,7 +298,8 @@ class Queue {
     this.#failed = failed;
   }
 
-  defer(task: () => void): void {
+  /** Returns when it is done. */
+  defer(task: () => void): number {
     const [min, max] = this.#quality().delayMs;
     const start = Math.max(this.#world.nowMs, this.#stalledUntilMs, this.#freeAtMs);
     this.#freeAtMs = start + this.#random.between(min, max);
@@ -288,6 +318,7 @@ class Queue {
       this.#inFlight.splice(at, 1);
       task();
     });
+    return this.#freeAtMs;
   }
 
   crash(): void {

@@ -36,6 +36,8 @@ export interface ExtrasParts extends WorkloadParts {
 export class Extras {
   readonly #parts: ExtrasParts;
   readonly #revisions = new Map<string, number>();
+  /** What watches were told since the last event, and what is to hold of it. */
+  #told: (() => void)[] = [];
 
   constructor(parts: ExtrasParts) {
     this.#parts = parts;
@@ -201,7 +203,7 @@ export class Extras {
       const items = await service.watch({ prefix: '' }, from && { after: from.revision - 1, n: from.n });
       for await (const item of items) {
         if (world.nowMs >= untilMs) break;
-        place = this.#told(item, place);
+        place = this.#heed(item, place);
         if (place.count > 0) tell(place);
       }
     } catch (error) {
@@ -210,17 +212,27 @@ export class Extras {
   }
 
   /** Checked later, when the log was replayed as far as the watch has come. */
-  #told(item: WatchItem, place: Place | undefined): Place {
-    const { world, oracle, checked } = this.#parts;
-    const { replay } = oracle;
+  #heed(item: WatchItem, place: Place | undefined): Place {
+    const { replay } = this.#parts.oracle;
     if (item.type === 'event') {
       if (place === undefined) throw new Error('a watch does not say where it begins');
-      world.after(0, () => checked(() => replay.checkEvent(place, item)));
+      this.#checkSoon(() => replay.checkEvent(place, item));
       return { ...place, count: place.count + 1, revision: item.revision, n: item.n };
     }
     if (place === undefined) return { behind: item.seen, count: 0, revision: 0, n: 0 };
-    world.after(0, () => checked(() => replay.checkSeen(place, item.seen)));
+    this.#checkSoon(() => replay.checkSeen(place, item.seen));
     return place;
+  }
+
+  #checkSoon(check: () => void): void {
+    const { world, checked } = this.#parts;
+    this.#told.push(check);
+    if (this.#told.length > 1) return;
+    world.after(0, () => {
+      const told = this.#told;
+      this.#told = [];
+      for (const one of told) checked(one);
+    });
   }
 }
 

@@ -4,6 +4,7 @@ import type { Random } from './random.js';
 import type { SimulatedCluster } from './cluster.js';
 import type { Host } from './host.js';
 import { MEMBER_FAULT_KINDS, changeMembers, isMemberFault } from './member-faults.js';
+import { TIMED_FAULT_KINDS, isTimedFault, strikeInTime } from './timed-faults.js';
 
 export const FAULT_KINDS = [
   'crash',
@@ -43,6 +44,7 @@ export const FAULT_KINDS = [
   'lost-state',
   'lost-log-end',
   'lost-when-needed',
+  ...TIMED_FAULT_KINDS,
   ...MEMBER_FAULT_KINDS,
 ] as const;
 
@@ -66,9 +68,10 @@ export function drawFaults(random: Random, untilMs: number): Fault[] {
   const memberShare = random.pick([0, 0.5]);
   const mix = FAULT_KINDS.filter((kind) => random.chance(isMemberFault(kind) ? memberShare : share));
   if (mix.length === 0) return [];
-  const meanMs = random.between(60, 500);
+  // By the run's length: a short one, in which clients press, costs as much as a long one.
+  const meanMs = random.between(0.03, 0.22) * untilMs;
   const faults: Fault[] = [];
-  let atMs = random.between(100, 600);
+  let atMs = random.between(0.05, 0.3) * untilMs;
   while (atMs < untilMs) {
     const durationMs = random.chance(0.2) ? random.between(500, 1500) : random.between(20, 500);
     faults.push({ atMs, kind: random.pick(mix), durationMs, roll: random.whole(0, 2 ** 30) });
@@ -112,6 +115,10 @@ export function inject(cluster: SimulatedCluster, fault: Fault, random: Random):
 
   if (isMemberFault(fault.kind)) {
     changeMembers(cluster, fault.kind, { victim, random, later });
+    return;
+  }
+  if (isTimedFault(fault.kind)) {
+    strikeInTime(cluster, fault.kind, { victim, durationMs: fault.durationMs, random, later });
     return;
   }
   switch (fault.kind) {
@@ -210,6 +217,8 @@ export function inject(cluster: SimulatedCluster, fault: Fault, random: Random):
       // It hears no leader, and campaigns; the others may hear both.
       cutOff((id) => id === leader?.id, isVictim);
       if (random.chance(0.5)) cutOff(isVictim, (id) => id === leader?.id);
+      // The leader is the last to learn what came of it: its lease goes on meanwhile.
+      if (leader !== undefined && random.chance(0.4)) network.slowDown(leader.id, random.between(10, 80));
       later(() => network.heal());
       return;
     case 'slow-answers':
@@ -310,11 +319,13 @@ export function inject(cluster: SimulatedCluster, fault: Fault, random: Random):
       if (forgetful === undefined || away.includes(forgetful)) return;
       cutOff(isAway, (id) => !isAway(id));
       cutOff((id) => !isAway(id), isAway);
+      // A state that the log can make anew is no loss.
+      if (random.chance(0.5)) forgetful.takeSnapshot();
       world.after(random.between(0.3, 1) * fault.durationMs, () => {
         const down = hosts.filter(({ id, isUp }) => isUp && !isAway(id));
         if (!forgetful.isUp || !cluster.canSpare(forgetful)) return;
         for (const host of down) cluster.crash(host);
-        if (random.chance(0.7)) forgetful.disk.loseEnd();
+        if (random.chance(0.5)) forgetful.disk.loseEnd();
         else forgetful.disk.loseState();
         network.heal();
         cluster.restart(forgetful);

@@ -1,6 +1,7 @@
 /** Changes of the members while everything else goes wrong: nodes come and go, alone, at once, and with new disks. */
 
-import type { Member } from '../../membership/configuration.js';
+import type { Configuration, Member } from '../../membership/configuration.js';
+import { isDeparted, memberOf } from '../../membership/configuration.js';
 import type { MemberRequest } from '../../server/members/request.js';
 import { ServiceError } from '../../server/service.js';
 import type { SimulatedCluster } from './cluster.js';
@@ -123,13 +124,30 @@ function request(cluster: SimulatedCluster, asked: MemberRequest, random: Random
 export function isSettled(cluster: SimulatedCluster): boolean {
   const lead = cluster.leader()?.node;
   if (lead === undefined || cluster.changesAsked > 0) return false;
-  const { configuration, standing } = lead;
+  const { configuration, standing, state } = lead;
   if (standing.configuration !== configuration || configuration.outgoing !== undefined) return false;
-  const belongs = ({ id, disk, isUp }: Host): boolean =>
-    isUp && configuration.members.some((member) => isSettledAt(member, id, disk.incarnation));
+  // Until then a change that was given up may still be committed from another log (§5.4.2).
+  if (state.current.role !== 'leader' || state.log.commit < state.current.firstIndex) return false;
   return (
-    cluster.hostList.every((host) => host.place === 'outside' || belongs(host)) &&
-    configuration.members.every(({ id }) => cluster.hostList.some((host) => host.id === id && belongs(host)))
+    cluster.hostList.every(
+      (host) => host.place === 'outside' || belongs(configuration, host) || isForgotten(configuration, host),
+    ) &&
+    configuration.members.every(({ id }) =>
+      cluster.hostList.some((host) => host.id === id && belongs(configuration, host)),
+    )
+  );
+}
+
+/** It runs, and votes. */
+export function belongs({ members }: Configuration, { id, disk, isUp }: Host): boolean {
+  return isUp && members.some((member) => isSettledAt(member, id, disk.incarnation));
+}
+
+/** It was removed, and all whom it could ask about that have left as well: it never learns of it. */
+function isForgotten(configuration: Configuration, { id, disk, node }: Host): boolean {
+  if (node === undefined || !isDeparted(configuration, id, disk.incarnation)) return false;
+  return node.configuration.members.every(
+    (known) => known.id === id || memberOf(configuration, known.id) === undefined,
   );
 }
 

@@ -10,7 +10,6 @@ const ELECTION_MUTANTS: readonly Mutant[] = [
     original:
       'return lastTerm > this.lastTerm || (lastTerm === this.lastTerm && lastIndex >= this.#lastIndex);',
     replacement: 'return true;',
-    seedsMax: 100,
   },
   {
     name: 'vote-by-length-alone',
@@ -19,7 +18,6 @@ const ELECTION_MUTANTS: readonly Mutant[] = [
     original:
       'return lastTerm > this.lastTerm || (lastTerm === this.lastTerm && lastIndex >= this.#lastIndex);',
     replacement: 'return lastIndex >= this.#lastIndex;',
-    seedsMax: 250,
   },
   {
     name: 'second-vote-not-written',
@@ -27,7 +25,6 @@ const ELECTION_MUTANTS: readonly Mutant[] = [
     breaks: 'a vote is on disk before it is told, in a term that is on disk already, too (Figure 2)',
     original: 'state.term !== written.term || state.vote !== written.vote;',
     replacement: 'state.term !== written.term;',
-    seedsMax: 1450,
   },
   {
     name: 'half-is-a-majority',
@@ -35,7 +32,6 @@ const ELECTION_MUTANTS: readonly Mutant[] = [
     breaks: 'any two majorities share a member (§5.2)',
     original: 'return Math.floor(voters / 2) + 1;',
     replacement: 'return Math.ceil(voters / 2);',
-    seedsMax: 100,
   },
   {
     name: 'higher-term-ignored',
@@ -43,7 +39,6 @@ const ELECTION_MUTANTS: readonly Mutant[] = [
     breaks: 'whoever sees a later term in a response enters it (§5.1)',
     original: 'if (message.term > state.term) {',
     replacement: 'if (message.term > state.term && !isResponse(message)) {',
-    seedsMax: 650,
   },
   {
     name: 'no-grace-after-start',
@@ -51,7 +46,13 @@ const ELECTION_MUTANTS: readonly Mutant[] = [
     breaks: 'a node that starts may owe loyalty from before, and votes for nobody yet (thesis §6.4.1)',
     original: 'graceTick: alone ? 0 : max,',
     replacement: 'graceTick: 0,',
-    seedsMax: 1500,
+  },
+  {
+    name: 'loyalty-ignored',
+    file: 'raft/election.js',
+    breaks: 'who heard of a leader just now votes for nobody: leases count on it (thesis §4.2.3, §6.4.1)',
+    original: 'return state.leaderTick !== undefined && state.now - state.leaderTick < min;',
+    replacement: 'return false;',
   },
 ];
 
@@ -62,7 +63,6 @@ const LOG_MUTANTS: readonly Mutant[] = [
     breaks: 'a write that ended counts only for the entries that the log still holds (by term and index)',
     original: 'if (position.index <= this.#durable || !this.holds(position))',
     replacement: 'if (position.index <= this.#durable)',
-    seedsMax: 1500,
   },
   {
     name: 'handed-out-not-taken-back',
@@ -70,7 +70,6 @@ const LOG_MUTANTS: readonly Mutant[] = [
     breaks: 'what replaces removed entries is written, too (§5.3)',
     original: 'state.handedOut = Math.min(state.handedOut, state.log.lastIndex);',
     replacement: '',
-    seedsMax: 100,
   },
   {
     name: 'durable-survives-truncation',
@@ -78,7 +77,6 @@ const LOG_MUTANTS: readonly Mutant[] = [
     breaks: 'entries that were removed are not durable any more (§5.3)',
     original: 'this.#durable = Math.min(this.#durable, this.#lastIndex);',
     replacement: '',
-    seedsMax: 100,
   },
   {
     name: 'truncated-terms-stay',
@@ -86,7 +84,6 @@ const LOG_MUTANTS: readonly Mutant[] = [
     breaks: 'with an entry goes the memory of its term (§5.3)',
     original: '(this.#runs.at(-1)?.index ?? 0) >= index)',
     replacement: '(this.#runs.at(-1)?.index ?? 0) > index)',
-    seedsMax: 350,
   },
   {
     name: 'applied-past-durable',
@@ -94,7 +91,6 @@ const LOG_MUTANTS: readonly Mutant[] = [
     breaks: 'a node applies only what is durable in its own log',
     original: 'return Math.min(this.#commit, this.#durable);',
     replacement: 'return this.#commit;',
-    seedsMax: 100,
   },
 ];
 
@@ -105,7 +101,6 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     breaks: 'entries are taken only behind an entry that both logs hold (§5.3, Log Matching)',
     original: 'if (!log.holds({ index: message.prevIndex, term: message.prevTerm })) {',
     replacement: 'if (message.prevIndex > log.lastIndex) {',
-    seedsMax: 1500,
   },
   {
     name: 'conflicting-entries-kept',
@@ -113,7 +108,6 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     breaks: "entries that conflict with the leader's are removed (§5.3)",
     original: '(entry) => !log.holds(entry)',
     replacement: '(entry) => entry.index > log.lastIndex',
-    seedsMax: 100,
   },
   {
     name: 'heartbeat-commits-beyond-match',
@@ -121,7 +115,6 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     breaks: 'a heartbeat carries no commit index beyond what its receiver acknowledged (§5.3)',
     original: 'const commit = Math.min(progress.match, state.log.commit);',
     replacement: 'const commit = state.log.commit;',
-    seedsMax: 100,
   },
   {
     name: 'commit-of-an-earlier-term',
@@ -129,7 +122,6 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     breaks: 'only an entry of the current term is committed by counting (§5.4.2, Figure 8)',
     original: 'log.termAt(index) === state.term && log.commitTo(index)',
     replacement: 'index > 0 && log.commitTo(index)',
-    seedsMax: 100,
   },
   {
     name: 'own-disk-counted-early',
@@ -137,7 +129,6 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     breaks: "the leader's own log counts for a commit only as far as it is durable (thesis §10.2.1)",
     original: 'id === state.id ? log.durable : ',
     replacement: 'id === state.id ? log.lastIndex : ',
-    seedsMax: 100,
   },
   {
     name: 'lost-append-not-asked-after',
@@ -145,7 +136,6 @@ const REPLICATION_MUTANTS: readonly Mutant[] = [
     breaks: 'what was lost on the way is sent again (§5.3)',
     original: 'progress.inflightAppends > 0 && !progress.answered',
     replacement: 'progress.inflightAppends < 0',
-    seedsMax: 100,
   },
 ];
 
@@ -156,7 +146,6 @@ const READ_MUTANTS: readonly Mutant[] = [
     breaks: 'a read waits until a majority confirmed the leader (§8, thesis §6.4)',
     original: 'if (lease && holdsLease(this.#state, current)) {',
     replacement: 'if (log.commit >= current.firstIndex) {',
-    seedsMax: 150,
   },
   {
     name: 'late-answer-confirms',
@@ -165,7 +154,6 @@ const READ_MUTANTS: readonly Mutant[] = [
     original:
       'if (message.round > (reads.answered.get(message.from) ?? 0))\n        reads.answered.set(message.from, message.round);',
     replacement: 'reads.answered.set(message.from, reads.lastRound);',
-    seedsMax: 600,
   },
   {
     name: 'refused-heartbeat-confirms',
@@ -173,7 +161,6 @@ const READ_MUTANTS: readonly Mutant[] = [
     breaks: 'the refusal of a heartbeat of an earlier term confirms no round of a later one (thesis §6.4)',
     original: 'round: NO_ROUND,',
     replacement: 'round: message.round,',
-    seedsMax: 100,
   },
   {
     name: 'read-before-first-commit',
@@ -181,7 +168,6 @@ const READ_MUTANTS: readonly Mutant[] = [
     breaks: 'a new leader gives no index out before it committed an entry of its term (§8)',
     original: 'const servable = state.log.commit >= lead.firstIndex;',
     replacement: 'const servable = true;',
-    seedsMax: 150,
   },
   {
     name: 'lease-read-before-first-commit',
@@ -189,7 +175,6 @@ const READ_MUTANTS: readonly Mutant[] = [
     breaks: 'a lease gives no index out before the first commit of the term (§8)',
     original: 'if (lead.handedOver || state.log.commit < lead.firstIndex)',
     replacement: 'if (lead.handedOver)',
-    seedsMax: 900,
   },
   {
     name: 'lease-from-the-answer',
@@ -197,7 +182,6 @@ const READ_MUTANTS: readonly Mutant[] = [
     breaks: 'a lease counts from when the heartbeat was sent (thesis §6.4.1)',
     original: 'sentMs + state.options.leaseMs',
     replacement: 'state.clockMs + state.options.leaseMs + 0 * sentMs',
-    seedsMax: 150,
   },
   {
     name: 'lease-survives-transfer',
@@ -205,7 +189,6 @@ const READ_MUTANTS: readonly Mutant[] = [
     breaks: 'who asked another node to campaign has no lease any more (thesis §6.4.1)',
     original: 'if (lead.handedOver || state.log.commit < lead.firstIndex)',
     replacement: 'if (state.log.commit < lead.firstIndex)',
-    seedsMax: 550,
   },
 ];
 

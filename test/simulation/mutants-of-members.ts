@@ -9,7 +9,6 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     breaks: 'in a joint configuration an entry is committed by both majorities (§6)',
     original: 'const index = agreedByAll(electorate(state.configuration),',
     replacement: 'const index = agreedByAll(electorate(state.configuration).slice(0, 1),',
-    seedsMax: 1300,
   },
   {
     name: 'commit-in-the-old-half',
@@ -17,7 +16,6 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     breaks: 'in a joint configuration an entry is committed by both majorities (§6)',
     original: 'const index = agreedByAll(electorate(state.configuration),',
     replacement: 'const index = agreedByAll(electorate(state.configuration).slice(-1),',
-    seedsMax: 150,
   },
   {
     name: 'elected-in-one-half',
@@ -25,7 +23,6 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     breaks: 'in a joint configuration a leader is elected by both majorities (§6)',
     original: 'const result = voteResultOfAll(electorate(state.configuration),',
     replacement: 'const result = voteResultOfAll(electorate(state.configuration).slice(0, 1),',
-    seedsMax: 700,
   },
   {
     name: 'learners-elect',
@@ -33,7 +30,6 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     breaks: 'a vote of a learner counts for nothing (thesis §4.2.1)',
     original: 'const result = voteResultOfAll(electorate(state.configuration),',
     replacement: 'const result = voteResultOfAll([state.configuration.members.map(({ id }) => id)],',
-    seedsMax: 100,
   },
   {
     name: 'learners-commit',
@@ -41,7 +37,6 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     breaks: 'what a learner holds makes no majority (thesis §4.2.1)',
     original: 'const index = agreedByAll(electorate(state.configuration),',
     replacement: 'const index = agreedByAll([state.configuration.members.map(({ id }) => id)],',
-    seedsMax: 100,
   },
   {
     name: 'without-a-joint-configuration',
@@ -50,7 +45,6 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     original: 'return { ...withMember(from, member), outgoing: voters(from) };',
     replacement:
       'const next = withMember(from, member); return member.leaving ? without(next, [member]) : next;',
-    seedsMax: 100,
   },
   {
     name: 'two-changes-at-once',
@@ -59,7 +53,6 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     original:
       "if (isUnderWay(state))\n        return { why: 'under-way' };\n    const next = changed(configuration, change);",
     replacement: 'const { outgoing, ...simple } = configuration;\n    const next = changed(simple, change);',
-    seedsMax: 100,
   },
   {
     name: 'joint-left-before-commit',
@@ -67,7 +60,6 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     breaks: 'a joint configuration is left once it is committed (§6)',
     original: 'latest === undefined || latest.index > log.commit || log.commit < lead.firstIndex',
     replacement: 'latest === undefined || log.commit < lead.firstIndex',
-    seedsMax: 100,
   },
   {
     name: 'joint-never-left',
@@ -75,7 +67,6 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     breaks: 'a joint configuration is left by itself (§6)',
     original: 'if (isJoint(configuration))\n        append(state, leaveJoint(configuration));\n    else if',
     replacement: 'if (isJoint(configuration))\n        return;\n    else if',
-    seedsMax: 100,
   },
   {
     name: 'truncated-configuration-stays',
@@ -83,7 +74,6 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     breaks: 'a configuration goes with the entry that brought it (§6)',
     original: 'while (latestOf(state.configurations).index >= index)\n        state.configurations.pop();',
     replacement: '',
-    seedsMax: 250,
   },
   {
     name: 'configuration-counts-when-committed',
@@ -93,7 +83,6 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
       'const { configuration } = latestOf(state.configurations);\n    if (configuration === state.configuration)',
     replacement:
       'const configuration = committedConfiguration(state);\n    if (configuration === state.configuration)',
-    seedsMax: 100,
   },
   {
     name: 'configuration-not-in-the-snapshot',
@@ -101,7 +90,6 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     breaks: 'who the members are is a part of the snapshot (§7)',
     original: 'state.configurations.splice(0, Infinity, { index, configuration });',
     replacement: 'state.configurations.splice(1, Infinity);',
-    seedsMax: 500,
   },
   {
     name: 'configuration-of-the-snapshot-too-new',
@@ -109,7 +97,6 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     breaks: 'a snapshot has the configuration of its own index, not of the end of the log (§7)',
     original: 'const at = latestOf(configurations.filter((known) => known.index <= index));',
     replacement: 'const at = latestOf(configurations);',
-    seedsMax: 1450,
   },
   {
     name: 'configuration-of-the-state-too-old',
@@ -118,7 +105,6 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     original:
       "const configuration = entry.type === 'configuration' ? decodeConfiguration(entry.data) : applied.configuration;",
     replacement: 'const configuration = applied.configuration ?? decodeConfiguration(entry.data);',
-    seedsMax: 150,
   },
   {
     name: 'replaced-disk-keeps-its-vote',
@@ -127,6 +113,5 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
       'a disk that was replaced comes in as a new member, and its promises count no more (API, section 6)',
     original: 'if (member.incarnation === incarnation) {',
     replacement: 'if (member.id === id) {',
-    seedsMax: 150,
   },
 ];

@@ -9,7 +9,6 @@ const LOOP_MUTANTS: readonly Mutant[] = [
     breaks: 'a vote survives a restart (Figure 2, "Persistent state")',
     original: ': { entries, hardState }, done);',
     replacement: ': { entries, hardState: { ...hardState, vote: undefined } }, done);',
-    seedsMax: 100,
   },
   {
     name: 'term-not-persisted',
@@ -17,7 +16,6 @@ const LOOP_MUTANTS: readonly Mutant[] = [
     breaks: 'the term survives a restart (Figure 2, "Persistent state")',
     original: 'hardState === undefined ? { entries }',
     replacement: 'hardState === undefined || entries.length === 0 ? { entries }',
-    seedsMax: 100,
   },
   {
     name: 'acknowledged-before-fsync',
@@ -26,7 +24,6 @@ const LOOP_MUTANTS: readonly Mutant[] = [
     original: 'this.#logWriter.append(append, () => {',
     replacement:
       'this.#ports.transport.send(append.messages);\n        this.#logWriter.append(append, () => {',
-    seedsMax: 100,
   },
   {
     name: 'applied-told-before-written',
@@ -36,7 +33,6 @@ const LOOP_MUTANTS: readonly Mutant[] = [
       'this.#store.write({ applied, ...set.changes() }, () => {\n                this.#applied = applied;',
     replacement:
       'this.#applied = applied;\n            this.#store.write({ applied, ...set.changes() }, () => {',
-    seedsMax: 100,
   },
   {
     name: 'applied-index-apart',
@@ -50,7 +46,6 @@ const LOOP_MUTANTS: readonly Mutant[] = [
       '                    writing = false;\n' +
       '                    done();\n' +
       '                });',
-    seedsMax: 100,
   },
   {
     name: 'truncation-not-persisted',
@@ -58,7 +53,6 @@ const LOOP_MUTANTS: readonly Mutant[] = [
     breaks: 'entries that were replaced are gone from the disk (§5.3)',
     original: 'disk.entries.length = first.index - 1 - disk.base.index;',
     replacement: 'disk.entries.length = Math.max(disk.entries.length, first.index - 1 - disk.base.index);',
-    seedsMax: 100,
   },
 ];
 
@@ -69,7 +63,6 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
     breaks: 'a proposal is answered with the result of its own entry, by term and index',
     original: 'waiting.term === term && results.length === waiting.settles.length',
     replacement: 'results.length > 0',
-    seedsMax: 150,
   },
   {
     name: 'results-of-an-entry-mixed-up',
@@ -77,7 +70,6 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
     breaks: 'each write of a shared entry is answered with its own result',
     original: 'const result = results[at];',
     replacement: 'const result = results[0];',
-    seedsMax: 100,
   },
   {
     name: 'key-twice-in-an-entry',
@@ -85,7 +77,6 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
     breaks: 'every write of a key has a revision of its own',
     original: ' || keys.has(key)',
     replacement: '',
-    seedsMax: 100,
   },
   {
     name: 'result-rows-taken-for-absent',
@@ -93,7 +84,6 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
     breaks: 'a number that has a result is looked up before it is taken for a new one',
     original: 'seq <= decodeSession(session).highest',
     replacement: 'seq < decodeSession(session).highest',
-    seedsMax: 100,
   },
   {
     name: 'lost-forwarding-is-no-refusal',
@@ -101,7 +91,6 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
     breaks: 'a forwarded write without an answer may be applied: it is not proposed again',
     original: "if (outcomeOf(error) === 'unknown')\n        return { status: 'unresolved' };",
     replacement: '',
-    seedsMax: 100,
   },
   {
     name: 'stopping-settles-displaced',
@@ -111,7 +100,6 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
       "for (const { settles } of waiting)\n            for (const settle of settles)\n                settle({ status: 'unresolved' });",
     replacement:
       "for (const { settles } of waiting)\n            for (const settle of settles)\n                settle({ status: 'displaced' });",
-    seedsMax: 100,
   },
   {
     name: 'unresolved-tried-again',
@@ -119,7 +107,6 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
     breaks: 'a write whose fate is unknown is not proposed again',
     original: 'if (isRepeatable(attempt.command))',
     replacement: 'if (true)',
-    seedsMax: 100,
   },
   {
     name: 'read-ahead-of-applied',
@@ -127,7 +114,6 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
     breaks: 'a read waits until its index is applied here (§8)',
     original: 'if (index <= node.appliedIndex)',
     replacement: 'if (index >= 0)',
-    seedsMax: 100,
   },
   {
     name: 'read-joins-an-older-batch',
@@ -135,7 +121,6 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
     breaks: 'reads wait together only for the same index (thesis §6.4)',
     original: 'if (this.#last?.index !== index)',
     replacement: 'if (this.#last === undefined)',
-    seedsMax: 100,
   },
   {
     name: 'read-shares-an-asked-index',
@@ -150,7 +135,6 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
       '        return this.#asking.finally(() => {\n' +
       '            this.#gathering = undefined;\n' +
       '        });',
-    seedsMax: 100,
   },
 ];
 
@@ -162,7 +146,6 @@ const SESSION_MUTANTS: readonly Mutant[] = [
       'a write that comes again under its session gets its first result, and changes nothing (thesis §6.3)',
     original: 'set.put(resultRow(clientId, seq), encodeKept(fingerprint(update), result));',
     replacement: '',
-    seedsMax: 100,
   },
   {
     name: 'session-not-forgetting-for-good',
@@ -170,7 +153,6 @@ const SESSION_MUTANTS: readonly Mutant[] = [
     breaks: 'a number below the lowest pending one is never applied again (thesis §6.3)',
     original: 'if (tag.seq < session.lowestPending || tag.seq < tag.lowestPending)',
     replacement: 'if (tag.seq < tag.lowestPending)',
-    seedsMax: 100,
   },
   {
     name: 'session-results-apart',
@@ -180,7 +162,6 @@ const SESSION_MUTANTS: readonly Mutant[] = [
     replacement:
       'const { puts, deletes } = set.changes();\n' +
       '            this.#store.write({ applied, puts: puts.filter(([row]) => row[0] !== 0x72), deletes }, () => {',
-    seedsMax: 100,
   },
   {
     name: 'log-time-of-the-node',
@@ -188,7 +169,6 @@ const SESSION_MUTANTS: readonly Mutant[] = [
     breaks: 'expiry is decided by the stamps in the log, not by the clock of the node that applies',
     original: 'stampMs: readStamp(data)',
     replacement: 'stampMs: readStamp(data) + performance.now()',
-    seedsMax: 100,
   },
   {
     name: 'uncertainty-forgotten',
@@ -196,7 +176,6 @@ const SESSION_MUTANTS: readonly Mutant[] = [
     breaks: 'once an attempt may have been applied, no later refusal makes it "not-applied"',
     original: 'attempt.uncertain = true;',
     replacement: '',
-    seedsMax: 100,
   },
 ];
 

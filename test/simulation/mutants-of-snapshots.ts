@@ -9,7 +9,6 @@ const SNAPSHOT_MUTANTS: readonly Mutant[] = [
     breaks: 'a snapshot takes the place only of a log that it goes beyond (§7)',
     original: 'return snapshot.index > log.commit && !log.holds(snapshot);',
     replacement: 'return true;',
-    seedsMax: 1750,
   },
   {
     name: 'log-not-reset-after-install',
@@ -17,7 +16,6 @@ const SNAPSHOT_MUTANTS: readonly Mutant[] = [
     breaks: 'the log begins behind the snapshot that took its place, on the disk, too (§7)',
     original: 'state.newBase = snapshot;',
     replacement: '',
-    seedsMax: 100,
   },
   {
     name: 'reset-keeps-old-entries',
@@ -25,7 +23,6 @@ const SNAPSHOT_MUTANTS: readonly Mutant[] = [
     breaks: 'what a snapshot replaced is gone from the disk (§7)',
     original: 'disk.entries.length = 0;',
     replacement: '',
-    seedsMax: 350,
   },
   {
     name: 'install-answered-before-durable',
@@ -33,7 +30,6 @@ const SNAPSHOT_MUTANTS: readonly Mutant[] = [
     breaks: 'a snapshot is acknowledged once the log begins behind it durably (§7)',
     original: 'state.afterAppend.push(',
     replacement: 'state.outbox.push(',
-    seedsMax: 100,
   },
   {
     name: 'compaction-beyond-the-durable-state',
@@ -41,7 +37,6 @@ const SNAPSHOT_MUTANTS: readonly Mutant[] = [
     breaks: 'the log is cut off only behind what the state holds durably',
     original: 'this.#parts.stateStore.persist(({ index: durableIndex }) => {',
     replacement: '((then) => then({ index: Infinity }))(({ index: durableIndex }) => {',
-    seedsMax: 100,
   },
   {
     name: 'applied-index-not-in-the-snapshot',
@@ -49,7 +44,6 @@ const SNAPSHOT_MUTANTS: readonly Mutant[] = [
     breaks: 'a snapshot says up to where its state reflects the log (§7)',
     original: 'applied: disk.applied,\n        next(',
     replacement: 'applied: { ...disk.applied, index: Math.max(1, disk.applied.index - 1) },\n        next(',
-    seedsMax: 150,
   },
   {
     name: 'sessions-not-in-the-snapshot',
@@ -57,7 +51,6 @@ const SNAPSHOT_MUTANTS: readonly Mutant[] = [
     breaks: 'sessions and their results go along with a snapshot (thesis §6.3)',
     original: 'const rows = [...disk.rows];',
     replacement: 'const rows = disk.rows.filter(([row]) => row[0] !== 0x72 && row[0] !== 0x73);',
-    seedsMax: 100,
   },
   {
     name: 'history-not-in-the-snapshot',
@@ -65,7 +58,6 @@ const SNAPSHOT_MUTANTS: readonly Mutant[] = [
     breaks: 'what watches are told goes along with a snapshot',
     original: 'const rows = [...disk.rows];',
     replacement: 'const rows = disk.rows.filter(([row]) => row[0] !== 0x68);',
-    seedsMax: 100,
   },
   {
     name: 'deadlines-not-in-the-snapshot',
@@ -73,7 +65,6 @@ const SNAPSHOT_MUTANTS: readonly Mutant[] = [
     breaks: 'the times at which keys are to go are part of a snapshot',
     original: 'const rows = [...disk.rows];',
     replacement: 'const rows = disk.rows.filter(([row]) => row[0] !== 0x78);',
-    seedsMax: 150,
   },
   {
     name: 'configuration-not-kept-with-the-base',
@@ -84,7 +75,6 @@ const SNAPSHOT_MUTANTS: readonly Mutant[] = [
     replacement:
       'disk.entries.splice(0, base.index - disk.base.index);\n' +
       '                disk.base = { index: base.index, term: base.term };',
-    seedsMax: 100,
   },
   {
     name: 'entries-from-behind-the-base',
@@ -92,7 +82,6 @@ const SNAPSHOT_MUTANTS: readonly Mutant[] = [
     breaks: 'who needs what the log does not hold any more is sent a snapshot (§7)',
     original: 'if (progress.next <= state.log.base.index) {',
     replacement: 'if (progress.next < 0) {',
-    seedsMax: 100,
   },
 ];
 
@@ -103,7 +92,6 @@ const LOSS_MUTANTS: readonly Mutant[] = [
     breaks: 'a state that is lost is made from a snapshot before anything is applied to it',
     original: 'if (log.lacksState || ',
     replacement: 'if (',
-    seedsMax: 300,
   },
   {
     name: 'stateless-node-is-not-told-of',
@@ -111,7 +99,6 @@ const LOSS_MUTANTS: readonly Mutant[] = [
     breaks: 'a node whose state is lost asks its leader for a snapshot',
     original: 'needsSnapshot: state.log.lacksState ? state.log.base.index : 0,',
     replacement: 'needsSnapshot: 0,',
-    seedsMax: 350,
   },
   {
     name: 'lost-acknowledgements-count',
@@ -119,7 +106,6 @@ const LOSS_MUTANTS: readonly Mutant[] = [
     breaks: 'what a node lost is not counted as acknowledged by it any more',
     original: 'this.match = Math.min(this.match, next - 1);',
     replacement: '',
-    seedsMax: 200,
   },
   {
     name: 'heartbeat-commits-what-is-lost',
@@ -127,7 +113,6 @@ const LOSS_MUTANTS: readonly Mutant[] = [
     breaks: 'a log that lost its end may lack what its leader knows it acknowledged',
     original: 'const commit = state.lostEnd === undefined ? message.commit : 0;',
     replacement: 'const { commit } = message;',
-    seedsMax: 200,
   },
   {
     name: 'state-beyond-its-log',
@@ -135,7 +120,6 @@ const LOSS_MUTANTS: readonly Mutant[] = [
     breaks: 'a state that was installed beyond its log takes the log with it',
     original: 'if (applied.index < log.base.index || termAt(log, applied.index) === applied.term)',
     replacement: 'if (applied !== undefined)',
-    seedsMax: 200,
   },
   {
     name: 'forgetful-node-votes-as-if-whole',
@@ -143,7 +127,6 @@ const LOSS_MUTANTS: readonly Mutant[] = [
     breaks: 'a node whose log lost its end votes only for logs that hold what it had',
     original: 'const reaches = lostEnd === undefined ||',
     replacement: 'const reaches = true ||',
-    seedsMax: 1500,
   },
   {
     name: 'forgetful-node-campaigns',
@@ -151,7 +134,6 @@ const LOSS_MUTANTS: readonly Mutant[] = [
     breaks: 'a node whose log lost its end does not campaign',
     original: 'state.lostEnd !== undefined || state.installing',
     replacement: 'state.installing',
-    seedsMax: 700,
   },
   {
     name: 'stateless-node-campaigns',
@@ -159,7 +141,6 @@ const LOSS_MUTANTS: readonly Mutant[] = [
     breaks: 'a node whose state is lost does not lead',
     original: 'if (state.log.lacksState || ',
     replacement: 'if (',
-    seedsMax: 350,
   },
   {
     name: 'lost-end-forgotten-by-a-restart',
@@ -168,7 +149,6 @@ const LOSS_MUTANTS: readonly Mutant[] = [
     original:
       "let lost = found.kind === 'found' && endsBefore(end, found.mark.last) ? found.mark.last : undefined;",
     replacement: 'let lost = undefined;',
-    seedsMax: 1050,
   },
 ];
 
@@ -179,7 +159,6 @@ const KEY_MUTANTS: readonly Mutant[] = [
     breaks: 'a key lives for all of its time',
     original: 'logTimeMs + ttlMs;',
     replacement: 'logTimeMs + ttlMs / 2;',
-    seedsMax: 100,
   },
   {
     name: 'log-time-jumps-with-a-leader',
@@ -187,7 +166,6 @@ const KEY_MUTANTS: readonly Mutant[] = [
     breaks: 'log time goes on no faster than the clocks, whoever leads',
     original: '        return appliedMs;',
     replacement: '        return appliedMs + 500;',
-    seedsMax: 100,
   },
   {
     name: 'changes-of-a-batch-as-one',
@@ -195,7 +173,6 @@ const KEY_MUTANTS: readonly Mutant[] = [
     breaks: 'what is told of changes depends on the entries alone, not on how they were batched',
     original: 'keepChanges(set, one.index, set.takeNotes());',
     replacement: 'if (one === proposed.at(-1)) keepChanges(set, one.index, set.takeNotes());',
-    seedsMax: 100,
   },
   {
     name: 'watch-ahead-of-its-page',
@@ -203,7 +180,6 @@ const KEY_MUTANTS: readonly Mutant[] = [
     breaks: 'a watch goes on behind what it has read, not behind what is there by now',
     original: 'Math.max(after, last, applied.index)',
     replacement: 'Math.max(after, last, applied.index + 1)',
-    seedsMax: 100,
   },
   {
     name: 'checks-not-looked-at',
@@ -211,7 +187,6 @@ const KEY_MUTANTS: readonly Mutant[] = [
     breaks: 'a transaction is carried out only where all its checks hold',
     original: 'if (failed.length > 0)',
     replacement: 'if (failed.length < 0)',
-    seedsMax: 100,
   },
   {
     name: 'prefix-delete-among-others',
@@ -219,7 +194,6 @@ const KEY_MUTANTS: readonly Mutant[] = [
     breaks: 'the keys under a prefix are looked for when all before is applied',
     original: 'if (closed || alone)',
     replacement: 'if (closed)',
-    seedsMax: 100,
   },
 ];
 

@@ -7,14 +7,6 @@ import type { Mutant } from './mutants.js';
 
 export const RARE_MUTANTS: readonly Mutant[] = [
   {
-    name: 'loyalty-ignored',
-    file: 'raft/election.js',
-    breaks: 'who heard of a leader just now votes for nobody: leases count on it (thesis §4.2.3, §6.4.1)',
-    original: 'return state.leaderTick !== undefined && state.now - state.leaderTick < min;',
-    replacement: 'return false;',
-    seedsMax: 300,
-  },
-  {
     name: 'lease-without-drift',
     file: 'server/raft-settings.js',
     breaks:

@@ -15,6 +15,8 @@ export const GOOD_LINK: LinkQuality = { delayMs: [0.05, 0.5], loss: 0, doubled: 
 
 export class Network {
   quality: LinkQuality = GOOD_LINK;
+  /** So many of the messages on a connection take so much longer. */
+  stalls: { readonly share: number; readonly delayMs: readonly [min: number, max: number] } | undefined;
   readonly #world: World;
   readonly #random: Random;
   /** To whom everything takes so much longer, in ms. */
@@ -42,6 +44,7 @@ export class Network {
   heal(): void {
     this.#cut.clear();
     this.#slowTo.clear();
+    this.stalls = undefined;
     this.quality = GOOD_LINK;
   }
 
@@ -64,14 +67,16 @@ export class Network {
   /** For what a connection guards: it comes once, or the connection breaks. */
   sendOnce(from: string, to: string, deliver: () => void): boolean {
     if (this.isCut(from, to) || this.#random.chance(this.quality.loss)) return false;
-    this.#arrive(to, deliver);
+    const { stalls } = this;
+    const isStalled = stalls !== undefined && this.#random.chance(stalls.share);
+    this.#arrive(to, deliver, isStalled ? this.#random.between(...stalls.delayMs) : 0);
     return true;
   }
 
-  #arrive(to: string, deliver: () => void): void {
+  #arrive(to: string, deliver: () => void, stalledMs = 0): void {
     const { delayMs, late } = this.quality;
     const [min, max] = delayMs;
-    const delay = this.#random.between(min, max) * (this.#random.chance(late) ? 10 : 1);
+    const delay = stalledMs + this.#random.between(min, max) * (this.#random.chance(late) ? 10 : 1);
     const slow = this.#slowTo.get(to);
     this.#world.after(delay + (slow === undefined ? 0 : this.#random.between(0.5, 1) * slow), deliver);
   }

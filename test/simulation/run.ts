@@ -7,7 +7,7 @@ import { SimulatedCluster } from './cluster.js';
 import type { Fault } from './faults.js';
 import { describeFault, drawFaults, inject } from './faults.js';
 import type { Host } from './host.js';
-import { isMemberFault, isSettled } from './member-faults.js';
+import { belongs, isMemberFault, isSettled } from './member-faults.js';
 import { Random } from './random.js';
 import { drawSettings, drawSnapshots } from './settings.js';
 import { Client } from './workload.js';
@@ -59,6 +59,8 @@ const PACES = [
 ] as const;
 /** From the healing on: elections, catching up, and what was asked before. */
 const CONVERGE_MS = 10_000;
+/** Ten times what the longest of many hundred healthy runs takes, and far more than any does at one moment. */
+const LIMITS = { stepsMax: 600_000, stepsAtOnceMax: 20_000 };
 /** Machines that may come in. */
 const SPARES = 2;
 
@@ -76,6 +78,7 @@ export async function simulate({ seed, faults: given, traceTo }: RunOptions): Pr
     settings: drawSettings(random),
     snapshots: drawSnapshots(random),
     spares: faults.some(({ kind }) => isMemberFault(kind)) ? SPARES : 0,
+    limits: LIMITS,
     ...(traceTo && { traceTo }),
   });
   const { world, journal } = cluster;
@@ -134,7 +137,10 @@ async function recover(cluster: SimulatedCluster, clients: readonly Client[]): P
   const [client] = clients;
   if (client === undefined) throw new Error('a run has a client');
   if (!(await cluster.run(untilMs, () => isSettled(cluster)))) throw new Error(unsettled(cluster));
-  const members = cluster.hostList.filter(({ isUp }) => isUp);
+  const configuration = cluster.leader()?.node?.configuration;
+  const members = cluster.hostList.filter(
+    (host) => configuration !== undefined && belongs(configuration, host),
+  );
   // What was written is read back through every node, into the same history.
   for (const host of members) {
     for (const key of ['a', 'b', 'c']) {

@@ -25,6 +25,9 @@ export interface Pace {
 
 /** Until a machine without a process refuses the connection. */
 const CONNECT_MS = 1;
+/** Of how long it waits at most. */
+const PATIENCE = [0.2, 1] as const;
+const HASTE = [0.01, 0.2] as const;
 /** Of one write under a session. */
 const ATTEMPTS_MAX = 20;
 
@@ -50,6 +53,8 @@ export class Client {
   readonly #parts: WorkloadParts;
   readonly #open = new Set<() => void>();
   readonly #usesSession: boolean;
+  /** It soon asks another node: what it gave up may come late. */
+  readonly #isHasty: boolean;
   #clientId: number | undefined;
   /** Of its next write under the session. */
   seq = 0;
@@ -63,6 +68,7 @@ export class Client {
     this.#name = name;
     this.#parts = parts;
     this.#usesSession = parts.random.chance(0.5);
+    this.#isHasty = parts.random.chance(0.3);
     this.#extras = new Extras({
       ...parts,
       value: () => this.#value(),
@@ -188,6 +194,7 @@ export class Client {
           else if (attempts >= ATTEMPTS_MAX || this.#stopped) settle('unknown');
           else world.after(random.between(0, pace.thinkMs), attempt);
         },
+        this.#isHasty ? HASTE : PATIENCE,
       );
     };
     attempt();
@@ -206,6 +213,7 @@ export class Client {
     host: Host,
     ask: (service: StoreService) => Promise<T>,
     then: (answer: Answer<T>) => void,
+    [least, most]: readonly [number, number] = PATIENCE,
   ): void {
     const { world, network, random, pace } = this.#parts;
     let over = false;
@@ -215,7 +223,8 @@ export class Client {
       cancel();
       then(answer);
     };
-    const cancel = world.after(random.between(0.2, 1) * pace.patienceMs, () => settle({ type: 'silence' }));
+    const givesUpMs = random.between(least, most) * pace.patienceMs;
+    const cancel = world.after(givesUpMs, () => settle({ type: 'silence' }));
     if (!host.isUp) {
       world.after(CONNECT_MS, () => settle({ type: 'failed', code: 'unavailable', outcome: 'not-applied' }));
       return;

@@ -8,12 +8,27 @@ interface Event {
   cancelled: boolean;
 }
 
+/** So many steps are no run any more, but a loop: in the whole run, and at one moment of it. */
+export interface StepLimits {
+  readonly stepsMax: number;
+  readonly stepsAtOnceMax: number;
+}
+
+const NO_LIMITS: StepLimits = { stepsMax: Infinity, stepsAtOnceMax: Infinity };
+
 export class World {
   nowMs = 0;
   steps = 0;
   #order = 0;
   /** A binary heap by time, then order. */
   readonly #heap: Event[] = [];
+  readonly #limits: StepLimits;
+  /** Of the steps, those since time went on last. */
+  #stepsAtOnce = 0;
+
+  constructor(limits = NO_LIMITS) {
+    this.#limits = limits;
+  }
 
   /** Runs `task` after `delayMs`; the result cancels it. */
   after(delayMs: number, task: () => void): () => void {
@@ -30,18 +45,32 @@ export class World {
     };
   }
 
-  /** Carries out the next event; false when there is none before `untilMs`. */
+  /**
+   * Carries out the next event; false when there is none before `untilMs`.
+   *
+   * @throws Error when the run is beyond its limits.
+   */
   step(untilMs: number): boolean {
     for (;;) {
       const next = this.#heap[0];
       if (next === undefined || next.atMs > untilMs) return false;
       this.#pop();
       if (next.cancelled) continue;
-      this.nowMs = next.atMs;
-      this.steps += 1;
+      this.#count(next.atMs);
       next.task();
       return true;
     }
+  }
+
+  #count(atMs: number): void {
+    const { stepsMax, stepsAtOnceMax } = this.#limits;
+    this.steps += 1;
+    this.#stepsAtOnce = atMs > this.nowMs ? 1 : this.#stepsAtOnce + 1;
+    this.nowMs = atMs;
+    if (this.steps > stepsMax)
+      throw new Error(`the run does not end: after ${stepsMax} steps it is at ${atMs.toFixed(1)} ms`);
+    if (this.#stepsAtOnce > stepsAtOnceMax)
+      throw new Error(`the run does not end: ${stepsAtOnceMax} steps, and it is still ${atMs.toFixed(3)} ms`);
   }
 
   #push(event: Event): void {
