@@ -40,7 +40,7 @@ export const DEFAULTS: Defaults = deepFreeze({
     heartbeatIntervalMs: 50,
     diskStallTimeoutMs: 1000,
     loopStallTimeoutMs: 1000,
-    entryCacheBytes: 64 * MIB,
+    entryCacheBytes: 16 * MIB,
     appendBytesMax: MIB,
     inflightAppendsMax: 64,
     inflightBytesMax: 8 * MIB,

@@ -3,9 +3,12 @@
  * node promises hangs on that: the state is not synced anyway, and what a crash takes away is applied again from the log, since the applied
  * position goes with it. What asks for durability or for a view waits until everything before it is written.
  *
- * Rows that were read or written lately stay in memory, so that reading them takes no trip to the engine.
+ * Rows that were read lately stay in memory, so that reading them takes no trip to the engine; what was only ever written does not, since most of that is
+ * never asked for. Buffers are not copied on their way: nobody changes one that was written or read (`state-store.ts`).
  */
 
+import type { PendingRows } from './pending-rows.js';
+import { pendingRows } from './pending-rows.js';
 import { checkApplied } from './range.js';
 import { rowCache } from './row-cache.js';
 import type { Position } from '../raft/entry.js';
@@ -31,8 +34,10 @@ const REAL_TIMERS: Timers = {
 export interface BufferOptions {
   /** Of rows that wait to be written; a write that brings them above this is done only when they have been. */
   readonly pendingBytesMax: number;
-  /** What waits is written after so long at the latest. */
+  /** What waits is written after so long at the latest, */
   readonly delayMs: number;
+  /** or once it comes to so much, so that no single turn of the event loop has too many rows to hand over. */
+  readonly flushBytes: number;
   /** Of rows that stay in memory. */
   readonly cacheBytes: number;
   /** Resolves when the store under it has failed: from then on it calls nothing back. */
@@ -43,33 +48,7 @@ export interface BufferOptions {
   readonly timers?: Timers;
 }
 
-/** Rows on their way, by their keys as latin1 text; null: a deletion. */
-interface Pending {
-  /** They are written in this order, from 1. */
-  readonly number: number;
-  readonly rows: Map<string, Buffer | null>;
-  bytes: number;
-  applied: Applied | undefined;
-}
-
-const nothingPending = (number: number): Pending => ({
-  number,
-  rows: new Map(),
-  bytes: 0,
-  applied: undefined,
-});
-
 const idOf = (key: Buffer): string => key.toString('latin1');
-
-/** Buffers are the caller's, those that it gives and those that it gets. */
-const copyOf = (row: Buffer | undefined): Buffer | undefined => (row === undefined ? row : Buffer.from(row));
-
-function rowsOf({ puts, deletes }: StateBatch): [string, Buffer | null][] {
-  return [
-    ...deletes.map((key): [string, null] => [idOf(key), null]),
-    ...puts.map(([key, value]): [string, Buffer] => [idOf(key), Buffer.from(value)]),
-  ];
-}
 
 export function bufferedStateStore(store: StateStore, options: BufferOptions): StateStore {
   return new BufferedStateStore(store, options);
@@ -80,9 +59,9 @@ class BufferedStateStore implements StateStore {
   readonly #store: StateStore;
   readonly #options: BufferOptions;
   readonly #cache;
-  #pending = nothingPending(1);
+  #pending = pendingRows(1);
   /** What is being written to the store. */
-  #flushing: Pending | undefined;
+  #flushing: PendingRows | undefined;
   readonly #timers: Timers;
   /** Calls off the writing of what waits. */
   #callOff: (() => void) | undefined;
@@ -103,8 +82,8 @@ class BufferedStateStore implements StateStore {
   /** What waits until the rows of this number are written. Bound: what the callers have in flight. */
   #draining: { readonly number: number; readonly next: () => void }[] = [];
   #views = 0;
-  /** Rows that are being read and that nothing was written to since, with the read that is to keep them. */
-  readonly #reading = new Map<string, object>();
+  /** How often what the store under it holds has changed: the rows in `#cache` are what it holds, those in `#flushing` aside. */
+  #contents = 0;
   #closing: Promise<void> | undefined;
 
   constructor(store: StateStore, options: BufferOptions) {
@@ -120,43 +99,39 @@ class BufferedStateStore implements StateStore {
 
   readonly getMany: StateStore['getMany'] = (keys, done) => {
     this.#checkOpen();
-    const values: (Buffer | undefined)[] = [];
+    const values = new Array<Buffer | undefined>(keys.length);
     const missing: Buffer[] = [];
+    const ids: string[] = [];
     const places: number[] = [];
-    keys.forEach((key, at) => {
+    for (const [at, key] of keys.entries()) {
       const id = idOf(key);
       let row = this.#pending.rows.get(id);
       if (row === undefined) row = this.#flushing?.rows.get(id);
-      if (row !== undefined) values[at] = row === null ? undefined : Buffer.from(row);
-      else if (this.#cache.has(id)) values[at] = copyOf(this.#cache.get(id));
-      else {
-        missing.push(key);
-        places.push(at);
+      if (row === undefined) row = this.#cache.get(id);
+      if (row !== undefined) {
+        values[at] = row ?? undefined;
+        continue;
       }
-    });
+      missing.push(key);
+      ids.push(id);
+      places.push(at);
+    }
     if (missing.length === 0) {
-      values.length = keys.length;
       this.#timers.soon(() => {
         if (!this.#options.hasFailed()) done(values);
       });
       return;
     }
-    const read = {};
-    for (const key of missing) this.#reading.set(idOf(key), read);
+    const contents = this.#contents;
     this.#store.getMany(missing, (found) => {
-      places.forEach((place, at) => (values[place] = found[at]));
-      values.length = keys.length;
-      missing.forEach((key, at) => this.#keep(idOf(key), found[at], read));
+      for (const [at, place] of places.entries()) values[place] = found[at];
+      // Otherwise what it held then need not be what it holds now. What is on its way there is put right once it has come.
+      if (contents === this.#contents && !this.#replacing) {
+        for (const [at, id] of ids.entries()) this.#cache.read(id, found[at] ?? null);
+      }
       done(values);
     });
   };
-
-  /** Unless something was written to the row after it was read. */
-  #keep(id: string, row: Buffer | undefined, read: object): void {
-    if (this.#reading.get(id) !== read) return;
-    this.#reading.delete(id);
-    if (!this.#replacing) this.#cache.set(id, copyOf(row));
-  }
 
   readonly write: StateStore['write'] = (batch, done) => {
     this.#checkOpen();
@@ -166,12 +141,11 @@ class BufferedStateStore implements StateStore {
     this.#applied = batch.applied;
     const { index, term } = batch.applied;
     this.#writing = true;
-    const rows = rowsOf(batch);
     // Nobody sees it before it is done: who reads until then tells of what was applied until then.
     this.#landing = () => {
-      for (const [id, value] of rows) this.#put(id, value);
-      this.#pending.applied = batch.applied;
-      this.#flushLater();
+      this.#take(batch);
+      if (this.#pending.bytes >= this.#options.flushBytes) this.#flush();
+      else this.#flushLater();
       this.#writing = false;
       this.#done = { index, term };
       done();
@@ -184,19 +158,26 @@ class BufferedStateStore implements StateStore {
     }
   };
 
+  #take({ applied, puts, deletes }: StateBatch): void {
+    const pending = this.#pending;
+    for (const key of deletes) {
+      const id = idOf(key);
+      if (!pending.delete(id, this.#isMissing)) this.#cache.written(id, null);
+    }
+    for (const [key, value] of puts) pending.put(idOf(key), value);
+    pending.applied = applied;
+  }
+
+  /** Known not to be in the store under this one once everything before `#pending` is written. */
+  readonly #isMissing = (id: string): boolean => {
+    const row = this.#flushing?.rows.get(id);
+    return row === undefined ? this.#cache.isMissing(id) : row === null;
+  };
+
   #land(): void {
     const landing = this.#landing;
     this.#landing = undefined;
     if (!this.#options.hasFailed()) landing?.();
-  }
-
-  #put(id: string, value: Buffer | null): void {
-    const pending = this.#pending;
-    const before = pending.rows.get(id);
-    pending.bytes += value?.length ?? 0;
-    pending.bytes += before === undefined ? id.length : -(before?.length ?? 0);
-    pending.rows.set(id, value);
-    this.#reading.delete(id);
   }
 
   #flushLater(): void {
@@ -210,7 +191,7 @@ class BufferedStateStore implements StateStore {
     if (this.#flushing !== undefined || applied === undefined) return;
     const flushing = this.#pending;
     this.#flushing = flushing;
-    this.#pending = nothingPending(flushing.number + 1);
+    this.#pending = pendingRows(flushing.number + 1);
     const puts: [Buffer, Buffer][] = [];
     const deletes: Buffer[] = [];
     for (const [id, value] of rows) {
@@ -224,15 +205,17 @@ class BufferedStateStore implements StateStore {
     this.#timers.soon(() => this.#land());
   }
 
-  #flushed({ number, rows }: Pending): void {
-    for (const [id, value] of rows) this.#cache.set(id, value ?? undefined);
+  #flushed({ number, rows }: PendingRows): void {
+    this.#contents += 1;
+    for (const [id, value] of rows) this.#cache.written(id, value);
     this.#flushing = undefined;
     // Before the next write begins, so that a restore finds none in flight.
     const waiting = this.#draining;
     this.#draining = waiting.filter((one) => one.number > number);
     for (const one of waiting) if (one.number <= number) one.next();
     if (this.#pending.applied === undefined) return;
-    if (this.#draining.length > 0 || this.#isBlocked) this.#flush();
+    const isUrgent = this.#draining.length > 0 || this.#isBlocked;
+    if (isUrgent || this.#pending.bytes >= this.#options.flushBytes) this.#flush();
     else this.#flushLater();
   }
 
@@ -296,7 +279,7 @@ class BufferedStateStore implements StateStore {
         this.#cache.clear();
         restore.finish(applied, () => {
           // What is being read may be of the old content.
-          this.#reading.clear();
+          this.#contents += 1;
           this.#replacing = false;
           this.#restoring = false;
           this.#restores += 1;

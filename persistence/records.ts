@@ -34,27 +34,38 @@ const TYPES = new Map<number, EntryType>([
 ]);
 
 /** Seeded with the key's length, so that no byte can move between key and body unseen. */
-function checksum(key: Uint8Array, body: Uint8Array): number {
-  return crc32(body, crc32(key, key.length));
+function keySum(key: Uint8Array): number {
+  return crc32(key, key.length);
 }
 
 /** Puts the checksum before the parts of a body. The result is a copy. */
 export function seal(key: Uint8Array, ...parts: readonly Uint8Array[]): Buffer {
-  const record = Buffer.concat([Buffer.allocUnsafe(CRC_BYTES), ...parts]);
-  record.writeUInt32BE(checksum(key, record.subarray(CRC_BYTES)), 0);
+  let length = CRC_BYTES;
+  for (const part of parts) length += part.length;
+  const record = Buffer.allocUnsafe(length);
+  let at = CRC_BYTES;
+  let sum = keySum(key);
+  for (const part of parts) {
+    record.set(part, at);
+    at += part.length;
+    sum = crc32(part, sum);
+  }
+  record.writeUInt32BE(sum, 0);
   return record;
 }
 
 /**
  * Checks a sealed record and gives its body, a view into `record`.
  *
- * @param what names the record in the error.
+ * @param what names the record in the error, or gives its name.
  * @throws StorageError `damaged`
  */
-export function unseal(what: string, key: Uint8Array, record: Buffer): Buffer {
-  if (record.length < CRC_BYTES) throw damaged(what, `only ${record.length} bytes are left of it`);
+export function unseal(what: string | (() => string), key: Uint8Array, record: Buffer): Buffer {
+  const name = (): string => (typeof what === 'string' ? what : what());
+  if (record.length < CRC_BYTES) throw damaged(name(), `only ${record.length} bytes are left of it`);
   const body = record.subarray(CRC_BYTES);
-  if (record.readUInt32BE(0) !== checksum(key, body)) throw damaged(what, 'its checksum does not match');
+  if (record.readUInt32BE(0) !== crc32(body, keySum(key)))
+    throw damaged(name(), 'its checksum does not match');
   return body;
 }
 

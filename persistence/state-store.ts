@@ -2,6 +2,8 @@
  * The port to the state machine's data: an ordered map of bytes with atomic batches. Writes are *not* synced: what a
  * crash takes away is applied again from the log, because the applied position is in the same batch as the data.
  * Errors as in `log-store.ts`: final, reported once through `fatal`.
+ *
+ * Buffers that are given to `write`, and those that a read gives, are never changed again, by neither side: so none has to be copied in between.
  */
 
 import type { Configuration } from '../membership/configuration.js';
@@ -87,7 +89,7 @@ export interface StateStore {
   /** One value a key, in order, all of one view; undefined where there is none. As below, `done` is never called within the call. */
   getMany(keys: readonly Buffer[], done: (values: ReadonlyArray<Buffer | undefined>) => void): void;
 
-  /** Atomically. Not to be called again before `done`. Later `getMany` and `scan` calls see it once `done` was called. */
+  /** Atomically. Not to be called again before `done`; the Buffers in the batch are the store's from the call on. Later `getMany` and `scan` calls see it once `done` was called. */
   write(batch: StateBatch, done: () => void): void;
 
   /** One consistent view, however long it takes and whatever is written meanwhile. */

@@ -48,10 +48,11 @@ export interface Storage {
   readonly properties: () => readonly EngineProperties[];
 }
 
-/** Gathered for about as long as a busy disk takes for a sync; a crash makes so much be applied again. */
+/** Long enough that rows which change all the time are written once for many changes; a crash makes so much be applied again. */
 const BUFFER = Object.freeze({
   pendingBytesMax: 2 * 1024 * 1024,
-  delayMs: 10,
+  delayMs: 50,
+  flushBytes: 256 * 1024,
 });
 
 /**

@@ -41,7 +41,7 @@ function check<T>(database: Database, decode: () => T, done: (result: T) => void
 }
 
 function decodeRow(key: Buffer, record: Buffer): Buffer {
-  return unseal(`the row ${userKeyOf(key).toString('hex')}`, key, record);
+  return unseal(() => `the row ${userKeyOf(key).toString('hex')}`, key, record);
 }
 
 export function readRows(
@@ -136,7 +136,8 @@ function toStateRow([key, record]: FoundRow): StateRow {
 export function operationsOf(batch: StateBatch): Operation[] {
   const operations: Operation[] = [];
   for (const userKey of batch.deletes) operations.push({ type: 'del', key: rowKey(userKey) });
-  operations.push(...batch.puts.map(putRow), putApplied(batch.applied));
+  for (const row of batch.puts) operations.push(putRow(row));
+  operations.push(putApplied(batch.applied));
   return operations;
 }
 

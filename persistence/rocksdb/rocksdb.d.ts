@@ -41,11 +41,20 @@ declare module 'rocksdb' {
       end(callback: Done): void;
     }
 
+    /** Each call copies its Buffers. */
+    interface ChainedBatch {
+      put(key: Buffer, value: Buffer): this;
+      del(key: Buffer): this;
+      /** Atomic; once. */
+      write(options: { sync: boolean }, callback: Done): void;
+    }
+
     interface RocksDB {
       open(options: OpenOptions, callback: Done): void;
       close(callback: Done): void;
       /** Atomic. The Buffers are copied before it returns. */
       batch(operations: readonly Operation[], options: { sync: boolean }, callback: Done): void;
+      batch(): ChainedBatch;
       /** From one snapshot, taken at the call. */
       getMany(
         keys: readonly Buffer[],

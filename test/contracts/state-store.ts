@@ -279,37 +279,48 @@ export function stateStoreContract(test: TestFn, name: string, contract: StateCo
       await store.close();
     }));
 
-  test(`${name}: completes later, and the buffers are the caller's again after the call`, (t) =>
+  test(`${name}: completes later, and never changes a buffer that it was given or gave`, (t) =>
     withHarness(async (harness) => {
       const store = await harness.open();
-      let calls = 0;
-      const k = Buffer.from('key');
-      const v = Buffer.from('value');
-      await new Promise<void>((resolve) => {
-        store.write({ applied: appliedAt(1), puts: [[k, v]], deletes: [] }, () => {
-          calls += 1;
-          resolve();
-        });
-        k.fill(0);
-        v.fill(0);
-        t.is(calls, 0);
-      });
-      for (const keys of [[], [Buffer.from('key')]]) {
+      const keys = Array.from({ length: 40 }, (_, i) => Buffer.from(`key${i}`));
+      const held: { readonly buffer: Buffer; readonly text: string }[] = [];
+      const hold = (buffer: Buffer | undefined): void => {
+        if (buffer !== undefined) held.push({ buffer, text: buffer.toString('latin1') });
+      };
+      for (let index = 1; index <= 20; index += 1) {
+        // The same lengths, so that what is in one's place might take its memory, too.
+        const puts = keys.map((each): [Buffer, Buffer] => [
+          each,
+          Buffer.from(`${index}`.padStart(3 + (index % 2))),
+        ]);
+        const deletes = index % 3 === 0 ? puts.splice(0, 5).map(([each]) => each) : [];
+        for (const [, each] of puts) hold(each);
+        let within = true;
         await new Promise<void>((resolve) => {
-          let within = true;
-          store.getMany(keys, (values) => {
+          store.write({ applied: appliedAt(index), puts, deletes }, () => {
             t.false(within);
-            for (const each of values) {
-              t.is(each?.toString(), 'value');
-              each?.fill(0);
-            }
             resolve();
           });
           within = false;
         });
+        for (const asked of [keys, keys.slice(3, 8), []]) {
+          within = true;
+          const values = new Promise<ReadonlyArray<Buffer | undefined>>((resolve) =>
+            store.getMany(asked, (found) => {
+              t.false(within);
+              resolve(found);
+            }),
+          );
+          within = false;
+          (await values).forEach(hold);
+        }
+        if (index % 4 === 0) for (const [, each] of (await scanOf(store)).entries) hold(each);
       }
-      (await scanOf(store)).entries[0]?.[1].fill(0);
-      t.deepEqual(await valuesOf(store, [Buffer.from('key')]), [Buffer.from('value')]);
+      t.deepEqual(
+        keys.map((each) => each.toString()),
+        keys.map((_, i) => `key${i}`),
+      );
+      for (const { buffer, text } of held) t.is(buffer.toString('latin1'), text);
       await store.close();
     }));
 

@@ -26,6 +26,7 @@ stateRestoreContract(test, 'memory', memory);
 const tight = {
   pendingBytesMax: 64,
   delayMs: 1,
+  flushBytes: 256,
   cacheBytes: 2000,
   failed: new Promise<void>(() => undefined),
   hasFailed: () => false,

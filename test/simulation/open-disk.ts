@@ -24,6 +24,7 @@ const TAIL_BYTES_MAX = 2048;
 const BUFFER = {
   pendingBytesMax: 2048,
   delayMs: 5,
+  flushBytes: 1024,
   cacheBytes: 1024,
   failed: new Promise<void>(() => undefined),
   hasFailed: () => false,
