@@ -61,7 +61,7 @@ export const DEFAULTS: Defaults = deepFreeze({
     pendingRequests: 10_000,
     dataBytes: 0,
     freeBytes: 64 * MIB,
-    cacheBytes: 16 * MIB,
+    cacheBytes: 64 * MIB,
     requestsPerSecond: 0,
   },
   auth: { clients: [], peerSecret: '' },

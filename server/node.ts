@@ -298,9 +298,7 @@ export class Node implements Inbox {
     this.#turnDue = false;
     if (this.#stopped) return;
     this.#core.clock(this.#ports.clock.nowMs());
-    // What the disk can't take yet gathers on; where this node leads no more, nobody waits for the disk.
-    if (!this.#appending || this.#core.state.current.role !== 'leader')
-      this.#guard(() => this.#proposals.append());
+    if (this.#guard(() => this.#proposals.turn(!this.#appending))) this.#wake();
     const ready = this.#core.ready();
     if (ready.messages.length > 0) this.#ports.transport.send(ready.messages);
     if (ready.append !== undefined) this.#append(ready.append);
