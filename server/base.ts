@@ -37,6 +37,8 @@ export interface StartOptions {
   readonly broken: (error: unknown) => void;
   /** What the data directory holds is not to be trusted: it is set aside, and the node rejoins. */
   readonly rejoin: boolean;
+  /** Told what the engine says of its databases from now on. */
+  readonly opened: (properties: Storage['properties']) => void;
   /** The cluster has removed this node: the process is to end. */
   readonly departed: () => void;
   /** Ends the waiting for peers at a first start. */

@@ -11,6 +11,8 @@ import type { Flags } from '../configs/flags.js';
 import { loadConfig } from '../configs/load.js';
 import { ConfigError } from '../configs/problem.js';
 import { EngineUnavailableError, StorageError } from '../persistence/errors.js';
+import { awaitEngineRest } from '../persistence/engine-rest.js';
+import type { Storage } from '../persistence/storage.js';
 import { ListenError } from './listeners.js';
 import { DepartedError } from './members/departed.js';
 import { forceNewCluster } from './force-new-cluster.js';
@@ -135,6 +137,7 @@ async function serve(config: Config, version: string, rejoin: boolean): Promise<
       signal,
       fatal: (error) => end(error, logger),
       broken: (error) => end(error, logger),
+      opened: (properties) => (engineProperties = properties),
       departed: () => leave(new DepartedError(config.raft.nodeID, config.raft.dataDir)),
     });
     const { httpAddr, rpcAddr, raft } = config;
@@ -159,12 +162,10 @@ async function stop(running: RunningServer, logger: Logger): Promise<void> {
   }
 }
 
-/**
- * Threads of the engine may be at work still; an exit takes their database from under them, which was seen to end the process with an abort
- * instead of its exit code. What they do is over in this time, in which nothing else happens: no timer, no answer.
- */
-const ENGINE_REST_MS = 100;
+/** What the engine says of the databases that are open. */
+let engineProperties: Storage['properties'] = () => [];
 
+/** Nothing else happens meanwhile: no timer, no answer. */
 function standStill(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
@@ -173,7 +174,7 @@ function standStill(ms: number): void {
 function end(error: unknown, logger: Logger): never {
   logger.fatal({ err: error }, 'the node stops');
   complain(error);
-  standStill(ENGINE_REST_MS);
+  awaitEngineRest(engineProperties, standStill);
   process.exit(exitCodeOf(error));
 }
 

@@ -24,6 +24,16 @@ export function isNew(log: RecoveredLog, applied: Applied, assessment: Assessmen
 }
 
 /**
+ * True when a node that had received nothing has installed its first snapshot, and ended before its log followed: what is in it is acknowledged after
+ * that, so that nothing is lost.
+ */
+function isFirstInstall(log: RecoveredLog, applied: Applied, assessment: Assessment | undefined): boolean {
+  const isEmpty = log.lastIndex === 0 && log.configurations.length === 0;
+  const isInstalled = applied.index > 0 && applied.configuration !== undefined;
+  return log.hardState !== undefined && isEmpty && isInstalled && assessment?.kind === 'whole';
+}
+
+/**
  * Why it is not known any more what the node has promised, so that its disk is as good as a wiped one. An empty log under a directory that
  * belongs to a cluster is such a case: an engine opens without a word when its files are gone. Undefined where the promises are known, the end of
  * the log missing or not, and where the node never belonged to a cluster.
@@ -34,6 +44,7 @@ export function forgottenPromise(
 ): StorageError | undefined {
   if (identity.clusterId === null) return undefined;
   if (log.hardState !== undefined && isNew(log, state.recovered, assessment)) return undefined;
+  if (isFirstInstall(log, state.recovered, assessment)) return undefined;
   if (assessment.kind === 'damaged' && assessment.mark === undefined)
     return contradiction(dataDir, assessment.what);
   if (log.lastIndex > 0 && log.hardState !== undefined) return undefined;
@@ -85,7 +96,7 @@ export async function recoverSeed(remains: Remains): Promise<Recovered> {
   const { dataDir, log } = remains;
   if (log.hardState === undefined) throw contradiction(dataDir, 'the log has lost its term and vote');
   // The watermark may know term and vote, and the state may be whole; but what was acknowledged last, only the log knew.
-  if (log.lastIndex === 0)
+  if (log.lastIndex === 0 && !isFirstInstall(log, remains.applied, remains.assessment))
     throw contradiction(
       dataDir,
       whatIsLost(remains.assessment, 'the log is empty, and nothing in it tells who the members are'),
@@ -96,16 +107,16 @@ export async function recoverSeed(remains: Remains): Promise<Recovered> {
   if (kept.configurations.length === 0) {
     throw contradiction(dataDir, whatIsLost(remains.assessment, 'nothing tells who the members are'));
   }
-  const { base, termRuns, lastIndex, tail } = kept;
+  const { base, termRuns, lastIndex, tail, hardState = log.hardState } = kept;
   if (applied.index < base.index && isAlone(kept))
     throw contradiction(
       dataDir,
       'the state is lost, no sound snapshot covers it, and there is no other node',
     );
-  const commit = Math.max(Math.min(log.hardState.commit, lastIndex), Math.min(applied.index, lastIndex));
+  const commit = Math.max(Math.min(hardState.commit, lastIndex), Math.min(applied.index, lastIndex));
   return {
     seed: {
-      hardState: { ...log.hardState, commit },
+      hardState: { ...hardState, commit },
       log: { base, termRuns, lastIndex, tail, applied: applied.index },
       configurations: kept.configurations,
       ...(lostEnd && { lostEnd }),
@@ -138,10 +149,14 @@ async function logFor(
   if (base === undefined) return { ...log, configurations: [] };
   // Nothing else tells of what it reflects from here on.
   if (found.index === applied.index) await new Promise((resolve) => stateStore.persist(resolve));
-  await new Promise<void>((resolve) => logStore.reset(base, undefined, resolve));
   const { index, term, configuration, configurationIndex } = base;
+  // The snapshot may be on disk before the term in which it came. Without a vote, a later term promises nothing.
+  const isBehind = log.hardState !== undefined && log.hardState.term < term;
+  const raised = isBehind ? { term, vote: undefined, commit: index } : undefined;
+  await new Promise<void>((resolve) => logStore.reset(base, raised, resolve));
   return {
     ...log,
+    ...(raised && { hardState: raised }),
     base: { index, term },
     termRuns: [],
     lastIndex: index,

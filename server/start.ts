@@ -65,6 +65,7 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     cacheBytes: config.limits.cacheBytes,
     fatal,
   });
+  options.opened(storage.properties);
   const { identity } = storage;
   const base = assemble(options, starting, storage, await snapshotsIn(dataDir, storage), credentials);
   const listeners = await listen({

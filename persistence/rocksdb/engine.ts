@@ -14,6 +14,7 @@ const PROPERTIES = [
   'estimate-table-readers-mem',
   'block-cache-usage',
   'num-files-at-level0',
+  'num-running-flushes',
   'num-running-compactions',
   'estimate-pending-compaction-bytes',
   'total-sst-files-size',

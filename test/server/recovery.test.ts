@@ -170,6 +170,45 @@ test('a log that tells no configuration is refused', async (t) => {
     t.regex(await refusalOf(t, logOf({ entries, hardState }), NOTHING_APPLIED), /who the members are/);
 });
 
+test('a first snapshot whose log had not followed yet: the log begins behind it, in its term at least', async (t) => {
+  const whole = { kind: 'whole' } as const;
+  const applied = appliedTo(9, 2);
+  for (const [hardState, after] of [
+    [
+      { term: 3, vote: 'n1', commit: 0 },
+      { term: 3, vote: 'n1', commit: 9 },
+    ],
+    // The term in which the snapshot came was not on disk yet.
+    [
+      { term: 1, vote: 'n1', commit: 0 },
+      { term: 2, vote: undefined, commit: 9 },
+    ],
+  ] as const) {
+    const disk = memoryLogDisk();
+    disk.hardState = hardState;
+    const open = (): ReturnType<typeof logOf> =>
+      openMemoryLogStore({ disk, tailBytesMax: 1000, defer: (task) => void setImmediate(task) });
+    const log = open();
+    const { seed } = await recovered(log, applied, { assessment: whole, logStore: log.store });
+    t.like(seed.log, { base: { index: 9, term: 2 }, lastIndex: 9, applied: 9 });
+    t.deepEqual(seed.configurations, [{ index: 1, configuration: FIRST }]);
+    t.deepEqual(seed.hardState, after);
+    await log.store.close();
+    // From then on it is like any log behind a snapshot.
+    const again = open().recovered;
+    t.like(again, { base: { index: 9, term: 2 }, lastIndex: 9, hardState: after });
+  }
+  const taken = logOf({ entries: [], hardState: { term: 3, vote: 'n1', commit: 0 } });
+  const what = 'the log ends with no entry, but entry 4 was durable in it';
+  const mark = { term: 3, vote: 'n1', last: { index: 4, term: 2 } };
+  t.regex(
+    await refusalOf(t, taken, applied, { assessment: { kind: 'damaged', what, mark } }),
+    /entry 4 was durable/,
+  );
+  const ofNobody = { ...applied, configuration: undefined };
+  t.regex(await refusalOf(t, taken, ofNobody, { assessment: whole }), /the log is empty/);
+});
+
 test('what a node has promised is forgotten with its log or its watermark, but for one without a cluster', (t) => {
   const identity = {
     formatVersion: 1,
@@ -182,12 +221,13 @@ test('what a node has promised is forgotten with its log or its watermark, but f
   const whole = { kind: 'whole' } as const;
   const lost = { kind: 'damaged', what: 'the watermark is missing', mark: undefined } as const;
   const mark = { term: 3, vote: 'n1', last: { index: 9, term: 3 } };
-  const state = { recovered: NOTHING_APPLIED } as StateStore;
   const faultOf = (
     log: RecoveredLog,
     assessment: Assessment,
     clusterId: string | null = 'c1',
+    applied = NOTHING_APPLIED,
   ): StorageError | undefined => {
+    const state = { recovered: applied } as StateStore;
     const storage = {
       identity: { ...identity, clusterId },
       log: { store: LOG.store, recovered: log },
@@ -198,6 +238,9 @@ test('what a node has promised is forgotten with its log or its watermark, but f
   const empty = logOf({ entries: [] }).recovered;
   const taken = logOf({ entries: [], hardState: { term: 0, vote: undefined, commit: 0 } }).recovered;
   t.is(faultOf(empty, whole)?.fault, 'damaged');
+  t.is(faultOf(empty, whole, 'c1', appliedTo(9, 2))?.fault, 'damaged');
+  t.is(faultOf(taken, whole, 'c1', appliedTo(9, 2)), undefined);
+  t.is(faultOf(taken, { ...lost, mark }, 'c1', appliedTo(9, 2))?.fault, 'damaged');
   t.regex(
     faultOf(empty, whole)!.message,
     /^\/d is damaged: the log is empty, but the node belongs to the cluster c1; restore/,

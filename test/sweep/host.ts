@@ -46,6 +46,7 @@ async function start(configFile: string): Promise<void> {
   try {
     const departed = (): void => end(new Error('the node was removed'));
     running = await startServer({
+      opened: () => undefined,
       ...{ config, logger, signal, version: '0.0.0', rejoin: false },
       ...{ fatal: end, broken: end, departed },
     });
