@@ -29,6 +29,11 @@ export function keyRow(key: string): Buffer {
   return row;
 }
 
+/** Whether a row, as latin1 text, is that of a key. */
+export function isKeyRow(id: string): boolean {
+  return id.charCodeAt(0) === KEY_PREFIX;
+}
+
 /** Bytes of the key whose row it is. */
 export function keyBytesIn(row: Buffer): number {
   return row.length - 1;

@@ -32,7 +32,7 @@ interface Decoded<T> {
 export class WorkingSet {
   /** By row, as latin1 text: one character a byte, so that it is exact and cheap. */
   readonly #rows = new Map<string, Buffer | undefined>();
-  readonly #changed = new Map<string, Buffer>();
+  readonly #changed = new Map<string, { readonly row: Buffer; readonly isNew: boolean }>();
   /** By the row itself: counters are constants. */
   readonly #counters = new Map<Buffer, Decoded<number>>();
   readonly #sessions = new Map<number, Decoded<Session | undefined>>();
@@ -117,14 +117,14 @@ export class WorkingSet {
     return journal;
   }
 
-  /** What is to be written, each row once. */
-  changes(): { readonly puts: [row: Buffer, value: Buffer][]; readonly deletes: Buffer[] } {
-    const puts: [Buffer, Buffer][] = [];
+  /** What is to be written, each row once; `isNew`: the store was found not to hold it. */
+  changes(): { readonly puts: [row: Buffer, value: Buffer, isNew: boolean][]; readonly deletes: Buffer[] } {
+    const puts: [Buffer, Buffer, boolean][] = [];
     const deletes: Buffer[] = [];
-    for (const [id, row] of this.#changed) {
+    for (const [id, { row, isNew }] of this.#changed) {
       const value = this.#rows.get(id);
-      if (value === undefined) deletes.push(row);
-      else puts.push([row, value]);
+      if (value !== undefined) puts.push([row, value, isNew]);
+      else if (!isNew) deletes.push(row);
     }
     return { puts, deletes };
   }
@@ -162,8 +162,11 @@ export class WorkingSet {
 
   #change(row: Buffer, value: Buffer | undefined): void {
     const id = row.toString('latin1');
+    if (!this.#changed.has(id)) {
+      const isNew = this.#rows.has(id) && this.#rows.get(id) === undefined;
+      this.#changed.set(id, { row, isNew });
+    }
     this.#rows.set(id, value);
-    this.#changed.set(id, row);
     this.#journal.push([row, value]);
   }
 }

@@ -40,6 +40,8 @@ export interface BufferOptions {
   readonly flushBytes: number;
   /** Of rows that stay in memory. */
   readonly cacheBytes: number;
+  /** Whether a row that was written is likely to be read, by its key as latin1 text: it stays in memory then, whether it was read before or not. */
+  readonly isAskedFor: (id: string) => boolean;
   /** Resolves when the store under it has failed: from then on it calls nothing back. */
   readonly failed: Promise<void>;
   /** At once, whereas a promise is heard of later: a store that has failed calls nothing back. */
@@ -164,7 +166,7 @@ class BufferedStateStore implements StateStore {
       const id = idOf(key);
       if (!pending.delete(id, this.#isMissing)) this.#cache.written(id, null);
     }
-    for (const [key, value] of puts) pending.put(idOf(key), value);
+    for (const [key, value, isNew = false] of puts) pending.put(idOf(key), value, isNew);
     pending.applied = applied;
   }
 
@@ -207,7 +209,10 @@ class BufferedStateStore implements StateStore {
 
   #flushed({ number, rows }: PendingRows): void {
     this.#contents += 1;
-    for (const [id, value] of rows) this.#cache.written(id, value);
+    for (const [id, value] of rows) {
+      if (value !== null && this.#options.isAskedFor(id)) this.#cache.read(id, value);
+      else this.#cache.written(id, value);
+    }
     this.#flushing = undefined;
     // Before the next write begins, so that a restore finds none in flight.
     const waiting = this.#draining;

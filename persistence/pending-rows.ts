@@ -14,7 +14,8 @@ export interface PendingRows {
   readonly bytes: number;
   /** Undefined: there is nothing to be written. */
   applied: Applied | undefined;
-  put(id: string, value: Buffer): void;
+  /** `isNew`: there is no such row, neither here nor in the store. */
+  put(id: string, value: Buffer, isNew: boolean): void;
   /**
    * False: nothing of the row needs to be written.
    *
@@ -25,6 +26,8 @@ export interface PendingRows {
 
 export function pendingRows(number: number): PendingRows {
   const rows = new Map<string, Buffer | null>();
+  /** Rows here that the store will not hold before these are written. */
+  const added = new Set<string>();
   let bytes = 0;
   const sizeOf = (id: string, value: Buffer | null | undefined): number =>
     value === undefined ? 0 : id.length + (value?.length ?? 0);
@@ -35,14 +38,17 @@ export function pendingRows(number: number): PendingRows {
       return bytes;
     },
     applied: undefined,
-    put(id, value) {
-      bytes += sizeOf(id, value) - sizeOf(id, rows.get(id));
+    put(id, value, isNew) {
+      const before = rows.get(id);
+      bytes += sizeOf(id, value) - sizeOf(id, before);
+      // One that is deleted here is new, too, and the store may hold it all the same.
+      if (isNew && before === undefined) added.add(id);
       rows.set(id, value);
     },
     delete(id, isMissing) {
       const before = rows.get(id);
       bytes -= sizeOf(id, before);
-      if (isMissing(id)) {
+      if (added.delete(id) || isMissing(id)) {
         if (before !== undefined) rows.delete(id);
         return false;
       }

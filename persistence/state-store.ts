@@ -19,8 +19,11 @@ export interface Applied extends Position {
 export interface StateBatch {
   /** Its index is above that of the batch before, its term not below. `write` throws otherwise. */
   readonly applied: Applied;
-  /** They come after `deletes`; of several on one key the last counts. */
-  readonly puts: ReadonlyArray<readonly [key: Buffer, value: Buffer]>;
+  /**
+   * They come after `deletes`; of several on one key the last counts. `isNew`: the writer knows, from what it read, that there is no such row
+   * so far; it only spares work.
+   */
+  readonly puts: ReadonlyArray<readonly [key: Buffer, value: Buffer, isNew?: boolean]>;
   readonly deletes: readonly Buffer[];
 }
 

@@ -1,6 +1,7 @@
 /** Opens everything that a node keeps in its data directory, in the order in which each part vouches for the next. */
 
 import path from 'node:path';
+import { isKeyRow } from '../kv/rows.js';
 import type { Assessment } from './assess.js';
 import { assess, laterPromise } from './assess.js';
 import type { EngineName } from './engine.js';
@@ -53,6 +54,7 @@ const BUFFER = Object.freeze({
   pendingBytesMax: 2 * 1024 * 1024,
   delayMs: 50,
   flushBytes: 256 * 1024,
+  isAskedFor: isKeyRow,
 });
 
 /**

@@ -136,7 +136,7 @@ function toStateRow([key, record]: FoundRow): StateRow {
 export function operationsOf(batch: StateBatch): Operation[] {
   const operations: Operation[] = [];
   for (const userKey of batch.deletes) operations.push({ type: 'del', key: rowKey(userKey) });
-  for (const row of batch.puts) operations.push(putRow(row));
+  for (const [key, value] of batch.puts) operations.push(putRow([key, value]));
   operations.push(putApplied(batch.applied));
   return operations;
 }

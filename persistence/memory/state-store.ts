@@ -60,7 +60,7 @@ export function openMemoryStateStore(options: MemoryStateStoreOptions): StateSto
       checkApplied(disk.applied, batch.applied);
       const copy: StateBatch = {
         applied: { ...batch.applied },
-        puts: batch.puts.map(copyOf),
+        puts: batch.puts.map(([key, value]) => copyOf([key, value])),
         deletes: batch.deletes.map((key) => Buffer.from(key)),
       };
       gate.run(() => {
@@ -160,7 +160,7 @@ function store(disk: MemoryStateDisk, batch: StateBatch): void {
     const at = position(rows, key);
     if (rows[at]?.[0].equals(key) === true) rows.splice(at, 1);
   }
-  for (const row of batch.puts) put(rows, row);
+  for (const [key, value] of batch.puts) put(rows, [key, value]);
   disk.applied = batch.applied;
 }
 

@@ -13,8 +13,20 @@ test('what was changed last is read and written, each row once', (t) => {
   t.is(set.get(row('b')), undefined);
   t.is(set.get(row('c'))?.toString(), '3');
   const { puts, deletes } = set.changes();
-  t.deepEqual(puts.map(String), ['a,4']);
-  t.deepEqual(deletes.map(String), ['b']);
+  t.deepEqual(puts.map(String), ['a,4,false']);
+  // It came and went.
+  t.deepEqual(deletes.map(String), []);
+});
+
+test('what the store was found not to hold is new; of a row that was never looked up that is not known', (t) => {
+  const set = new WorkingSet([row('a'), row('b')], [undefined, row('1')]);
+  set.put(row('a'), row('2'));
+  set.delete(row('b'));
+  set.put(row('c'), row('3'));
+  set.delete(row('d'));
+  const { puts, deletes } = set.changes();
+  t.deepEqual(puts.map(String), ['a,2,true', 'c,3,false']);
+  t.deepEqual(deletes.map(String), ['b', 'd']);
 });
 
 test('nothing is written that was only read', (t) => {

@@ -11,6 +11,7 @@ const OPTIONS = {
   pendingBytesMax: 400,
   delayMs: 1,
   flushBytes: 200,
+  isAskedFor: (id: string) => id === 'k' || id < 'c',
   failed: new Promise<void>(() => undefined),
   hasFailed: () => false,
 };
@@ -19,6 +20,8 @@ interface Watched {
   readonly store: StateStore;
   /** What reached the store under it: one text an operation. */
   readonly reached: readonly string[];
+  /** The keys that were read from there. */
+  readonly asked: readonly string[];
   /** Writes what waits. */
   readonly flush: () => void;
 }
@@ -26,10 +29,15 @@ interface Watched {
 /** `under` calls back when `step` is called, so that anything can happen while it reads or writes. */
 function watched(cacheBytes: number, defer: (task: () => void) => void): Watched {
   const reached: string[] = [];
+  const asked: string[] = [];
   let tasks: (() => void)[] = [];
   const under = openMemoryStateStore({ disk: memoryStateDisk(), defer });
   const spied: StateStore = {
     ...under,
+    getMany(keys, done) {
+      asked.push(...keys.map(String));
+      under.getMany(keys, done);
+    },
     write(batch, done) {
       for (const key of batch.deletes) reached.push(`-${key.toString('latin1')}`);
       for (const [key] of batch.puts) reached.push(`+${key.toString('latin1')}`);
@@ -46,6 +54,7 @@ function watched(cacheBytes: number, defer: (task: () => void) => void): Watched
   return {
     store: bufferedStateStore(spied, { ...OPTIONS, cacheBytes, timers }),
     reached,
+    asked,
     flush() {
       const due = tasks;
       tasks = [];
@@ -76,6 +85,37 @@ test('a row of which nothing is known is deleted', async (t) => {
   await store.close();
 });
 
+test('a row that is said to be new, comes and goes is never written, though nothing was read of it', async (t) => {
+  const { store, reached, flush } = watched(10_000, setImmediate);
+  const isNew = (index: number): StateBatch => {
+    const { puts, ...batch } = batchOf(index, { r: String(index) });
+    return { ...batch, puts: puts.map(([key, value]) => [key, value, true] as const) };
+  };
+  await written(store, isNew(1));
+  await written(store, batchOf(2, {}, ['r']));
+  await scanOf(store);
+  t.deepEqual(reached, []);
+  await written(store, isNew(3));
+  flush();
+  // It is on its way: from now on it must be deleted where it goes.
+  await written(store, batchOf(4, {}, ['r']));
+  await written(store, isNew(5));
+  await written(store, batchOf(6, {}, ['r']));
+  t.deepEqual((await scanOf(store)).entries, []);
+  t.deepEqual(reached, ['+r', '-r']);
+  await store.close();
+});
+
+test('a row that is likely to be asked for is read from memory once it was written', async (t) => {
+  const { store, asked } = watched(10_000, setImmediate);
+  await written(store, batchOf(1, { k: '1', z: '1' }));
+  await scanOf(store);
+  const found = await valuesOf(store, [Buffer.from('k'), Buffer.from('z')]);
+  t.deepEqual(found.map(String), ['1', '1']);
+  t.deepEqual(asked, ['z']);
+  await store.close();
+});
+
 const id = fc.constantFrom('a', 'b', 'c', 'd');
 const step = fc.oneof(
   {
@@ -84,6 +124,7 @@ const step = fc.oneof(
       do: fc.constant('write' as const),
       puts: fc.array(id, { maxLength: 3 }),
       deletes: fc.array(id, { maxLength: 3 }),
+      saysNew: fc.boolean(),
     }),
   },
   {
@@ -134,7 +175,10 @@ test('reads, and what is left in the end, are those of a plain store', async (t)
               Object.fromEntries(drawn.puts.map((key) => [key, value])),
               drawn.deletes,
             );
-            writing = written(store, batch);
+            // Only ever of a row that there is not, as a writer has read.
+            const isNew = (key: Buffer): boolean => drawn.saysNew && !model.has(key.toString());
+            const puts = batch.puts.map(([key, row]) => [key, row, isNew(key)] as const);
+            writing = written(store, { ...batch, puts });
             // Done at once, unless there is no room.
             await finish(writing);
             for (const key of drawn.deletes) model.delete(key);

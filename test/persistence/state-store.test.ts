@@ -28,6 +28,7 @@ const tight = {
   delayMs: 1,
   flushBytes: 256,
   cacheBytes: 2000,
+  isAskedFor: (id: string) => id.length % 2 === 0,
   failed: new Promise<void>(() => undefined),
   hasFailed: () => false,
 };

@@ -1,5 +1,6 @@
 /** Opens what a simulated machine's disk holds, as `server/start.ts` does it for a real one. */
 
+import { isKeyRow } from '../../kv/rows.js';
 import type { Configuration, NodeId } from '../../membership/configuration.js';
 import { assess, laterPromise } from '../../persistence/assess.js';
 import type { Timers } from '../../persistence/buffered-state-store.js';
@@ -26,6 +27,7 @@ const BUFFER = {
   delayMs: 5,
   flushBytes: 1024,
   cacheBytes: 1024,
+  isAskedFor: isKeyRow,
   failed: new Promise<void>(() => undefined),
   hasFailed: () => false,
 };
