@@ -129,7 +129,7 @@ class BufferedStateStore implements StateStore {
       for (const [at, place] of places.entries()) values[place] = found[at];
       // Otherwise what it held then need not be what it holds now. What is on its way there is put right once it has come.
       if (contents === this.#contents && !this.#replacing) {
-        for (const [at, id] of ids.entries()) this.#cache.read(id, found[at] ?? null);
+        for (const [at, id] of ids.entries()) this.#cache.keep(id, found[at] ?? null);
       }
       done(values);
     });
@@ -210,7 +210,7 @@ class BufferedStateStore implements StateStore {
   #flushed({ number, rows }: PendingRows): void {
     this.#contents += 1;
     for (const [id, value] of rows) {
-      if (value !== null && this.#options.isAskedFor(id)) this.#cache.read(id, value);
+      if (value !== null && this.#options.isAskedFor(id)) this.#cache.keep(id, value);
       else this.#cache.written(id, value);
     }
     this.#flushing = undefined;

@@ -1,104 +1,150 @@
 /**
- * Rows that were read lately, in memory, within a bound. Two halves: what is asked for moves to the younger one, and when that is full
+ * Rows that are likely to be asked for, in memory, within a bound. Two halves: what is asked for moves to the younger one, and when that is full
  * it becomes the older one, whose rows that nobody asked for meanwhile are forgotten.
  *
- * The bytes of a half's rows lie in chunks of its own. A row that stayed a slice of what it was read or written with would keep all of that in
- * memory, many times what is counted here.
+ * The bytes of a half's rows lie in chunks, found by a number: a hundred thousand Buffers would be looked at by every collection of garbage, and
+ * each would keep all of what it is a slice of.
  */
 
 /** Null: there is no such row, which is worth knowing, too. */
 export type CachedRow = Buffer | null;
 
-/** What a row costs beside its bytes: the entry of the map, the key's text, the Buffer. */
-const ROW_OVERHEAD_BYTES = 240;
-/** Its end is lost when a row does not fit there. */
-const CHUNK_BYTES = 16 * 1024;
+/** What a row costs beside its bytes: the entry of the map, and its key's text without the characters. */
+const ROW_OVERHEAD_BYTES = 100;
+const CHUNK_BYTES = 256 * 1024;
 /** A longer row has memory of its own. */
-const IN_CHUNK_BYTES_MAX = CHUNK_BYTES / 8;
+const IN_CHUNK_BYTES_MAX = CHUNK_BYTES / 16;
+/** In front of a row: how many bytes may stand in its place, and how many do. */
+const HEADER_BYTES = 8;
+
+/** Where a row lies: its chunk times `CHUNK_BYTES`, plus where in there. */
+type Place = number;
+const NO_ROW: Place = -1;
+/** It is in `long`. */
+const LONG: Place = -2;
 
 export interface RowCache {
-  /** Undefined: nothing is known of it. Not to be changed. */
+  /** A copy; undefined: nothing is known of it. */
   get(id: string): CachedRow | undefined;
   /** True only if there is known to be no such row. */
   isMissing(id: string): boolean;
-  /** It was read. */
-  read(id: string, row: CachedRow): void;
-  /** It was written. */
+  /** It was read, or is likely to be. */
+  keep(id: string, row: CachedRow): void;
+  /** It was written: what is known of it is brought up to date, where anything is. */
   written(id: string, row: CachedRow): void;
   clear(): void;
 }
 
-interface Half {
-  readonly rows: Map<string, CachedRow>;
-  /** Of everything that was put in, what was taken out or replaced included: its bytes stay until the half goes. */
-  bytes: number;
-  chunk: Buffer;
-  /** Of the chunk. */
-  usedBytes: number;
-}
+class Half {
+  readonly #places = new Map<string, Place>();
+  readonly #long = new Map<string, Buffer>();
+  readonly #chunks: Buffer[] = [];
+  /** Of the last chunk. */
+  #usedBytes = CHUNK_BYTES;
+  /** Of everything that was put in, what was taken out included: its bytes stay until the half goes. */
+  bytes = 0;
 
-const NO_CHUNK = Buffer.alloc(0);
-
-const emptyHalf = (): Half => ({ rows: new Map(), bytes: 0, chunk: NO_CHUNK, usedBytes: 0 });
-
-function copyInto(half: Half, row: Buffer): Buffer {
-  const { length } = row;
-  if (length > IN_CHUNK_BYTES_MAX) {
-    const own = Buffer.allocUnsafeSlow(length);
-    own.set(row);
-    return own;
+  has(id: string): boolean {
+    return this.#places.has(id);
   }
-  if (half.usedBytes + length > half.chunk.length) {
-    half.chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
-    half.usedBytes = 0;
+
+  get(id: string): CachedRow | undefined {
+    const place = this.#places.get(id);
+    if (place === undefined) return undefined;
+    if (place === NO_ROW) return null;
+    if (place === LONG) return this.#long.get(id);
+    const { chunk, at } = this.#at(place);
+    const start = at + HEADER_BYTES;
+    return Buffer.from(chunk.subarray(start, start + chunk.readUInt32LE(at + 4)));
   }
-  const start = half.usedBytes;
-  half.usedBytes += length;
-  half.chunk.set(row, start);
-  return half.chunk.subarray(start, half.usedBytes);
+
+  isMissing(id: string): boolean {
+    return this.#places.get(id) === NO_ROW;
+  }
+
+  put(id: string, row: CachedRow): void {
+    const before = this.#places.get(id);
+    if (row !== null && before !== undefined && before >= 0 && this.#replace(before, row)) return;
+    if (before === LONG) this.#long.delete(id);
+    this.#places.set(id, row === null ? NO_ROW : this.#take(id, row));
+    this.bytes += id.length + (row?.length ?? 0) + ROW_OVERHEAD_BYTES;
+  }
+
+  delete(id: string): void {
+    this.#places.delete(id);
+    this.#long.delete(id);
+  }
+
+  #at(place: Place): { readonly chunk: Buffer; readonly at: number } {
+    const chunk = this.#chunks[Math.floor(place / CHUNK_BYTES)];
+    if (chunk === undefined) throw new Error('a row of the cache lies nowhere');
+    return { chunk, at: place % CHUNK_BYTES };
+  }
+
+  /** In the place of what it was before, where it fits there. */
+  #replace(place: Place, row: Buffer): boolean {
+    const { chunk, at } = this.#at(place);
+    if (row.length > chunk.readUInt32LE(at)) return false;
+    chunk.writeUInt32LE(row.length, at + 4);
+    chunk.set(row, at + HEADER_BYTES);
+    return true;
+  }
+
+  #take(id: string, row: Buffer): Place {
+    const bytes = HEADER_BYTES + row.length;
+    if (bytes > IN_CHUNK_BYTES_MAX) {
+      this.#long.set(id, Buffer.from(row));
+      return LONG;
+    }
+    if (this.#usedBytes + bytes > CHUNK_BYTES) {
+      this.#chunks.push(Buffer.allocUnsafeSlow(CHUNK_BYTES));
+      this.#usedBytes = 0;
+    }
+    const place = (this.#chunks.length - 1) * CHUNK_BYTES + this.#usedBytes;
+    this.#usedBytes += bytes;
+    const { chunk, at } = this.#at(place);
+    chunk.writeUInt32LE(row.length, at);
+    chunk.writeUInt32LE(row.length, at + 4);
+    chunk.set(row, at + HEADER_BYTES);
+    return place;
+  }
 }
 
 export function rowCache(bytesMax: number): RowCache {
-  let young = emptyHalf();
-  let old = emptyHalf();
+  let young = new Half();
+  let old = new Half();
 
   const keep = (id: string, row: CachedRow): void => {
-    young.rows.set(id, row === null ? null : copyInto(young, row));
-    young.bytes += id.length + (row?.length ?? 0) + ROW_OVERHEAD_BYTES;
+    if (bytesMax <= 0) return;
+    young.put(id, row);
     if (young.bytes < bytesMax / 2) return;
     old = young;
-    young = emptyHalf();
-  };
-  const peek = (id: string): CachedRow | undefined => {
-    const row = young.rows.get(id);
-    return row === undefined ? old.rows.get(id) : row;
+    young = new Half();
   };
   return {
     get(id) {
-      const row = young.rows.get(id);
+      const row = young.get(id);
       if (row !== undefined) return row;
-      const known = old.rows.get(id);
+      const known = old.get(id);
       if (known !== undefined) keep(id, known);
       return known;
     },
-    isMissing: (id) => peek(id) === null,
-    read(id, row) {
-      if (bytesMax > 0) keep(id, row);
-    },
+    isMissing: (id) => young.isMissing(id) || (!young.has(id) && old.isMissing(id)),
+    keep,
     written(id, row) {
-      const before = peek(id);
-      if (before === undefined) return;
+      if (!young.has(id) && !old.has(id)) return;
+      const wasMissing = young.isMissing(id) || (!young.has(id) && old.isMissing(id));
       // What has just come, or gone, is hardly asked for again.
-      if (row !== null && before !== null) {
+      if (row !== null && !wasMissing) {
         keep(id, row);
         return;
       }
-      young.rows.delete(id);
-      old.rows.delete(id);
+      young.delete(id);
+      old.delete(id);
     },
     clear() {
-      young = emptyHalf();
-      old = emptyHalf();
+      young = new Half();
+      old = new Half();
     },
   };
 }
