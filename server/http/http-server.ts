@@ -43,7 +43,7 @@ const HEADER_BYTES_MAX = 16 * 1024;
 const LINGER_MS = 200;
 
 /** While stopping, a connection is idle once this has passed without a request: busy clients are told to leave instead. */
-const SETTLE_MS = 100;
+const SETTLE_MS = 300;
 
 /** A server that isn't listening yet, and the way to stop it. */
 export interface HttpServer {
