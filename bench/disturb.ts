@@ -64,13 +64,13 @@ export async function caughtUp(
   leader: ClusterNode,
   signal: AbortSignal,
 ): Promise<void> {
-  const goal = await system.revision(leader);
+  const goal = await system.position(leader);
   const deadlineMs = performance.now() + CAUGHT_UP_PATIENCE_MS;
   let missing: string | undefined;
   while (performance.now() < deadlineMs) {
     missing = await system.product.notReady(follower);
     if (missing === undefined) {
-      const has = await system.revision(follower);
+      const has = await system.position(follower);
       if (has >= goal) return;
       missing = `it has ${has} of ${goal}`;
     }

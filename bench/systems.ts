@@ -26,7 +26,9 @@ export interface System {
   readonly loadMax: number;
   /** The value in the answer to a read. */
   readonly valueOf: (answer: string) => string | undefined;
-  /** A number that grows by one at least with every write. */
+  /** How far a node has come in the log that all share. */
+  readonly position: (node: ClusterNode) => Promise<number>;
+  /** A number that grows by one at least with every write that a node has, since its start. */
   readonly revision: (node: ClusterNode) => Promise<number>;
 }
 
@@ -41,6 +43,7 @@ const CONSISTENCIES: Readonly<Record<Workload, Consistency>> = {
 };
 
 const ourEntry = z.object({ value: z.string() });
+const ourStatus = z.object({ lastApplied: z.number() });
 
 function ours(nodeFlags: readonly string[]): System {
   return {
@@ -68,6 +71,9 @@ function ours(nodeFlags: readonly string[]): System {
     }),
     loadMax: 500,
     valueOf: (answer) => ourEntry.parse(JSON.parse(answer)).value,
+    async position(node) {
+      return ourStatus.parse(JSON.parse(await answerOf(node, PATHS.status))).lastApplied;
+    },
     async revision(node) {
       // Writes that wait together share a revision.
       const text = await answerOf(node, PATHS.metrics);
@@ -125,6 +131,7 @@ const etcdSystem: System = {
     const [entry] = etcdRange.parse(JSON.parse(answer)).kvs ?? [];
     return entry && Buffer.from(entry.value, 'base64').toString();
   },
+  position: (node) => etcdSystem.revision(node),
   async revision(node) {
     const text = await answerOf(node, RANGE, JSON.stringify({ key: base64('none') }));
     return etcdRange.parse(JSON.parse(text)).header.revision;

@@ -30,6 +30,15 @@ export function awaitEngineRest(
   let quietMs = 0;
   for (let waitedMs = 0; waitedMs < WAIT_MS_MAX && quietMs < QUIET_MS; waitedMs += STEP_MS) {
     pause(STEP_MS);
-    quietMs = isAtWork(properties()) ? 0 : quietMs + STEP_MS;
+    quietMs = saysSo(properties) ? 0 : quietMs + STEP_MS;
+  }
+}
+
+/** An engine out of whose callback the failure came can't be asked before that has returned, which it never does: then the pause alone must do. */
+function saysSo(properties: () => readonly EngineProperties[]): boolean {
+  try {
+    return isAtWork(properties());
+  } catch {
+    return false;
   }
 }

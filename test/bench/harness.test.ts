@@ -52,14 +52,14 @@ async function liar(answer: (url: string) => string): Promise<{ server: Server; 
   return { server, target: { id: 'liar', http: `127.0.0.1:${port}` } as ClusterNode };
 }
 
-const status = JSON.stringify({ lastApplied: 1 });
+const metrics = 'kv_commands_applied_total 1\n';
 const value = 'v'.repeat(64);
 
 test('an answer that does not hold the value is an error', async (t) => {
   let asked = 0;
   // Right for the first who look, wrong for the load.
   const { server, target } = await liar((url) => {
-    if (url.startsWith('/status')) return status;
+    if (url.startsWith('/metrics')) return metrics;
     asked += 1;
     return JSON.stringify({ value: asked <= 32 ? value : '' });
   });
@@ -73,7 +73,7 @@ test('an answer that does not hold the value is an error', async (t) => {
 
 test('a write that is answered and not applied is an error', async (t) => {
   const { server, target } = await liar((url) =>
-    url.startsWith('/status') ? status : JSON.stringify({ value }),
+    url.startsWith('/metrics') ? metrics : JSON.stringify({ value }),
   );
   t.teardown(() => server.close());
   const load = {

@@ -1,7 +1,7 @@
 /** The client on real nodes: shared round trips through a change of leaders, locks, transactions, prefixes. */
 
 import test from 'ava';
-import { ConflictError, KVClient } from 'quorumkv-client';
+import { ConflictError, KVClient, type WatchEvent } from 'quorumkv-client';
 import { startCluster } from './cluster.js';
 
 const CALL_MS = 30_000;
@@ -109,30 +109,41 @@ test('a watch goes on through kills of the leader, without a gap or a repeat', a
   const names = kv.namespace('watched/');
   const { revision } = await names.set('first', 'v');
   const watches = ['', ''].map((prefix) => names.watch({ prefix }, { fromRevision: revision }));
-  const seen: string[][] = watches.map(() => []);
+  const seen: Seen[][] = watches.map(() => []);
   const followers = watches.map(async (events, at) => {
     for await (const event of events) {
       if (event.key === 'end') return;
-      seen[at]!.push(`${event.revision}.${event.n} ${event.type} ${event.key}`);
+      seen[at]!.push({ ...event, what: `${event.type} ${event.key}` });
     }
   });
-  const written: string[] = [`${revision}.1 put first`];
+  /** Those of one revision were written at once, in any order. */
+  const written: { readonly revision: string; readonly what: string }[] = [{ revision, what: 'put first' }];
   for (let wave = 0; wave < 9; wave += 1) {
     const keys = Array.from({ length: 20 }, (_, i) => `k${wave}.${i}`);
     const sets = await Promise.all(keys.map((key) => names.set(key, 'v')));
-    sets.forEach((set, at) => written.push(`${set.revision}.1 put ${keys[at] ?? ''}`));
+    sets.forEach((set, at) => written.push({ ...set, what: `put ${keys[at] ?? ''}` }));
     await kv.set('elsewhere', String(wave));
     if (wave % 3 === 1) {
       const leader = await cluster.leader();
       await cluster.kill9(leader);
-      await names.set(`after${wave}`, 'v').then((set) => written.push(`${set.revision}.1 put after${wave}`));
+      written.push({ ...(await names.set(`after${wave}`, 'v')), what: `put after${wave}` });
       await cluster.restart(leader);
     }
   }
   await names.atomic().set('end', 'v').commit();
   await Promise.all(followers);
-  const order = (line: string) => Number(line.slice(0, line.indexOf('.')));
-  const expected = written.toSorted((a, b) => order(a) - order(b));
-  t.deepEqual(seen[0], expected);
-  t.deepEqual(seen[1], expected);
+  const lines = (all: readonly { readonly revision: string; readonly what: string }[]): string[] =>
+    all.map((one) => `${one.revision} ${one.what}`).toSorted();
+  for (const events of seen) {
+    t.deepEqual(lines(events), lines(written));
+    for (const [at, { revision: now, n, of }] of events.entries()) {
+      const before = events[at - 1];
+      const follows = before?.revision === now ? n > before.n : Number(now) > Number(before?.revision ?? 0);
+      t.true(follows, `${now}.${n} behind ${before?.revision}.${before?.n}`);
+      t.true(n <= of);
+    }
+  }
+  t.deepEqual(seen[0], seen[1]);
 });
+
+type Seen = WatchEvent & { readonly what: string };

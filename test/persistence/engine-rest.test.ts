@@ -35,6 +35,17 @@ test('it waits a while for one that says nothing, and not for ever for one that 
   t.is(pausedMs, 5100);
 });
 
+test('one that can not be asked just now is given a while, and does not stand in the way of the exit code', (t) => {
+  let pausedMs = 0;
+  awaitEngineRest(
+    () => {
+      throw new Error('a callback of the engine has not returned');
+    },
+    (ms) => (pausedMs += ms),
+  );
+  t.is(pausedMs, 100);
+});
+
 /** The names are RocksDB's; a typing error there would be silence. */
 test('an engine that is filled says that it is at work', async (t) => {
   if (anyEngine.name !== 'rocksdb') {

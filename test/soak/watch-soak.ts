@@ -29,6 +29,8 @@ export interface SoakReport {
 /** One change as a watch told it. */
 interface Told {
   readonly revision: number;
+  /** Its place among what the revision changed. */
+  readonly n: number;
   readonly line: string;
 }
 
@@ -68,8 +70,9 @@ async function run(
 ): Promise<SoakReport> {
   const { cluster } = soak;
   const { revision: first } = await kv.set(`${PREFIX}first`, '0');
-  const acknowledged = new Map<number, string>([[Number(first), line('put', `${PREFIX}first`, '0')]]);
-  const attempted = new Set<string>(acknowledged.values());
+  /** The revision of each write: no two of them are alike. */
+  const acknowledged = new Map<string, number>([[line('put', `${PREFIX}first`, '0'), Number(first)]]);
+  const attempted = new Set<string>(acknowledged.keys());
   const watches = Array.from({ length: WATCHES }, () => follow(kv, first));
   const startMs = performance.now();
   let stopping = false;
@@ -79,7 +82,7 @@ async function run(
       const value = `${writer}.${i}`;
       attempted.add(line('put', key, value));
       const { revision } = await kv.set(key, value);
-      acknowledged.set(Number(revision), line('put', key, value));
+      acknowledged.set(line('put', key, value), Number(revision));
       await delay(PAUSE_MS);
     }
   };
@@ -95,7 +98,7 @@ async function run(
   stopping = true;
   await writers;
   const end = Number((await kv.set(`${PREFIX}end`, 'end')).revision);
-  acknowledged.set(end, line('put', `${PREFIX}end`, 'end'));
+  acknowledged.set(line('put', `${PREFIX}end`, 'end'), end);
   attempted.add(line('put', `${PREFIX}end`, 'end'));
   const told = await Promise.all([...watches, follow(kv, first)].map((watch) => watch.done()));
   told.forEach((events, at) => judge(events, acknowledged, attempted, `watch ${at}`));
@@ -122,9 +125,9 @@ function follow(kv: KVClient, fromRevision: string): Follower {
   const told: Told[] = [];
   const finished = (async () => {
     for await (const event of kv.watch({ prefix: PREFIX }, { fromRevision })) {
-      const { type, key, revision } = event;
+      const { type, key, revision, n } = event;
       const value = event.type === 'put' ? event.value : '';
-      told.push({ revision: Number(revision), line: line(type, key, value) });
+      told.push({ revision: Number(revision), n, line: line(type, key, value) });
       if (key === `${PREFIX}end`) return;
     }
   })();
@@ -142,23 +145,27 @@ function follow(kv: KVClient, fromRevision: string): Follower {
 /** No gap, no repeat, no other order, nothing made up. */
 function judge(
   events: readonly Told[],
-  acknowledged: ReadonlyMap<number, string>,
+  acknowledged: ReadonlyMap<string, number>,
   attempted: ReadonlySet<string>,
   who: string,
 ): void {
-  let before = 0;
-  const seen = new Map<number, string>();
-  for (const { revision, line: told } of events) {
-    // Every write is of one key: a revision has one event.
-    if (revision <= before) throw new Error(`${who}: ${revision} (${told}) came behind ${before}`);
+  let before = { revision: 0, n: 0 };
+  const seen = new Map<string, number>();
+  for (const { revision, n, line: told } of events) {
+    const follows = revision > before.revision || (revision === before.revision && n > before.n);
+    if (!follows)
+      throw new Error(`${who}: ${revision}.${n} (${told}) came behind ${before.revision}.${before.n}`);
     if (!attempted.has(told)) throw new Error(`${who}: ${revision} (${told}) was never written`);
-    before = revision;
-    seen.set(revision, told);
+    if (seen.has(told)) throw new Error(`${who}: ${revision} (${told}) came again`);
+    before = { revision, n };
+    seen.set(told, revision);
   }
-  for (const [revision, written] of acknowledged) {
-    const told = seen.get(revision);
-    if (told !== written)
-      throw new Error(`${who}: ${revision} is ${told ?? 'missing'}, ${written} was acknowledged`);
+  for (const [written, revision] of acknowledged) {
+    const told = seen.get(written);
+    if (told !== revision)
+      throw new Error(
+        `${who}: ${written} is told at ${told ?? 'no revision'}, and was acknowledged at ${revision}`,
+      );
   }
 }
 
@@ -171,11 +178,12 @@ async function compareWithLog(cluster: Cluster, events: readonly Told[]): Promis
   };
   const oldest = entries.at(-1)?.index ?? 0;
   const inLog = entries
-    .filter(({ type, key }) => type === 'set' && key?.startsWith(PREFIX) === true)
+    .filter(({ index, type, key }) => index > oldest && type === 'set' && key?.startsWith(PREFIX) === true)
     .map(({ index, key }) => `${index} ${key ?? ''}`)
     .toReversed();
   const told = events
-    .filter(({ revision }) => revision >= oldest)
+    // Of the oldest entry some lines may be cut off.
+    .filter(({ revision }) => revision > oldest)
     .map(({ revision, line: text }) => `${revision} ${text.split(' ')[1] ?? ''}`);
   const toldSet = new Set(told);
   const logSet = new Set(inLog);
