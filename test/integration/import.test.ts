@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { text } from 'node:stream/consumers';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { startCluster, type Cluster } from './cluster.js';
 
 const CLI = 'dist/cli/main.js';
@@ -18,8 +18,10 @@ interface Running {
   end(): void;
 }
 
-function kv(args: readonly string[]): Running {
+function kv(t: ExecutionContext, args: readonly string[]): Running {
   const child = spawn(process.execPath, [CLI, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+  // One that waits for more lines when the test has failed would never end.
+  t.teardown(() => child.kill());
   // Its exit code tells more than a broken pipe.
   child.stdin.on('error', () => undefined);
   const code = new Promise<number | null>((resolve, reject) => {
@@ -61,7 +63,7 @@ test.serial(
     const leader = await cluster.leader();
 
     const half = Math.floor(lines.length / 2);
-    const importing = kv(['--endpoints', endpoints, 'import', '-']);
+    const importing = kv(t, ['--endpoints', endpoints, 'import', '-']);
     let over = false;
     void importing.finished.finally(() => (over = true));
     importing.write(lines.slice(0, half));
@@ -84,7 +86,7 @@ test.serial(
     await cluster.caughtUp();
 
     for (const id of cluster.ids) {
-      const exporting = kv(['--endpoints', cluster.url(id), 'export', '-', '--stale']);
+      const exporting = kv(t, ['--endpoints', cluster.url(id), 'export', '-', '--stale']);
       exporting.end();
       const exported = await exporting.finished;
       t.is(exported.code, 0, exported.stderr);
