@@ -38,6 +38,7 @@ test('a cluster tells of requests, consensus, disk and process', async (t) => {
   t.is(value('kv_raft_commit_index'), value('kv_raft_applied_index'));
   t.is(value('kv_raft_elections_total{result="won"}'), 1);
   t.true(value('kv_raft_proposals_total') >= 1);
+  t.true(value('kv_commands_applied_total') >= 1);
   t.is(value('kv_raft_pending_proposals'), 0);
   t.is(value('kv_keys'), 1);
   for (const peer of cluster.ids.filter((id) => id !== leader)) {
