@@ -90,8 +90,11 @@ interface Seen {
 /** Watches a whole cluster; call `observe` after every step, and `applied` for every entry that a node applies. */
 export class ClusterInvariants {
   readonly #leaders = new Map<Term, NodeId>();
+  /** By node, incarnation and term: what a disk that was replaced has promised, its member has. */
   readonly #votes = new Map<string, NodeId>();
-  /** Of them, each node's that was looked at last. */
+  /** The term on each disk, by node and incarnation. */
+  readonly #diskTerms = new Map<string, Term>();
+  /** Of the votes, each node's that was looked at last. */
   readonly #voted = new Map<NodeId, { readonly term: Term; readonly vote: NodeId }>();
   readonly #committed: (Entry | undefined)[] = [];
   /** By index: a term by which the entry was committed; the lowest that is known. */
@@ -126,12 +129,11 @@ export class ClusterInvariants {
     this.#checkLogMatching(nodes);
   }
 
-  /** The node's disk is another one, and empty: what it promised before was another member's. */
+  /** The node's disk is another one, and empty: what it promised before was another member's, of another incarnation. */
   forget(id: NodeId): void {
     this.#seen.delete(id);
     this.#voted.delete(id);
     this.#members.forget(id);
-    for (const key of this.#votes.keys()) if (key.startsWith(`${id}/`)) this.#votes.delete(key);
   }
 
   /**
@@ -153,12 +155,14 @@ export class ClusterInvariants {
   }
 
   /** Election Safety (§5.2): one durable vote a node and term, never taken back. */
-  #noteVote({ state, disk }: Observed): void {
+  #noteVote({ state, incarnation, disk }: Observed): void {
+    const member = `${state.id}/${incarnation}`;
+    if (this.#diskTerms.get(member) !== disk.term) this.#diskTerms.set(member, disk.term);
     if (disk.vote === undefined) return;
     const noted = this.#voted.get(state.id);
     if (noted?.term === disk.term && noted.vote === disk.vote) return;
     this.#voted.set(state.id, { term: disk.term, vote: disk.vote });
-    const key = `${state.id}/${disk.term}`;
+    const key = `${member}/${disk.term}`;
     const vote = this.#votes.get(key);
     invariant(
       vote === undefined || vote === disk.vote,
@@ -176,9 +180,10 @@ export class ClusterInvariants {
     if (known !== undefined) return;
     this.#leaders.set(term, id);
     // A vote may leave once its voter's disk holds a later term instead: then it can't be given to another any more.
-    const voted = (voter: NodeId): boolean => {
-      const vote = this.#votes.get(`${voter}/${term}`);
-      return vote === undefined ? (this.#seen.get(voter)?.diskTerm ?? 0) > term : vote === id;
+    const voted = (voter: NodeId, incarnation: string | undefined): boolean => {
+      const member = `${voter}/${incarnation ?? ''}`;
+      const vote = this.#votes.get(`${member}/${term}`);
+      return vote === undefined ? (this.#diskTerms.get(member) ?? 0) > term : vote === id;
     };
     invariant(
       decides(latestOf(state), voted),
