@@ -34,13 +34,14 @@ import {
   keyOfRow,
   keyRow,
 } from './rows.js';
+import type { Row } from './rows.js';
 import { SESSION_COUNT_ROW, resultRow, sessionRow } from './session-rows.js';
 import { admit, endExpired, keepResult } from './sessions.js';
 import { applyTxn, keysGot } from './txn.js';
 import type { WorkingSet } from './working-set.js';
 
 /** The rows of the keys that a `delete-prefix` is about, all of them. */
-export type PrefixRows = readonly Buffer[] | 'too-many';
+export type PrefixRows = readonly Row[] | 'too-many';
 
 /** The commands of an entry of the log. */
 export interface Proposed {
@@ -62,7 +63,7 @@ export function standsAlone(command: Command): boolean {
   return command.op === 'delete-prefix' || (command.op === 'txn' && keysGot(command).length > 0);
 }
 
-const ALWAYS_READ = [
+const ALWAYS_READ: readonly Row[] = [
   KEY_COUNT_ROW,
   DATA_BYTES_ROW,
   CLOCK_ROW,
@@ -73,38 +74,38 @@ const ALWAYS_READ = [
 ];
 
 /**
- * Every row that applying the commands reads, but for results of sessions (`resultsRead`); without repeats. Of rows of keys the header is
- * enough, but for those in `keysGot`.
+ * Every row that applying the commands reads, but for results of sessions (`resultsRead`); without repeats. Of each `HEAD_BYTES` are enough, but
+ * for the keys in `keysGot`.
  */
-export function rowsRead(commands: readonly Command[]): Buffer[] {
-  const rows = new Map<string, Buffer>();
-  const add = (row: Buffer): void => void rows.set(row.toString('latin1'), row);
+export function rowsRead(commands: readonly Command[]): Row[] {
+  const rows = new Set<Row>(ALWAYS_READ);
   const clients = new Set<number>();
-  for (const row of ALWAYS_READ) add(row);
   for (const command of commands) {
-    for (const key of keysOf(command)) add(keyRow(key));
-    if (command.op === 'trim-history') command.revisions.forEach((revision) => add(historyRow(revision)));
+    for (const key of keysOf(command)) rows.add(keyRow(key));
+    if (command.op === 'trim-history') for (const each of command.revisions) rows.add(historyRow(each));
     if ('session' in command) clients.add(command.session.clientId);
     if (command.op === 'expire-sessions') for (const clientId of command.clientIds) clients.add(clientId);
-    if (command.op === 'register' || command.op === 'expire-sessions') add(SESSION_COUNT_ROW);
+    if (command.op === 'register' || command.op === 'expire-sessions') rows.add(SESSION_COUNT_ROW);
   }
-  for (const clientId of clients) add(sessionRow(clientId));
-  return [...rows.values()];
+  for (const clientId of clients) rows.add(sessionRow(clientId));
+  return [...rows];
 }
 
-/** The rows of results that applying the commands may read, each with its session's row; without repeats. */
-export function resultsRead(
-  commands: readonly Command[],
-): { readonly row: Buffer; readonly seq: number; readonly clientId: number }[] {
-  const seen = new Set<string>();
-  return commands.flatMap((command) => {
-    if (!('session' in command)) return [];
+/**
+ * The rows of results that applying the commands may find, once their `rowsRead` are in `set`; without repeats. Most updates are new: above the
+ * highest number of its session there is no result, which is noted in `set` right away.
+ */
+export function resultsRead(set: WorkingSet, commands: readonly Command[]): Row[] {
+  const rows = new Set<Row>();
+  for (const command of commands) {
+    if (!('session' in command)) continue;
     const { clientId, seq } = command.session;
-    const id = `${clientId}/${seq}`;
-    if (seen.has(id)) return [];
-    seen.add(id);
-    return [{ row: resultRow(clientId, seq), seq, clientId }];
-  });
+    const row = resultRow(clientId, seq);
+    const session = set.session(clientId);
+    if (session !== undefined && seq <= session.highest) rows.add(row);
+    else if (!set.has(row)) set.fetched(row, undefined);
+  }
+  return [...rows];
 }
 
 /** The keys that a command names. */

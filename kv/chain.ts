@@ -3,8 +3,10 @@
  * the first entry on that changes what differs. It finds faults, not forgers: 64 bits, of two lanes of MurmurHash3.
  */
 
+import type { Row } from './rows.js';
+
 /** Holds the chain. */
-export const CHAIN_ROW = Buffer.from('mchain');
+export const CHAIN_ROW: Row = 'mchain';
 
 /** 16 hex digits. */
 export type Chain = string;
@@ -14,7 +16,7 @@ export interface ChainState {
   b: number;
 }
 
-export type RowChange = readonly [row: Buffer, record: Buffer | undefined];
+export type RowChange = readonly [row: Row, record: Buffer | undefined];
 
 /** All zeros before the first change. */
 export function decodeChain(record: Buffer | undefined): ChainState {
@@ -35,21 +37,38 @@ export function chainText(chain: ChainState): Chain {
 /** Lengthens the chain by what one entry changed, in order. */
 export function lengthen(chain: ChainState, changes: readonly RowChange[]): void {
   for (const [row, record] of changes) {
-    absorb(chain, row);
+    absorbText(chain, row);
     if (record === undefined) absorbWord(chain, -1);
     else absorb(chain, record);
   }
 }
 
 /** Lengthens it by bytes, and by how many they are. */
-export function absorb(chain: ChainState, bytes: Buffer): void {
+export function absorb(chain: ChainState, bytes: Uint8Array): void {
   absorbWord(chain, bytes.length);
   const words = bytes.length - (bytes.length % 4);
+  const byte = (at: number): number => bytes[at] ?? 0;
   let at = 0;
-  for (; at < words; at += 4) absorbWord(chain, bytes.readInt32LE(at));
+  for (; at < words; at += 4)
+    absorbWord(chain, byte(at) | (byte(at + 1) << 8) | (byte(at + 2) << 16) | (byte(at + 3) << 24));
   let rest = 0;
-  for (; at < bytes.length; at += 1) rest = (rest << 8) | bytes.readUInt8(at);
+  for (; at < bytes.length; at += 1) rest = (rest << 8) | byte(at);
   if (words < bytes.length) absorbWord(chain, rest);
+}
+
+/** As `absorb`, of a text, which is mostly a row: two characters a word. */
+export function absorbText(chain: ChainState, text: string): void {
+  absorbWord(chain, text.length);
+  for (let at = 0; at < text.length; at += 2) {
+    // Behind the end it is NaN, which counts as 0.
+    absorbWord(chain, text.charCodeAt(at) | (text.charCodeAt(at + 1) << 16));
+  }
+}
+
+/** A whole number up to 2^53. */
+export function absorbNumber(chain: ChainState, number: number): void {
+  absorbWord(chain, number);
+  absorbWord(chain, number / 2 ** 32);
 }
 
 function absorbWord(chain: ChainState, word: number): void {

@@ -10,7 +10,7 @@ import {
   keyBytesIn,
   keyRow,
 } from './rows.js';
-import type { ValueHeader } from './rows.js';
+import type { Row, ValueHeader } from './rows.js';
 import type { WorkingSet } from './working-set.js';
 
 /** Undefined where there is no such key. */
@@ -18,7 +18,7 @@ export function headerOfKey(set: WorkingSet, key: string): ValueHeader | undefin
   return headerIn(set, keyRow(key));
 }
 
-function headerIn(set: WorkingSet, row: Buffer): ValueHeader | undefined {
+function headerIn(set: WorkingSet, row: Row): ValueHeader | undefined {
   const record = set.get(row);
   return record === undefined ? undefined : decodeHeader(record);
 }

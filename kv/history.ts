@@ -6,11 +6,12 @@
  */
 
 import type { TrimHistoryCommand } from './command.js';
-import { INTEGER_BYTES, readInteger, writeInteger } from './integers.js';
-import { decodeCount, encodeCount } from './rows.js';
+import { integerIn, integerText } from './integers.js';
+import type { Row, Rows } from './rows.js';
+import { decodeCount, encodeCount, rowsUnder } from './rows.js';
 import type { Change, WorkingSet } from './working-set.js';
 
-const HISTORY_PREFIX = 0x68;
+const HISTORY_PREFIX = 'h';
 /** The record's own length (4), number of changes (4); of each: kind (1), length of the key (2), key, length of the value (4), value. */
 const HEADER_BYTES = 8;
 /** Of one change, beside its key and value. */
@@ -18,26 +19,20 @@ const CHANGE_BYTES = 7;
 const KINDS = ['put', 'delete', 'expired'] as const;
 
 /** How many revisions the history holds, and how many bytes. */
-export const HISTORY_COUNT_ROW = Buffer.from('mhistory');
-export const HISTORY_BYTES_ROW = Buffer.from('mhistorybytes');
+export const HISTORY_COUNT_ROW: Row = 'mhistory';
+export const HISTORY_BYTES_ROW: Row = 'mhistorybytes';
 
 /** Holds the newest revision that the history has lost, with all before it; 0: none. */
-export const HISTORY_LOST_ROW = Buffer.from('mhistorylost');
+export const HISTORY_LOST_ROW: Row = 'mhistorylost';
 
-export const HISTORY_ROWS = Object.freeze({
-  gte: Buffer.from([HISTORY_PREFIX]),
-  lt: Buffer.from([HISTORY_PREFIX + 1]),
-});
+export const HISTORY_ROWS: Rows = rowsUnder(HISTORY_PREFIX);
 
-export function historyRow(revision: number): Buffer {
-  const row = Buffer.allocUnsafe(1 + INTEGER_BYTES);
-  row[0] = HISTORY_PREFIX;
-  writeInteger(row, revision, 1);
-  return row;
+export function historyRow(revision: number): Row {
+  return HISTORY_PREFIX + integerText(revision);
 }
 
-export function revisionOfHistoryRow(row: Buffer): number {
-  return readInteger(row, 1);
+export function revisionOfHistoryRow(row: Row): number {
+  return integerIn(row, 1);
 }
 
 /** Writes down what one entry has changed. */
@@ -65,15 +60,6 @@ export function trimHistory(set: WorkingSet, { revisions }: TrimHistoryCommand):
   }
   if (trimmed > 0) set.put(HISTORY_LOST_ROW, encodeCount(lost));
   return trimmed;
-}
-
-/** A copy of what `trimHistory` needs of a record. */
-export function historyHeaderOf(record: Buffer): Buffer {
-  return Buffer.from(record.subarray(0, HEADER_BYTES));
-}
-
-export function isHistoryRow(row: Buffer): boolean {
-  return row[0] === HISTORY_PREFIX;
 }
 
 /** Bytes of the whole record. */

@@ -13,3 +13,26 @@ export function writeInteger(out: Buffer, value: number, at: number): number {
 export function readInteger(bytes: Buffer, at: number): number {
   return bytes.readUInt32BE(at) * HIGH + bytes.readUInt32BE(at + 4);
 }
+
+/** The same bytes as text of one character each. */
+export function integerText(value: number): string {
+  const high = Math.floor(value / HIGH);
+  const low = value % HIGH;
+  return String.fromCharCode(
+    high >>> 24,
+    (high >>> 16) & 0xff,
+    (high >>> 8) & 0xff,
+    high & 0xff,
+    low >>> 24,
+    (low >>> 16) & 0xff,
+    (low >>> 8) & 0xff,
+    low & 0xff,
+  );
+}
+
+/** What `integerText` gave, from `at` on. */
+export function integerIn(text: string, at: number): number {
+  let value = 0;
+  for (let i = at; i < at + INTEGER_BYTES; i += 1) value = value * 256 + text.charCodeAt(i);
+  return value;
+}

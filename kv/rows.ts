@@ -5,57 +5,65 @@
  */
 
 import { INTEGER_BYTES, readInteger, writeInteger } from './integers.js';
+import { fromLatin1, toLatin1 } from './latin1.js';
 
-const KEY_PREFIX = 0x6b;
-const EXPIRY_PREFIX = 0x78;
+/** A row's name: its bytes, one character each (latin1), so that rows are looked up and compared without a detour through Buffers. */
+export type Row = string;
+
+const KEY_PREFIX = 'k';
+const EXPIRY_PREFIX = 'x';
 const VALUE_AT = 2 * INTEGER_BYTES + 4;
 
 /** Holds the number of keys. */
-export const KEY_COUNT_ROW = Buffer.from('mkeys');
+export const KEY_COUNT_ROW: Row = 'mkeys';
 
 /** Holds the bytes of all keys and values together. */
-export const DATA_BYTES_ROW = Buffer.from('mbytes');
+export const DATA_BYTES_ROW: Row = 'mbytes';
 
 /** Holds the log time of the last command, in ms. */
-export const CLOCK_ROW = Buffer.from('mclock');
+export const CLOCK_ROW: Row = 'mclock';
 
-/** All rows of keys are in [`KEY_ROWS.gte`, `KEY_ROWS.lt`). */
-export const KEY_ROWS = Object.freeze({ gte: Buffer.from([KEY_PREFIX]), lt: Buffer.from([KEY_PREFIX + 1]) });
+/**
+ * What applying commands reads of a record, at most, but for values that a transaction gets and for results of sessions: that is as long as a
+ * session's record, the longest of them.
+ */
+export const HEAD_BYTES = 4 * INTEGER_BYTES;
 
-export function keyRow(key: string): Buffer {
-  const row = Buffer.allocUnsafe(1 + Buffer.byteLength(key));
-  row[0] = KEY_PREFIX;
-  row.write(key, 1, 'utf8');
-  return row;
+export interface Rows {
+  readonly gte: Row;
+  readonly lt: Row;
 }
 
-/** Whether a row, as latin1 text, is that of a key. */
-export function isKeyRow(id: string): boolean {
-  return id.charCodeAt(0) === KEY_PREFIX;
+/** The rows of all keys. */
+export const KEY_ROWS: Rows = rowsUnder(KEY_PREFIX);
+
+export function keyRow(key: string): Row {
+  return KEY_PREFIX + toLatin1(key);
+}
+
+export function isKeyRow(row: Row): boolean {
+  return row.startsWith(KEY_PREFIX);
 }
 
 /** Bytes of the key whose row it is. */
-export function keyBytesIn(row: Buffer): number {
+export function keyBytesIn(row: Row): number {
   return row.length - 1;
 }
 
-export function keyOfRow(row: Buffer): string {
-  return row.toString('utf8', 1);
+export function keyOfRow(row: Row): string {
+  return fromLatin1(row.slice(1));
 }
 
 /** The rows of all keys that begin with `prefix`. */
-export function prefixRows(prefix: string): { readonly gte: Buffer; readonly lt: Buffer } {
-  const gte = keyRow(prefix);
-  return { gte, lt: successor(gte) };
+export function prefixRows(prefix: string): Rows {
+  return rowsUnder(keyRow(prefix));
 }
 
-/** The first row behind all rows that begin with `prefix`, which is not all 0xff: rows begin with their table's letter. */
-function successor(prefix: Buffer): Buffer {
+/** All rows that begin with `prefix`, which is not all 0xff: rows begin with their table's letter. */
+export function rowsUnder(prefix: Row): Rows {
   let last = prefix.length - 1;
-  while (prefix[last] === 0xff) last -= 1;
-  const next = Buffer.from(prefix.subarray(0, last + 1));
-  next[last] = (next[last] ?? 0) + 1;
-  return next;
+  while (prefix.charCodeAt(last) === 0xff) last -= 1;
+  return { gte: prefix, lt: prefix.slice(0, last) + String.fromCharCode(prefix.charCodeAt(last) + 1) };
 }
 
 /** What is known of a key without its value. */
@@ -99,32 +107,24 @@ export function headerOf(record: Buffer): Buffer {
 }
 
 /** Orders keys by their deadline: the bytes of positive floats sort as the numbers do. */
-export function expiryRow(deadlineMs: number, key: string): Buffer {
-  const row = Buffer.allocUnsafe(1 + INTEGER_BYTES + Buffer.byteLength(key));
-  row[0] = EXPIRY_PREFIX;
-  row.writeDoubleBE(deadlineMs, 1);
-  row.write(key, 1 + INTEGER_BYTES, 'utf8');
-  return row;
+export function expiryRow(deadlineMs: number, key: string): Row {
+  return EXPIRY_PREFIX + encodeTime(deadlineMs).toString('latin1') + toLatin1(key);
 }
 
-export function keyOfExpiryRow(row: Buffer): string {
-  return row.toString('utf8', 1 + INTEGER_BYTES);
+export function keyOfExpiryRow(row: Row): string {
+  return fromLatin1(row.slice(1 + INTEGER_BYTES));
 }
 
 /** The expiry rows of all keys. */
-export const EXPIRY_ROWS = Object.freeze({
-  gte: Buffer.from([EXPIRY_PREFIX]),
-  lt: Buffer.from([EXPIRY_PREFIX + 1]),
-});
+export const EXPIRY_ROWS: Rows = rowsUnder(EXPIRY_PREFIX);
 
 /** The expiry rows of the keys whose time is over at `logTimeMs`. */
-export function dueRows(logTimeMs: number): { readonly gte: Buffer; readonly lte: Buffer } {
-  const lte = Buffer.concat([expiryRow(logTimeMs, ''), BEHIND_ANY_KEY]);
-  return { gte: EXPIRY_ROWS.gte, lte };
+export function dueRows(logTimeMs: number): { readonly gte: Row; readonly lte: Row } {
+  return { gte: EXPIRY_ROWS.gte, lte: expiryRow(logTimeMs, '') + BEHIND_ANY_KEY };
 }
 
 /** UTF-8 never holds this byte. */
-const BEHIND_ANY_KEY = Buffer.from([0xff]);
+const BEHIND_ANY_KEY = '\xff';
 
 export function encodeCount(count: number): Buffer {
   const record = Buffer.allocUnsafe(INTEGER_BYTES);

@@ -1,18 +1,17 @@
 /** How sessions and their results lie among the rows of the state (`sessions.ts`): under `s` and `r`. */
 
-import { INTEGER_BYTES, readInteger, writeInteger } from './integers.js';
+import { INTEGER_BYTES, integerIn, integerText } from './integers.js';
+import type { Row, Rows } from './rows.js';
+import { rowsUnder } from './rows.js';
 
-const SESSION_PREFIX = 0x73;
-const RESULT_PREFIX = 0x72;
+const SESSION_PREFIX = 's';
+const RESULT_PREFIX = 'r';
 
 /** Holds the number of sessions. */
-export const SESSION_COUNT_ROW = Buffer.from('msessions');
+export const SESSION_COUNT_ROW: Row = 'msessions';
 
-/** All rows of sessions are in [`SESSION_ROWS.gte`, `SESSION_ROWS.lt`). */
-export const SESSION_ROWS = Object.freeze({
-  gte: Buffer.from([SESSION_PREFIX]),
-  lt: Buffer.from([SESSION_PREFIX + 1]),
-});
+/** The rows of all sessions. */
+export const SESSION_ROWS: Rows = rowsUnder(SESSION_PREFIX);
 
 export interface Session {
   readonly ttlMs: number;
@@ -24,26 +23,20 @@ export interface Session {
   readonly highest: number;
 }
 
-export function sessionRow(clientId: number): Buffer {
-  const row = Buffer.allocUnsafe(1 + INTEGER_BYTES);
-  row[0] = SESSION_PREFIX;
-  writeInteger(row, clientId, 1);
-  return row;
+export function sessionRow(clientId: number): Row {
+  return SESSION_PREFIX + integerText(clientId);
 }
 
-export function clientIdOfRow(row: Buffer): number {
-  return readInteger(row, 1);
+export function clientIdOfRow(row: Row): number {
+  return integerIn(row, 1);
 }
 
-export function isResultRow(row: Buffer): boolean {
-  return row[0] === RESULT_PREFIX;
+export function isResultRow(row: Row): boolean {
+  return row.startsWith(RESULT_PREFIX);
 }
 
-export function resultRow(clientId: number, seq: number): Buffer {
-  const row = Buffer.allocUnsafe(1 + 2 * INTEGER_BYTES);
-  row[0] = RESULT_PREFIX;
-  writeInteger(row, seq, writeInteger(row, clientId, 1));
-  return row;
+export function resultRow(clientId: number, seq: number): Row {
+  return RESULT_PREFIX + integerText(clientId) + integerText(seq);
 }
 
 export function encodeSession({ ttlMs, lastActiveMs, lowestPending, highest }: Session): Buffer {

@@ -8,6 +8,7 @@
 
 import type { RowChange } from './chain.js';
 import { invariant } from './invariant.js';
+import type { Row } from './rows.js';
 import { decodeCount, encodeCount } from './rows.js';
 import type { Session } from './session-rows.js';
 import { decodeSession, encodeSession, sessionRow } from './session-rows.js';
@@ -20,9 +21,17 @@ export interface Change {
   readonly value?: Uint8Array;
 }
 
+interface Cell {
+  readonly row: Row;
+  record: Buffer | undefined;
+  /** The store was found not to hold it. */
+  readonly isNew: boolean;
+  isChanged: boolean;
+}
+
 /** A row whose record is decoded. */
 interface Decoded<T> {
-  readonly row: Buffer;
+  readonly row: Row;
   value: T;
   /** By the entry that is being applied. */
   isTouched: boolean;
@@ -30,48 +39,51 @@ interface Decoded<T> {
 }
 
 export class WorkingSet {
-  /** By row, as latin1 text: one character a byte, so that it is exact and cheap. */
-  readonly #rows = new Map<string, Buffer | undefined>();
-  readonly #changed = new Map<string, { readonly row: Buffer; readonly isNew: boolean }>();
-  /** By the row itself: counters are constants. */
-  readonly #counters = new Map<Buffer, Decoded<number>>();
+  readonly #cells = new Map<Row, Cell>();
+  /** In the order in which they were first changed. */
+  readonly #changed: Cell[] = [];
+  readonly #counters = new Map<Row, Decoded<number>>();
   readonly #sessions = new Map<number, Decoded<Session | undefined>>();
   #touched: (() => void)[] = [];
   #noted: Change[] = [];
   #journal: RowChange[] = [];
 
   /** `values` are those of `rows`, in order. */
-  constructor(rows: readonly Buffer[], values: readonly (Buffer | undefined)[]) {
+  constructor(rows: readonly Row[], values: readonly (Buffer | undefined)[]) {
     rows.forEach((row, at) => this.fetched(row, values[at]));
   }
 
-  /** What the store holds in a row, before anything is applied. */
-  fetched(row: Buffer, record: Buffer | undefined): void {
-    this.#rows.set(row.toString('latin1'), record);
+  /** What the store holds in a row, before anything is done with it. */
+  fetched(row: Row, record: Buffer | undefined): void {
+    this.#cells.set(row, { row, record, isNew: record === undefined, isChanged: false });
   }
 
-  get(row: Buffer): Buffer | undefined {
-    const id = row.toString('latin1');
-    const record = this.#rows.get(id);
-    invariant(record !== undefined || this.#rows.has(id), `row ${id} was not fetched before it was read`);
-    return record;
+  /** Whether the row was fetched, or changed. */
+  has(row: Row): boolean {
+    return this.#cells.has(row);
   }
 
-  put(row: Buffer, value: Buffer): void {
+  get(row: Row): Buffer | undefined {
+    const cell = this.#cells.get(row);
+    invariant(cell !== undefined, `row ${row} was not fetched before it was read`);
+    return cell.record;
+  }
+
+  put(row: Row, value: Buffer): void {
     this.#change(row, value);
   }
 
-  delete(row: Buffer): void {
+  delete(row: Row): void {
     this.#change(row, undefined);
   }
 
   /** What the counter in `row` stands at. */
-  countOf(row: Buffer): number {
+  countOf(row: Row): number {
     return this.#counter(row).value;
   }
 
   /** Adds to the counter in `row`. */
-  count(row: Buffer, change: number): void {
+  count(row: Row, change: number): void {
     if (change === 0) return;
     const counter = this.#counter(row);
     this.#touch(counter, counter.value + change);
@@ -118,18 +130,17 @@ export class WorkingSet {
   }
 
   /** What is to be written, each row once; `isNew`: the store was found not to hold it. */
-  changes(): { readonly puts: [row: Buffer, value: Buffer, isNew: boolean][]; readonly deletes: Buffer[] } {
-    const puts: [Buffer, Buffer, boolean][] = [];
-    const deletes: Buffer[] = [];
-    for (const [id, { row, isNew }] of this.#changed) {
-      const value = this.#rows.get(id);
-      if (value !== undefined) puts.push([row, value, isNew]);
+  changes(): { readonly puts: [row: Row, value: Buffer, isNew: boolean][]; readonly deletes: Row[] } {
+    const puts: [Row, Buffer, boolean][] = [];
+    const deletes: Row[] = [];
+    for (const { row, record, isNew } of this.#changed) {
+      if (record !== undefined) puts.push([row, record, isNew]);
       else if (!isNew) deletes.push(row);
     }
     return { puts, deletes };
   }
 
-  #counter(row: Buffer): Decoded<number> {
+  #counter(row: Row): Decoded<number> {
     let counter = this.#counters.get(row);
     if (counter === undefined) {
       counter = { row, value: decodeCount(this.get(row)), isTouched: false, encode: encodeCount };
@@ -160,13 +171,17 @@ export class WorkingSet {
     });
   }
 
-  #change(row: Buffer, value: Buffer | undefined): void {
-    const id = row.toString('latin1');
-    if (!this.#changed.has(id)) {
-      const isNew = this.#rows.has(id) && this.#rows.get(id) === undefined;
-      this.#changed.set(id, { row, isNew });
+  #change(row: Row, record: Buffer | undefined): void {
+    let cell = this.#cells.get(row);
+    if (cell === undefined) {
+      cell = { row, record, isNew: false, isChanged: false };
+      this.#cells.set(row, cell);
     }
-    this.#rows.set(id, value);
-    this.#journal.push([row, value]);
+    cell.record = record;
+    if (!cell.isChanged) {
+      cell.isChanged = true;
+      this.#changed.push(cell);
+    }
+    this.#journal.push([row, record]);
   }
 }

@@ -9,10 +9,11 @@
 
 import type { PendingRows } from './pending-rows.js';
 import { pendingRows } from './pending-rows.js';
+import { headOf } from './head.js';
 import { checkApplied } from './range.js';
 import { rowCache } from './row-cache.js';
 import type { Position } from '../raft/entry.js';
-import type { Applied, StateBatch, StateRestore, StateStore, StateView } from './state-store.js';
+import type { Applied, RowKey, StateBatch, StateRestore, StateStore, StateView } from './state-store.js';
 import { VIEWS_MAX } from './state-store.js';
 
 /** What makes things happen later. */
@@ -40,8 +41,8 @@ export interface BufferOptions {
   readonly flushBytes: number;
   /** Of rows that stay in memory. */
   readonly cacheBytes: number;
-  /** Whether a row that was written is likely to be read, by its key as latin1 text: it stays in memory then, whether it was read before or not. */
-  readonly isAskedFor: (id: string) => boolean;
+  /** Whether a row that was written is likely to be read: it stays in memory then, whether it was read before or not. */
+  readonly isAskedFor: (key: RowKey) => boolean;
   /** Resolves when the store under it has failed: from then on it calls nothing back. */
   readonly failed: Promise<void>;
   /** At once, whereas a promise is heard of later: a store that has failed calls nothing back. */
@@ -49,8 +50,6 @@ export interface BufferOptions {
   /** Default: those of Node.js. */
   readonly timers?: Timers;
 }
-
-const idOf = (key: Buffer): string => key.toString('latin1');
 
 export function bufferedStateStore(store: StateStore, options: BufferOptions): StateStore {
   return new BufferedStateStore(store, options);
@@ -99,23 +98,28 @@ class BufferedStateStore implements StateStore {
     this.#applied = this.#done;
   }
 
-  readonly getMany: StateStore['getMany'] = (keys, done) => {
+  readonly getMany: StateStore['getMany'] = (keys, done) => this.#read(keys, Infinity, done);
+
+  readonly getHeads: StateStore['getHeads'] = (keys, bytes, done) => this.#read(keys, bytes, done);
+
+  #read(
+    keys: readonly RowKey[],
+    bytesMax: number,
+    done: (values: ReadonlyArray<Buffer | undefined>) => void,
+  ): void {
     this.#checkOpen();
     const values = new Array<Buffer | undefined>(keys.length);
-    const missing: Buffer[] = [];
-    const ids: string[] = [];
+    const missing: RowKey[] = [];
     const places: number[] = [];
     for (const [at, key] of keys.entries()) {
-      const id = idOf(key);
-      let row = this.#pending.rows.get(id);
-      if (row === undefined) row = this.#flushing?.rows.get(id);
-      if (row === undefined) row = this.#cache.get(id);
+      let row = this.#pending.rows.get(key);
+      if (row === undefined) row = this.#flushing?.rows.get(key);
+      if (row === undefined) row = this.#cache.get(key, bytesMax);
       if (row !== undefined) {
         values[at] = row ?? undefined;
         continue;
       }
       missing.push(key);
-      ids.push(id);
       places.push(at);
     }
     if (missing.length === 0) {
@@ -126,14 +130,14 @@ class BufferedStateStore implements StateStore {
     }
     const contents = this.#contents;
     this.#store.getMany(missing, (found) => {
-      for (const [at, place] of places.entries()) values[place] = found[at];
+      for (const [at, place] of places.entries()) values[place] = headOf(found[at], bytesMax);
       // Otherwise what it held then need not be what it holds now. What is on its way there is put right once it has come.
       if (contents === this.#contents && !this.#replacing) {
-        for (const [at, id] of ids.entries()) this.#cache.keep(id, found[at] ?? null);
+        for (const [at, key] of missing.entries()) this.#cache.keep(key, found[at] ?? null);
       }
       done(values);
     });
-  };
+  }
 
   readonly write: StateStore['write'] = (batch, done) => {
     this.#checkOpen();
@@ -163,17 +167,16 @@ class BufferedStateStore implements StateStore {
   #take({ applied, puts, deletes }: StateBatch): void {
     const pending = this.#pending;
     for (const key of deletes) {
-      const id = idOf(key);
-      if (!pending.delete(id, this.#isMissing)) this.#cache.written(id, null);
+      if (!pending.delete(key, this.#isMissing)) this.#cache.written(key, null);
     }
-    for (const [key, value, isNew = false] of puts) pending.put(idOf(key), value, isNew);
+    for (const [key, value, isNew = false] of puts) pending.put(key, value, isNew);
     pending.applied = applied;
   }
 
   /** Known not to be in the store under this one once everything before `#pending` is written. */
-  readonly #isMissing = (id: string): boolean => {
-    const row = this.#flushing?.rows.get(id);
-    return row === undefined ? this.#cache.isMissing(id) : row === null;
+  readonly #isMissing = (key: RowKey): boolean => {
+    const row = this.#flushing?.rows.get(key);
+    return row === undefined ? this.#cache.isMissing(key) : row === null;
   };
 
   #land(): void {
@@ -194,10 +197,9 @@ class BufferedStateStore implements StateStore {
     const flushing = this.#pending;
     this.#flushing = flushing;
     this.#pending = pendingRows(flushing.number + 1);
-    const puts: [Buffer, Buffer][] = [];
-    const deletes: Buffer[] = [];
-    for (const [id, value] of rows) {
-      const key = Buffer.from(id, 'latin1');
+    const puts: [RowKey, Buffer][] = [];
+    const deletes: RowKey[] = [];
+    for (const [key, value] of rows) {
       if (value === null) deletes.push(key);
       else puts.push([key, value]);
     }
@@ -209,9 +211,9 @@ class BufferedStateStore implements StateStore {
 
   #flushed({ number, rows }: PendingRows): void {
     this.#contents += 1;
-    for (const [id, value] of rows) {
-      if (value !== null && this.#options.isAskedFor(id)) this.#cache.keep(id, value);
-      else this.#cache.written(id, value);
+    for (const [key, value] of rows) {
+      if (value !== null && this.#options.isAskedFor(key)) this.#cache.keep(key, value);
+      else this.#cache.written(key, value);
     }
     this.#flushing = undefined;
     // Before the next write begins, so that a restore finds none in flight.

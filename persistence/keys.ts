@@ -5,6 +5,7 @@
 
 import type { Index } from '../raft/entry.js';
 import { writeSafeInteger } from './records.js';
+import type { RowKey } from './state-store.js';
 
 const ENTRY_PREFIX = 0x65; // 'e'
 const ROW_PREFIX = 0x72; // 'r'
@@ -46,14 +47,14 @@ export function indexOfEntryKey(key: Buffer): Index | undefined {
 }
 
 /** In the state: one row. Any bytes may be a caller's key, none at all too; the prefix keeps them off the other records. */
-export function rowKey(userKey: Uint8Array): Buffer {
+export function rowKey(userKey: RowKey): Buffer {
   const key = Buffer.allocUnsafe(1 + userKey.length);
-  key.writeUInt8(ROW_PREFIX, 0);
-  key.set(userKey, 1);
+  key[0] = ROW_PREFIX;
+  key.write(userKey, 1, 'latin1');
   return key;
 }
 
-/** The caller's key of a row, a view into `key`. */
-export function userKeyOf(key: Buffer): Buffer {
-  return key.subarray(1);
+/** The caller's key of a row. */
+export function userKeyOf(key: Buffer): RowKey {
+  return key.toString('latin1', 1);
 }

@@ -1,17 +1,17 @@
 /** What a range of keys means, the same for every state store. */
 
-import type { Range } from './state-store.js';
+import type { Range, RowKey, StateRow } from './state-store.js';
 
 /** One end of a range. */
 export interface Bound {
-  readonly key: Buffer;
+  readonly key: RowKey;
   readonly inclusive: boolean;
 }
 
 /** The stricter of `gte` and `gt`; undefined when the range is open below. */
 export function lowerBound(range: Range): Bound | undefined {
   const { gte, gt } = range;
-  if (gt !== undefined && (gte === undefined || Buffer.compare(gt, gte) >= 0)) {
+  if (gt !== undefined && (gte === undefined || gt >= gte)) {
     return { key: gt, inclusive: false };
   }
   return gte === undefined ? undefined : { key: gte, inclusive: true };
@@ -20,7 +20,7 @@ export function lowerBound(range: Range): Bound | undefined {
 /** The stricter of `lte` and `lt`; undefined when the range is open above. */
 export function upperBound(range: Range): Bound | undefined {
   const { lte, lt } = range;
-  if (lt !== undefined && (lte === undefined || Buffer.compare(lt, lte) <= 0)) {
+  if (lt !== undefined && (lte === undefined || lt <= lte)) {
     return { key: lt, inclusive: false };
   }
   return lte === undefined ? undefined : { key: lte, inclusive: true };
@@ -28,14 +28,14 @@ export function upperBound(range: Range): Bound | undefined {
 
 /** Gathers the entries of a scan until `limit` or `bytesMax` says stop. */
 export interface Page {
-  readonly entries: ReadonlyArray<readonly [key: Buffer, value: Buffer]>;
+  readonly entries: readonly StateRow[];
   /** Takes the next entry of the range; false, and it is not taken, when the page is full: then there is more. */
-  take(key: Buffer, value: Buffer): boolean;
+  take(key: RowKey, value: Buffer): boolean;
   readonly more: boolean;
 }
 
 export function page(limits: Pick<Range, 'limit' | 'bytesMax'>): Page {
-  const entries: (readonly [Buffer, Buffer])[] = [];
+  const entries: StateRow[] = [];
   let bytes = 0;
   let more = false;
   return {

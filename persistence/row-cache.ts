@@ -6,6 +6,9 @@
  * each would keep all of what it is a slice of.
  */
 
+import { headOf } from './head.js';
+import type { RowKey } from './state-store.js';
+
 /** Null: there is no such row, which is worth knowing, too. */
 export type CachedRow = Buffer | null;
 
@@ -24,55 +27,52 @@ const NO_ROW: Place = -1;
 const LONG: Place = -2;
 
 export interface RowCache {
-  /** A copy; undefined: nothing is known of it. */
-  get(id: string): CachedRow | undefined;
+  /** A copy of its first `bytesMax` bytes; undefined: nothing is known of it. */
+  get(key: RowKey, bytesMax?: number): CachedRow | undefined;
   /** True only if there is known to be no such row. */
-  isMissing(id: string): boolean;
+  isMissing(key: RowKey): boolean;
   /** It was read, or is likely to be. */
-  keep(id: string, row: CachedRow): void;
+  keep(key: RowKey, row: CachedRow): void;
   /** It was written: what is known of it is brought up to date, where anything is. */
-  written(id: string, row: CachedRow): void;
+  written(key: RowKey, row: CachedRow): void;
   clear(): void;
 }
 
 class Half {
-  readonly #places = new Map<string, Place>();
-  readonly #long = new Map<string, Buffer>();
+  readonly #places = new Map<RowKey, Place>();
+  readonly #long = new Map<RowKey, Buffer>();
   readonly #chunks: Buffer[] = [];
   /** Of the last chunk. */
   #usedBytes = CHUNK_BYTES;
   /** Of everything that was put in, what was taken out included: its bytes stay until the half goes. */
   bytes = 0;
 
-  has(id: string): boolean {
-    return this.#places.has(id);
+  /** Undefined: nothing is known of the row. */
+  place(key: RowKey): Place | undefined {
+    return this.#places.get(key);
   }
 
-  get(id: string): CachedRow | undefined {
-    const place = this.#places.get(id);
+  get(key: RowKey, bytesMax: number): CachedRow | undefined {
+    const place = this.#places.get(key);
     if (place === undefined) return undefined;
     if (place === NO_ROW) return null;
-    if (place === LONG) return this.#long.get(id);
+    if (place === LONG) return headOf(this.#long.get(key), bytesMax);
     const { chunk, at } = this.#at(place);
     const start = at + HEADER_BYTES;
-    return Buffer.from(chunk.subarray(start, start + chunk.readUInt32LE(at + 4)));
+    return Buffer.from(chunk.subarray(start, start + Math.min(bytesMax, chunk.readUInt32LE(at + 4))));
   }
 
-  isMissing(id: string): boolean {
-    return this.#places.get(id) === NO_ROW;
-  }
-
-  put(id: string, row: CachedRow): void {
-    const before = this.#places.get(id);
+  put(key: RowKey, row: CachedRow): void {
+    const before = this.#places.get(key);
     if (row !== null && before !== undefined && before >= 0 && this.#replace(before, row)) return;
-    if (before === LONG) this.#long.delete(id);
-    this.#places.set(id, row === null ? NO_ROW : this.#take(id, row));
-    this.bytes += id.length + (row?.length ?? 0) + ROW_OVERHEAD_BYTES;
+    if (before === LONG) this.#long.delete(key);
+    this.#places.set(key, row === null ? NO_ROW : this.#take(key, row));
+    this.bytes += key.length + (row?.length ?? 0) + ROW_OVERHEAD_BYTES;
   }
 
-  delete(id: string): void {
-    this.#places.delete(id);
-    this.#long.delete(id);
+  delete(key: RowKey): void {
+    this.#places.delete(key);
+    this.#long.delete(key);
   }
 
   #at(place: Place): { readonly chunk: Buffer; readonly at: number } {
@@ -90,10 +90,10 @@ class Half {
     return true;
   }
 
-  #take(id: string, row: Buffer): Place {
+  #take(key: RowKey, row: Buffer): Place {
     const bytes = HEADER_BYTES + row.length;
     if (bytes > IN_CHUNK_BYTES_MAX) {
-      this.#long.set(id, Buffer.from(row));
+      this.#long.set(key, Buffer.from(row));
       return LONG;
     }
     if (this.#usedBytes + bytes > CHUNK_BYTES) {
@@ -114,33 +114,35 @@ export function rowCache(bytesMax: number): RowCache {
   let young = new Half();
   let old = new Half();
 
-  const keep = (id: string, row: CachedRow): void => {
+  const keep = (key: RowKey, row: CachedRow): void => {
     if (bytesMax <= 0) return;
-    young.put(id, row);
+    young.put(key, row);
     if (young.bytes < bytesMax / 2) return;
     old = young;
     young = new Half();
   };
+  const placeOf = (key: RowKey): Place | undefined => young.place(key) ?? old.place(key);
   return {
-    get(id) {
-      const row = young.get(id);
+    get(key, bytesMax = Infinity) {
+      const row = young.get(key, bytesMax);
       if (row !== undefined) return row;
-      const known = old.get(id);
-      if (known !== undefined) keep(id, known);
-      return known;
+      const known = old.get(key, Infinity);
+      if (known === undefined) return undefined;
+      keep(key, known);
+      return known === null ? null : headOf(known, bytesMax);
     },
-    isMissing: (id) => young.isMissing(id) || (!young.has(id) && old.isMissing(id)),
+    isMissing: (key) => placeOf(key) === NO_ROW,
     keep,
-    written(id, row) {
-      if (!young.has(id) && !old.has(id)) return;
-      const wasMissing = young.isMissing(id) || (!young.has(id) && old.isMissing(id));
+    written(key, row) {
+      const place = placeOf(key);
+      if (place === undefined) return;
       // What has just come, or gone, is hardly asked for again.
-      if (row !== null && !wasMissing) {
-        keep(id, row);
+      if (row !== null && place !== NO_ROW) {
+        keep(key, row);
         return;
       }
-      young.delete(id);
-      old.delete(id);
+      young.delete(key);
+      old.delete(key);
     },
     clear() {
       young = new Half();

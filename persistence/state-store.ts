@@ -9,6 +9,9 @@
 import type { Configuration } from '../membership/configuration.js';
 import type { Index, Position } from '../raft/entry.js';
 
+/** A row's key: any bytes, as text of one character each (latin1), so that keys are looked up and compared without a detour through Buffers. */
+export type RowKey = string;
+
 /** How far the state has come; part of every batch, so that nothing is ever applied twice. */
 export interface Applied extends Position {
   /** The last configuration at or before `index`, and the index of its entry. */
@@ -23,16 +26,16 @@ export interface StateBatch {
    * They come after `deletes`; of several on one key the last counts. `isNew`: the writer knows, from what it read, that there is no such row
    * so far; it only spares work.
    */
-  readonly puts: ReadonlyArray<readonly [key: Buffer, value: Buffer, isNew?: boolean]>;
-  readonly deletes: readonly Buffer[];
+  readonly puts: ReadonlyArray<readonly [key: RowKey, value: Buffer, isNew?: boolean]>;
+  readonly deletes: readonly RowKey[];
 }
 
 /** Half-open or not, in byte order of the keys. Of `gte` and `gt` the stricter counts when both are given, likewise above. */
 export interface Range {
-  readonly gte?: Buffer;
-  readonly gt?: Buffer;
-  readonly lt?: Buffer;
-  readonly lte?: Buffer;
+  readonly gte?: RowKey;
+  readonly gt?: RowKey;
+  readonly lt?: RowKey;
+  readonly lte?: RowKey;
   readonly reverse?: boolean;
   /**
    * At most so many entries; the answer ends as well once its keys and values hold `bytesMax` bytes: with the entry that reaches them,
@@ -43,15 +46,15 @@ export interface Range {
 }
 
 export interface Scan {
-  readonly entries: ReadonlyArray<readonly [key: Buffer, value: Buffer]>;
+  readonly entries: readonly StateRow[];
   /** True when the range holds more than was given. */
   readonly more: boolean;
   /** The applied position of the view that was read: exactly the entries up to it are reflected. */
   readonly applied: Position;
 }
 
-/** A row that a view gives, or a restore takes. */
-export type StateRow = readonly [key: Buffer, value: Buffer];
+/** A row that a scan or a view gives, or a restore takes. */
+export type StateRow = readonly [key: RowKey, value: Buffer];
 
 /**
  * Everything there is, as of one moment, however long it takes to read and whatever is written or restored meanwhile. It holds back what the
@@ -71,7 +74,7 @@ export interface StateView {
 
 /** New content, beside the old one until it is complete. No method may be called before the last call's `done`. */
 export interface StateRestore {
-  /** Keys may come in any order; of several rows with one key the last counts. The Buffers are copied before it returns. */
+  /** Keys may come in any order; of several rows with one key the last counts. The values are copied before it returns. */
   write(rows: readonly StateRow[], done: () => void): void;
   /**
    * Puts the new content in the place of the old one, durably. After a crash there is one of the two. What was asked for before is
@@ -90,7 +93,14 @@ export interface StateStore {
   readonly recovered: Applied;
 
   /** One value a key, in order, all of one view; undefined where there is none. As below, `done` is never called within the call. */
-  getMany(keys: readonly Buffer[], done: (values: ReadonlyArray<Buffer | undefined>) => void): void;
+  getMany(keys: readonly RowKey[], done: (values: ReadonlyArray<Buffer | undefined>) => void): void;
+
+  /** As `getMany`, where the first `bytes` bytes of each value are enough: a longer one may be cut there, and then holds no more than that in memory. */
+  getHeads(
+    keys: readonly RowKey[],
+    bytes: number,
+    done: (heads: ReadonlyArray<Buffer | undefined>) => void,
+  ): void;
 
   /** Atomically. Not to be called again before `done`; the Buffers in the batch are the store's from the call on. Later `getMany` and `scan` calls see it once `done` was called. */
   write(batch: StateBatch, done: () => void): void;

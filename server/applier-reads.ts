@@ -4,14 +4,13 @@ import type { PrefixRows } from '../kv/apply.js';
 import { resultsRead, rowsRead } from '../kv/apply.js';
 import type { Command } from '../kv/command.js';
 import { PREFIX_KEYS_MAX, PREFIX_KEY_BYTES_MAX, PREFIX_VALUE_BYTES_MAX } from '../kv/command.js';
-import { historyHeaderOf, isHistoryRow } from '../kv/history.js';
-import { decodeSession, sessionRow } from '../kv/session-rows.js';
-import { KEY_ROWS, decodeHeader, headerOf, keyRow, prefixRows } from '../kv/rows.js';
+import type { Row } from '../kv/rows.js';
+import { HEAD_BYTES, decodeHeader, headerOf, isKeyRow, keyRow, prefixRows } from '../kv/rows.js';
 import { keysGot, readBytesMax } from '../kv/txn.js';
 import { WorkingSet } from '../kv/working-set.js';
 import type { StateStore } from '../persistence/state-store.js';
 
-/** Rows that one read takes: so many values may be in memory for a moment, until only their headers are kept. */
+/** Rows that one read of whole records takes: so many values may be in memory for a moment, until only what is needed of them is kept. */
 const READ_ROWS_MAX = 256;
 /** A page of the rows under a prefix: small, since all of it is decoded in one turn of the event loop. */
 const PAGE = { limit: 1000, bytesMax: 1024 * 1024 };
@@ -22,7 +21,7 @@ export interface Reads {
   readonly prefixRows?: PrefixRows;
 }
 
-export type Reading = Pick<StateStore, 'getMany' | 'scan'>;
+export type Reading = Pick<StateStore, 'getHeads' | 'getMany' | 'scan'>;
 
 export interface ReadsOptions {
   readonly store: Reading;
@@ -57,25 +56,17 @@ export function readFor(
   });
 }
 
-/** Most updates are new: above the highest number of its session there is no result, and the store is not asked. */
 function readResults(
   { store, isStopped }: ReadsOptions,
   commands: readonly Command[],
   set: WorkingSet,
   done: () => void,
 ): void {
-  const results = resultsRead(commands);
-  const asked = results.filter(({ row, seq, clientId }) => {
-    const session = set.get(sessionRow(clientId));
-    const mayBe = session !== undefined && seq <= decodeSession(session).highest;
-    if (!mayBe) set.fetched(row, undefined);
-    return mayBe;
-  });
-  if (asked.length === 0) {
+  const rows = resultsRead(set, commands);
+  if (rows.length === 0) {
     done();
     return;
   }
-  const rows = asked.map(({ row }) => row);
   store.getMany(rows, (records) => {
     if (isStopped()) return;
     rows.forEach((row, at) => set.fetched(row, records[at]));
@@ -83,31 +74,34 @@ function readResults(
   });
 }
 
-/** Of which rows more than the header is needed, and up to how many bytes: what comes behind is not asked for (`applyTxn`). */
+/** Of which rows more than the head is needed, and up to how many bytes: what comes behind is not asked for (`applyTxn`). */
 interface Whole {
-  readonly rows: ReadonlySet<string>;
+  readonly rows: ReadonlySet<Row>;
   readonly bytesMax: number;
 }
 
 function whole([command]: readonly Command[]): Whole {
   if (command?.op !== 'txn') return { rows: new Set(), bytesMax: 0 };
-  const rows = keysGot(command).map((key) => keyRow(key).toString('latin1'));
-  return { rows: new Set(rows), bytesMax: readBytesMax(command) };
+  return { rows: new Set(keysGot(command).map(keyRow)), bytesMax: readBytesMax(command) };
 }
 
 function readRows(
   { store, isStopped }: ReadsOptions,
-  rows: readonly Buffer[],
+  rows: readonly Row[],
   wanted: Whole,
-  done: (values: (Buffer | undefined)[]) => void,
+  done: (values: readonly (Buffer | undefined)[]) => void,
 ): void {
+  if (wanted.rows.size === 0) {
+    store.getHeads(rows, HEAD_BYTES, (records) => {
+      if (!isStopped()) done(records);
+    });
+    return;
+  }
   const values: (Buffer | undefined)[] = [];
   let wholeBytes = 0;
-  const keep = (row: Buffer, record: Buffer | undefined): Buffer | undefined => {
-    if (record !== undefined && isHistoryRow(row)) return historyHeaderOf(record);
-    if (record === undefined || row[0] !== KEY_ROWS.gte[0]) return record;
-    const isWhole = wholeBytes <= wanted.bytesMax && wanted.rows.has(row.toString('latin1'));
-    if (!isWhole) return headerOf(record);
+  const keep = (row: Row, record: Buffer | undefined): Buffer | undefined => {
+    if (record === undefined || !isKeyRow(row)) return record;
+    if (wholeBytes > wanted.bytesMax || !wanted.rows.has(row)) return headerOf(record);
     wholeBytes += decodeHeader(record).valueBytes;
     return record;
   };
@@ -123,19 +117,19 @@ function readRows(
   next();
 }
 
-type Row = readonly [row: Buffer, header: Buffer];
+type Found = readonly [row: Row, header: Buffer];
 
 /** Nothing writes to the store meanwhile, so that the pages are of one view. */
 function readPrefix(
   { store, isStopped }: ReadsOptions,
   prefix: string,
-  done: (rows: readonly Row[] | 'too-many') => void,
+  done: (rows: readonly Found[] | 'too-many') => void,
 ): void {
-  const found: Row[] = [];
+  const found: Found[] = [];
   let keyBytes = 0;
   let valueBytes = 0;
   const { gte, lt } = prefixRows(prefix);
-  const next = (from: { readonly gte: Buffer } | { readonly gt: Buffer }): void => {
+  const next = (from: { readonly gte: Row } | { readonly gt: Row }): void => {
     store.scan({ ...from, lt, ...PAGE }, ({ entries, more }) => {
       if (isStopped()) return;
       for (const [row, record] of entries) {

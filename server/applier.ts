@@ -114,6 +114,7 @@ export class Applier {
       return (...found) => this.#telling(lastIndex, () => done(...found));
     };
     const store: Reading = {
+      getHeads: (keys, bytes, found) => this.#store.getHeads(keys, bytes, tell(found)),
       getMany: (keys, found) => this.#store.getMany(keys, tell(found)),
       scan: (range, found) => this.#store.scan(range, tell(found)),
     };

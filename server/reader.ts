@@ -1,6 +1,7 @@
 /** Reads of the state machine: what is asked for in one turn of the event loop is fetched from the store at once. */
 
 import { ttlLeftMs } from '../kv/entries.js';
+import type { Row } from '../kv/rows.js';
 import { KEY_ROWS, decodeValue, keyOfRow, keyRow, prefixRows } from '../kv/rows.js';
 import type { Range, StateStore } from '../persistence/state-store.js';
 import type { HistoryPage } from './history-reader.js';
@@ -52,7 +53,7 @@ export class Reader {
       for (const { reject } of requests) reject(shuttingDown());
       return;
     }
-    const rows: Buffer[] = [];
+    const rows: Row[] = [];
     for (const { keys } of requests) for (const key of keys) rows.push(keyRow(key));
     const revision = this.#node.appliedIndex;
     this.#store.getMany(rows, (values) => {
@@ -108,10 +109,10 @@ export function rangeOf(query: ListQuery): Range {
     ...(end === undefined ? [] : [keyRow(end)]),
   ];
   if (after !== undefined && reverse) upper.push(keyRow(after));
-  const gte = lower.reduce((a, b) => (Buffer.compare(a, b) >= 0 ? a : b));
-  const lt = upper.reduce((a, b) => (Buffer.compare(a, b) <= 0 ? a : b));
+  const gte = lower.reduce((a, b) => (a >= b ? a : b));
+  const lt = upper.reduce((a, b) => (a <= b ? a : b));
   const bounds = { lt, reverse, limit, bytesMax: Math.min(bytesMax, PAGE_BYTES_MAX) };
   if (after === undefined || reverse) return { gte, ...bounds };
   const gt = keyRow(after);
-  return Buffer.compare(gt, gte) >= 0 ? { gt, ...bounds } : { gte, ...bounds };
+  return gt >= gte ? { gt, ...bounds } : { gte, ...bounds };
 }

@@ -15,6 +15,7 @@ import {
   historyRow,
   revisionOfHistoryRow,
 } from '../kv/history.js';
+import type { Row } from '../kv/rows.js';
 import { CLOCK_ROW, EXPIRY_ROWS, decodeCount, decodeTime, dueRows, keyOfExpiryRow } from '../kv/rows.js';
 import { SESSION_ROWS, clientIdOfRow, decodeSession } from '../kv/session-rows.js';
 import { hasExpired } from '../kv/sessions.js';
@@ -165,17 +166,14 @@ async function sweepHistory({ node, store, propose }: Parts, bytesMax: number): 
   }
 }
 
-function counters(
-  store: StateStore,
-  rows: readonly [Buffer, Buffer, Buffer],
-): Promise<[number, number, number]> {
+function counters(store: StateStore, rows: readonly [Row, Row, Row]): Promise<[number, number, number]> {
   return new Promise((resolve) =>
     store.getMany(rows, ([a, b, c]) => resolve([decodeCount(a), decodeCount(b), decodeCount(c)])),
   );
 }
 
 async function sweepSessions({ node, store, propose }: Parts): Promise<void> {
-  let from: { readonly gte: Buffer } | { readonly gt: Buffer } = SESSION_ROWS;
+  let from: { readonly gte: Row } | { readonly gt: Row } = SESSION_ROWS;
   for (;;) {
     const { entries, more } = await scan(store, { ...from, lt: SESSION_ROWS.lt, ...PAGE });
     if (!leads(node)) return;

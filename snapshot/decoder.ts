@@ -279,7 +279,7 @@ function safeInteger(payload: Buffer, at: number): number {
 }
 
 /**
- * The rows of an unpacked block, views into it.
+ * The rows of an unpacked block; the values are views into it.
  *
  * @param offset of the block's frame, for the error
  * @throws SnapshotError
@@ -293,7 +293,7 @@ export function decodeRows(raw: Buffer, offset: number): StateRow[] {
     const middle = start + raw.readUInt32BE(at);
     const end = middle + raw.readUInt32BE(at + 4);
     if (end > raw.length) throw damagedAt(offset, 'a row of the block is cut off');
-    rows.push([raw.subarray(start, middle), raw.subarray(middle, end)]);
+    rows.push([raw.toString('latin1', start, middle), raw.subarray(middle, end)]);
     at = end;
   }
   return rows;

@@ -150,7 +150,7 @@ export function encodeRows(rows: readonly StateRow[]): {
     const lengths = Buffer.allocUnsafe(ROW_HEADER_BYTES);
     lengths.writeUInt32BE(key.length, 0);
     lengths.writeUInt32BE(value.length, 4);
-    parts.push(lengths, key, value);
+    parts.push(lengths, Buffer.from(key, 'latin1'), value);
     bytes += key.length + value.length;
   }
   return { raw: Buffer.concat(parts), rows: rows.length, bytes };

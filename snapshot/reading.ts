@@ -165,14 +165,17 @@ interface RowOrder {
 }
 
 function rowOrder(): RowOrder {
-  let previous: Buffer | undefined;
+  let previous: string | undefined;
   let rows = 0;
   let bytes = 0;
   return {
     take(taken, offset) {
       for (const [key, value] of taken) {
-        if (previous !== undefined && Buffer.compare(previous, key) >= 0) {
-          throw damagedAt(offset, `its rows are out of order at ${key.toString('hex')}`);
+        if (previous !== undefined && previous >= key) {
+          throw damagedAt(
+            offset,
+            `its rows are out of order at ${Buffer.from(key, 'latin1').toString('hex')}`,
+          );
         }
         previous = key;
         rows += 1;

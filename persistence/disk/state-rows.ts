@@ -4,7 +4,7 @@ import { StorageError } from '../errors.js';
 import { APPLIED_KEY, ROWS_END, isRowKey, rowKey, userKeyOf } from '../keys.js';
 import { lowerBound, page, upperBound } from '../range.js';
 import { damaged, decodeApplied, encodeApplied, seal, unseal } from '../records.js';
-import type { Applied, Range, Scan, StateBatch, StateRow } from '../state-store.js';
+import type { Applied, Range, RowKey, Scan, StateBatch, StateRow } from '../state-store.js';
 import { NOTHING_APPLIED } from '../state-store.js';
 import type { Cursor, FoundRow } from '../cursor.js';
 import type { Database, Rows } from '../database.js';
@@ -41,12 +41,12 @@ function check<T>(database: Database, decode: () => T, done: (result: T) => void
 }
 
 function decodeRow(key: Buffer, record: Buffer): Buffer {
-  return unseal(() => `the row ${userKeyOf(key).toString('hex')}`, key, record);
+  return unseal(() => `the row ${key.toString('hex', 1)}`, key, record);
 }
 
 export function readRows(
   database: Database,
-  keys: readonly Buffer[],
+  keys: readonly RowKey[],
   done: (values: ReadonlyArray<Buffer | undefined>) => void,
 ): void {
   const rows = keys.map(rowKey);
@@ -73,7 +73,7 @@ export function scanRows(
 
 /** One bound at either end, as the engine wants it, and never outside the rows. */
 function toRows(range: Range): Rows {
-  const lower = lowerBound(range) ?? { key: Buffer.alloc(0), inclusive: true };
+  const lower = lowerBound(range) ?? { key: '', inclusive: true };
   const upper = upperBound(range);
   const above = rowKey(lower.key);
   return {

@@ -7,6 +7,7 @@ import path from 'node:path';
 import type { Position } from '../../raft/entry.js';
 import type { Fatal } from '../errors.js';
 import { StorageError } from '../errors.js';
+import { headOf } from '../head.js';
 import { checkApplied } from '../range.js';
 import type { Applied, StateRestore, StateStore, StateView } from '../state-store.js';
 import { VIEWS_MAX } from '../state-store.js';
@@ -144,6 +145,10 @@ class DiskStateStore implements StateStore {
   readonly getMany: StateStore['getMany'] = (keys, done) => {
     this.#checkOpen();
     readRows(this.#current.database, keys, done);
+  };
+
+  readonly getHeads: StateStore['getHeads'] = (keys, bytes, done) => {
+    this.getMany(keys, (values) => done(values.map((value) => headOf(value, bytes))));
   };
 
   readonly write: StateStore['write'] = (batch, done) => {

@@ -5,6 +5,7 @@ import { checkApplied, lowerBound, page, upperBound } from '../range.js';
 import type {
   Applied,
   Range,
+  RowKey,
   Scan,
   StateBatch,
   StateRestore,
@@ -48,11 +49,12 @@ export function openMemoryStateStore(options: MemoryStateStoreOptions): StateSto
   return {
     recovered: disk.applied,
     getMany(keys, done) {
-      const values = keys.map((key) => {
-        const row = disk.rows[position(disk.rows, key)];
-        return row?.[0].equals(key) === true ? Buffer.from(row[1]) : undefined;
-      });
+      const values = read(disk, keys, Infinity);
       gate.run(() => done(values));
+    },
+    getHeads(keys, bytes, done) {
+      const heads = read(disk, keys, bytes);
+      gate.run(() => done(heads));
     },
     write(batch, done) {
       if (writing) throw new Error('write was called before the last one was done');
@@ -61,7 +63,7 @@ export function openMemoryStateStore(options: MemoryStateStoreOptions): StateSto
       const copy: StateBatch = {
         applied: { ...batch.applied },
         puts: batch.puts.map(([key, value]) => copyOf([key, value])),
-        deletes: batch.deletes.map((key) => Buffer.from(key)),
+        deletes: [...batch.deletes],
       };
       gate.run(() => {
         store(disk, copy);
@@ -94,6 +96,13 @@ export function openMemoryStateStore(options: MemoryStateStoreOptions): StateSto
     },
     close: () => gate.close(),
   };
+}
+
+function read(disk: MemoryStateDisk, keys: readonly RowKey[], bytesMax: number): (Buffer | undefined)[] {
+  return keys.map((key) => {
+    const row = disk.rows[position(disk.rows, key)];
+    return row?.[0] === key ? Buffer.from(row[1].subarray(0, bytesMax)) : undefined;
+  });
 }
 
 function viewOf(disk: MemoryStateDisk, gate: Gate, closed: () => void): StateView {
@@ -158,7 +167,7 @@ function store(disk: MemoryStateDisk, batch: StateBatch): void {
   const { rows } = disk;
   for (const key of batch.deletes) {
     const at = position(rows, key);
-    if (rows[at]?.[0].equals(key) === true) rows.splice(at, 1);
+    if (rows[at]?.[0] === key) rows.splice(at, 1);
   }
   for (const [key, value] of batch.puts) put(rows, [key, value]);
   disk.applied = batch.applied;
@@ -166,7 +175,7 @@ function store(disk: MemoryStateDisk, batch: StateBatch): void {
 
 function put(rows: Row[], row: Row): void {
   const at = position(rows, row[0]);
-  rows.splice(at, rows[at]?.[0].equals(row[0]) === true ? 1 : 0, row);
+  rows.splice(at, rows[at]?.[0] === row[0] ? 1 : 0, row);
 }
 
 function scan(disk: MemoryStateDisk, range: Range): Scan {
@@ -187,22 +196,22 @@ function scan(disk: MemoryStateDisk, range: Range): Scan {
 /** The position of the bound's key, or behind it. */
 function edge(rows: readonly Row[], bound: Bound, behind: boolean): number {
   const at = position(rows, bound.key);
-  return behind && rows[at]?.[0].equals(bound.key) === true ? at + 1 : at;
+  return behind && rows[at]?.[0] === bound.key ? at + 1 : at;
 }
 
 /** Where `key` stands, or would stand. */
-function position(rows: readonly Row[], key: Buffer): number {
+function position(rows: readonly Row[], key: RowKey): number {
   let low = 0;
   let high = rows.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
     const row = rows[middle];
-    if (row !== undefined && Buffer.compare(row[0], key) < 0) low = middle + 1;
+    if (row !== undefined && row[0] < key) low = middle + 1;
     else high = middle;
   }
   return low;
 }
 
 function copyOf(row: Row): Row {
-  return [Buffer.from(row[0]), Buffer.from(row[1])];
+  return [row[0], Buffer.from(row[1])];
 }

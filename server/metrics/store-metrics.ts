@@ -58,6 +58,7 @@ export function storeMetrics(registry: Registry, nowMs: () => number): ObservedS
     state: (store) => ({
       recovered: store.recovered,
       getMany: (keys, done) => store.getMany(keys, done),
+      getHeads: (keys, bytes, done) => store.getHeads(keys, bytes, done),
       write(batch, done) {
         const startMs = nowMs();
         store.write(batch, () => {

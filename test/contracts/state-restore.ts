@@ -33,7 +33,7 @@ export function restoreOf(store: StateStore): Promise<StateRestore> {
 }
 
 export function restoredRows(restore: StateRestore, rows: Readonly<Record<string, string>>): Promise<void> {
-  const list = Object.entries(rows).map(([k, v]): StateRow => [Buffer.from(k), Buffer.from(v)]);
+  const list = Object.entries(rows).map(([k, v]): StateRow => [k, Buffer.from(v)]);
   return new Promise((resolve) => restore.write(list, resolve));
 }
 
@@ -46,7 +46,7 @@ export function abandoned(restore: StateRestore): Promise<void> {
 }
 
 function text(rows: readonly StateRow[]): string[] {
-  return rows.map(([key, value]) => `${key.toString()}=${value.toString()}`);
+  return rows.map(([key, value]) => `${key}=${value.toString()}`);
 }
 
 async function contentOf(store: StateStore): Promise<string[]> {
@@ -218,10 +218,7 @@ export function stateRestoreContract(
       const finishing = finished(restore, appliedAt(9)).then(() => (progress.over = true));
       const seen = new Set<string>();
       while (!progress.over) {
-        const [scan, values] = await Promise.all([
-          scanOf(store),
-          valuesOf(store, [Buffer.from('a'), Buffer.from('b')]),
-        ]);
+        const [scan, values] = await Promise.all([scanOf(store), valuesOf(store, ['a', 'b'])]);
         const kinds = new Set(scan.entries.map(([, value]) => value.toString()));
         t.is(kinds.size, 1);
         t.is(scan.applied.index, kinds.has('old') ? 5 : 9);

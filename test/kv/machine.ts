@@ -1,13 +1,13 @@
 import type { PrefixRows, Proposed } from '../../kv/apply.js';
 import { applyAll, resultsRead, rowsRead, standsAlone } from '../../kv/apply.js';
 import type { Command, CommandResult } from '../../kv/command.js';
+import type { Row } from '../../kv/rows.js';
 import { decodeCount, decodeValue, keyOfRow, prefixRows } from '../../kv/rows.js';
 import { WorkingSet } from '../../kv/working-set.js';
 
 /** A state machine on a map of rows, in the way of the server's applier. */
 export class Machine {
-  /** By their bytes in hex, which sorts as the bytes do. */
-  readonly rows = new Map<string, Buffer>();
+  readonly rows = new Map<Row, Buffer>();
   index = 0;
 
   /** An entry each. */
@@ -34,11 +34,12 @@ export class Machine {
     const commands = batch.flat();
     const [first] = commands;
     const found = first?.op === 'delete-prefix' ? this.rowsUnder(first.prefix) : undefined;
-    const read = [...rowsRead(commands), ...resultsRead(commands).map(({ row }) => row), ...(found ?? [])];
+    const read = [...rowsRead(commands), ...(found ?? [])];
     const set = new WorkingSet(
       read,
-      read.map((row) => this.rows.get(row.toString('hex'))),
+      read.map((row) => this.rows.get(row)),
     );
+    for (const row of resultsRead(set, commands)) set.fetched(row, this.rows.get(row));
     const results = applyAll(
       set,
       batch.map((commands): Proposed => ({
@@ -49,8 +50,8 @@ export class Machine {
       })),
     );
     const { puts, deletes } = set.changes();
-    for (const row of deletes) this.rows.delete(row.toString('hex'));
-    for (const [row, value] of puts) this.rows.set(row.toString('hex'), value);
+    for (const row of deletes) this.rows.delete(row);
+    for (const [row, value] of puts) this.rows.set(row, value);
     return results.flat();
   }
 
@@ -60,29 +61,29 @@ export class Machine {
     return result.clientId;
   }
 
-  rowsUnder(prefix: string): Buffer[] {
+  rowsUnder(prefix: string): Row[] {
     const { gte, lt } = prefixRows(prefix);
-    return this.#sorted().filter((row) => Buffer.compare(row, gte) >= 0 && Buffer.compare(row, lt) < 0);
+    return this.#sorted().filter((row) => row >= gte && row < lt);
   }
 
   /** Rows of one kind, in order. */
-  rowsOf(letter: string): Buffer[] {
-    return this.#sorted().filter((row) => row.toString('latin1', 0, 1) === letter);
+  rowsOf(letter: string): Row[] {
+    return this.#sorted().filter((row) => row.startsWith(letter));
   }
 
-  count(row: Buffer): number {
-    return decodeCount(this.rows.get(row.toString('hex')));
+  count(row: Row): number {
+    return decodeCount(this.rows.get(row));
   }
 
   /** Every key in byte order. */
   entries(): { key: string; value: string; revision: number; deadlineMs: number }[] {
     return this.rowsOf('k').map((row) => {
-      const { value, revision, deadlineMs } = decodeValue(this.rows.get(row.toString('hex'))!);
+      const { value, revision, deadlineMs } = decodeValue(this.rows.get(row)!);
       return { key: keyOfRow(row), value: value.toString('hex'), revision, deadlineMs };
     });
   }
 
-  #sorted(): Buffer[] {
-    return [...this.rows.keys()].toSorted().map((hex) => Buffer.from(hex, 'hex'));
+  #sorted(): Row[] {
+    return [...this.rows.keys()].toSorted();
   }
 }

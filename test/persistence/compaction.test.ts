@@ -149,7 +149,7 @@ async function contentOf(directory: string): Promise<string[]> {
   try {
     const scan = await scanOf(store);
     t0(scan.applied.index === store.recovered.index);
-    return scan.entries.map(([key, value]) => `${key.toString()}=${value.toString()}`);
+    return scan.entries.map(([key, value]) => `${key}=${value.toString()}`);
   } finally {
     await store.close();
   }

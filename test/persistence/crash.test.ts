@@ -104,7 +104,7 @@ onEachEngine(test, (engine) => {
         t.true(state.recovered.index >= applied);
         const scan = await scanOf(state);
         t.is(scan.entries.length, state.recovered.index === 0 ? 0 : state.recovered.index + 1);
-        const [last] = await valuesOf(state, [Buffer.from('last')]);
+        const [last] = await valuesOf(state, ['last']);
         t.is(last?.toString() ?? '0', String(state.recovered.index));
         await state.close();
         bases.add(base.index);

@@ -33,14 +33,14 @@ export async function closed({ log, state }: Storage): Promise<void> {
   await Promise.all([log.store.close(), state.close()]);
 }
 
-function keyOf(number: number): Buffer {
-  return Buffer.from(`key${String(number % KEYS).padStart(4, '0')}`);
+function keyOf(number: number): string {
+  return `key${String(number % KEYS).padStart(4, '0')}`;
 }
 
 /** What the state holds once it has applied `index`: every key written twice over, and some deleted. */
 async function applyTo(storage: Storage, index: number): Promise<void> {
   const first = (index - 1) * PER_BATCH;
-  const puts = Array.from({ length: PER_BATCH }, (_, i): [Buffer, Buffer] => [
+  const puts = Array.from({ length: PER_BATCH }, (_, i): [string, Buffer] => [
     keyOf(first + i),
     Buffer.from(`${first + i} `.repeat(20)),
   ]);
@@ -105,10 +105,8 @@ export async function look(dataDir: string, engine: EngineName): Promise<Look> {
 
 async function sightOf({ log, state }: Storage): Promise<Sight> {
   const everything = { limit: ALL, bytesMax: ALL };
-  const text = (rows: ReadonlyArray<readonly [Buffer, Buffer | undefined]>): string =>
-    rows
-      .flatMap(([key, value]) => (value === undefined ? [] : [`${key.toString()}=${value.toString()}`]))
-      .join();
+  const text = (rows: ReadonlyArray<readonly [string, Buffer | undefined]>): string =>
+    rows.flatMap(([key, value]) => (value === undefined ? [] : [`${key}=${value.toString()}`])).join();
   const keys = Array.from({ length: KEYS }, (_, number) => keyOf(number));
   const values = await valuesOf(state, keys);
   const { term, vote } = log.recovered.hardState ?? { term: 0, vote: undefined };

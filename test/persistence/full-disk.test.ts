@@ -44,7 +44,7 @@ const WRITES: Readonly<Record<'log' | 'state', Write>> = {
       done,
     ),
   state: ({ state }, index, done) =>
-    state.write({ applied: appliedAt(index), puts: [[Buffer.from(`row${index}`), DATA]], deletes: [] }, done),
+    state.write({ applied: appliedAt(index), puts: [[`row${index}`, DATA]], deletes: [] }, done),
 };
 
 /** Writes until the store gives up; how many writes were done before and after that. */

@@ -21,7 +21,7 @@ const state = await openDiskStateStore({
 });
 const end = (): void => void process.kill(process.pid, 'SIGKILL');
 const all = Array.from({ length: Number(batches) }, (_, at) =>
-  [`row${at + 1}`, `too${at + 1}`].map((row) => [Buffer.from(row), Buffer.alloc(VALUE_BYTES, row)] as const),
+  [`row${at + 1}`, `too${at + 1}`].map((row) => [row, Buffer.alloc(VALUE_BYTES, row)] as const),
 );
 if (way === 'restore') {
   const restore = await restoreOf(state);

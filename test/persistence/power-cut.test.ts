@@ -33,7 +33,7 @@ onEachEngine(test, (engine) => {
         disk.cutPower(directory);
         const state = await openDiskStateStore({ engine, directory, fatal: unexpected });
         t.is(state.recovered.index, batches);
-        const rows = Array.from({ length: batches }, (_, at) => Buffer.from(`row${at + 1}`));
+        const rows = Array.from({ length: batches }, (_, at) => `row${at + 1}`);
         const values = await valuesOf(state, rows);
         t.is(
           values.findIndex((value) => value === undefined),

@@ -33,9 +33,7 @@ async function guardOf(
     store: {
       getMany(keys, done) {
         if (disk.isStopped) throw new Error('the store is closed');
-        const found = keys.map((key) =>
-          key.equals(DATA_BYTES_ROW) ? encodeCount(disk.dataBytes) : undefined,
-        );
+        const found = keys.map((key) => (key === DATA_BYTES_ROW ? encodeCount(disk.dataBytes) : undefined));
         setImmediate(() => done(found));
       },
     },

@@ -11,7 +11,7 @@ import { write } from './requests.js';
 function corrupt({ stateDisk }: TestNode, key: string, value: string): void {
   const row = keyRow(key);
   stateDisk.rows = stateDisk.rows.map((one) =>
-    one[0].equals(row) ? [one[0], encodeValue(1, Buffer.from(value))] : one,
+    one[0] === row ? [one[0], encodeValue(1, Buffer.from(value))] : one,
   );
 }
 

@@ -231,7 +231,7 @@ export class Disk {
 
   /** Equal for equal states. */
   fingerprint(): string {
-    const rows = this.state.rows.map(([key, value]) => `${key.toString('latin1')}=${value.toString('hex')}`);
+    const rows = this.state.rows.map(([key, value]) => `${key}=${value.toString('hex')}`);
     return `${this.state.applied.index}: ${rows.join(' ')}`;
   }
 

@@ -198,7 +198,6 @@ function checkReplay(id: string, { rows, applied }: MemoryStateDisk, entryAt: (i
   const replayed: Rows = new Map();
   for (let index = 1; index <= applied.index; index += 1) applyEntry(replayed, entryAt(index));
   const same =
-    rows.length === replayed.size &&
-    rows.every(([row, value]) => replayed.get(row.toString('latin1'))?.equals(value) === true);
+    rows.length === replayed.size && rows.every(([row, value]) => replayed.get(row)?.equals(value) === true);
   invariant(same, `the disk of ${id} holds another state than its log makes at ${applied.index}`);
 }

@@ -4,11 +4,13 @@
  */
 
 import { isDeepStrictEqual } from 'node:util';
-import { applyAll, resultsRead, rowsRead } from '../../kv/apply.js';
+import { applyAll, rowsRead } from '../../kv/apply.js';
 import { encodeCommand, readStamp } from '../../kv/codec.js';
 import type { Command, CommandResult, TxnCommand } from '../../kv/command.js';
 import { decodeChanges, historyRow } from '../../kv/history.js';
+import type { Row } from '../../kv/rows.js';
 import { prefixRows } from '../../kv/rows.js';
+import { resultRow } from '../../kv/session-rows.js';
 import { commandsOf } from '../../kv/shared.js';
 import type { Change } from '../../kv/working-set.js';
 import { WorkingSet } from '../../kv/working-set.js';
@@ -16,8 +18,7 @@ import { invariant } from '../../raft/assert.js';
 import type { Entry, Index } from '../../raft/entry.js';
 import type { ReadResult, StoredEntry, WatchItem } from '../../server/service.js';
 
-/** By row, as latin1 text. */
-export type Rows = Map<string, Buffer>;
+export type Rows = Map<Row, Buffer>;
 
 /** Stamps are the leader's, whoever asks. */
 const STAMP_BYTES = 8;
@@ -33,31 +34,29 @@ export function applyEntry(
   const commands = commandsOf(data);
   const [command] = commands;
   const names = command?.op === 'delete-prefix' ? rowsUnder(rows, command.prefix) : [];
-  const read = [...rowsRead(commands), ...resultsRead(commands).map(({ row }) => row), ...names];
+  // Whether there can be a result of it or not.
+  const results = commands.flatMap((one) =>
+    'session' in one ? [resultRow(one.session.clientId, one.session.seq)] : [],
+  );
+  const read = [...rowsRead(commands), ...results, ...names];
   const set = new WorkingSet(
     read,
-    read.map((row) => rows.get(nameOf(row))),
+    read.map((row) => rows.get(row)),
   );
-  const [results = []] = applyAll(set, [{ commands, index, stampMs: readStamp(data), prefixRows: names }]);
-  invariant(results.length === commands.length, `entry ${index} has as many results as commands`);
+  const [told = []] = applyAll(set, [{ commands, index, stampMs: readStamp(data), prefixRows: names }]);
+  invariant(told.length === commands.length, `entry ${index} has as many results as commands`);
   const { puts, deletes } = set.changes();
-  for (const [row, value] of puts) rows.set(nameOf(row), value);
-  for (const row of deletes) rows.delete(nameOf(row));
-  return results.flatMap((result, at) => {
+  for (const [row, value] of puts) rows.set(row, value);
+  for (const row of deletes) rows.delete(row);
+  return told.flatMap((result, at) => {
     const done = commands[at];
     return done === undefined ? [] : [{ command: done, result }];
   });
 }
 
-function rowsUnder(rows: Rows, prefix: string): Buffer[] {
+function rowsUnder(rows: Rows, prefix: string): Row[] {
   const { gte, lt } = prefixRows(prefix);
-  const [from, to] = [nameOf(gte), nameOf(lt)];
-  const names = [...rows.keys()].filter((row) => row >= from && row < to).sort();
-  return names.map((row) => Buffer.from(row, 'latin1'));
-}
-
-function nameOf(row: Buffer): string {
-  return row.toString('latin1');
+  return [...rows.keys()].filter((row) => row >= gte && row < lt).sort();
 }
 
 interface Version {
@@ -103,7 +102,7 @@ export class Replay {
         `entry ${entry.index} was said to be not applied`,
       );
     }
-    const record = this.#rows.get(nameOf(historyRow(entry.index)));
+    const record = this.#rows.get(historyRow(entry.index));
     const changes = record === undefined ? [] : decodeChanges(record);
     changes.forEach((change, at) => {
       if (change.kind === 'expired') this.#checkExpired(change, nowMs);

@@ -29,7 +29,7 @@ export const APPLIED: Applied = {
 
 export function rowsOf(count: number, valueBytes: number): StateRow[] {
   return Array.from({ length: count }, (_, i) => [
-    Buffer.from(`key${String(i).padStart(7, '0')}`),
+    `key${String(i).padStart(7, '0')}`,
     Buffer.from(`${i}:`.padEnd(valueBytes, 'value ')),
   ]);
 }
