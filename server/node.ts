@@ -21,6 +21,7 @@ import type { Inbox } from './ports.js';
 import { Proposals } from './proposals.js';
 import type { Recovered } from './recovery.js';
 import type { Snapshotting } from './snapshotting.js';
+import type { SnapshotHand } from './snapshotting.js';
 import { handOf } from './snapshotting.js';
 import type { Standing, Watch } from './standing.js';
 import { Standings } from './standing.js';
@@ -89,7 +90,8 @@ export class Node implements Inbox {
       this.#wake();
       return result;
     };
-    this.#snapshots = ports.snapshots(handOf(this.#core, drive, (index, done) => this.#compact(index, done)));
+    const compact: SnapshotHand['compact'] = (index, done) => this.#compact(index, done);
+    this.#snapshots = ports.snapshots(handOf(this.#core, ports.clock, drive, compact));
   }
 
   /** Calls `done` once the state is readable; consensus runs from then on. */

@@ -13,6 +13,7 @@ import { sourceOf } from '../snapshot/reading.js';
 import type { SnapshotStore } from '../snapshot/store.js';
 import type { TransferAnswer } from '../snapshot/transfer.js';
 import { verifySnapshot } from '../snapshot/verify.js';
+import { resting } from './resting.js';
 import type { SnapshotHand } from './snapshotting.js';
 
 export interface ReceivingParts {
@@ -81,6 +82,7 @@ export class SnapshotReceiving {
       progress: (_: string, progress: { readonly bytes: number; readonly totalBytes: number }) =>
         (this.restoring = progress),
       cancelled: () => this.#stopped,
+      rest: resting(this.#hand.clock),
     };
     restoreSnapshot(options, (restored) => {
       unpin?.();

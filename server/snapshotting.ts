@@ -8,6 +8,7 @@ import type { Ready } from '../raft/ready.js';
 import type { ChunkAnswer } from '../raft/snapshots.js';
 import type { RaftState } from '../raft/state.js';
 import type { NodeId } from '../membership/configuration.js';
+import type { Clock } from './ports.js';
 
 /** What the loop asks for. Nothing of it is done within the call. */
 export interface Snapshotting {
@@ -29,6 +30,7 @@ export interface Snapshotting {
 /** What the loop does for it. None of it does anything once the node has stopped. */
 export interface SnapshotHand {
   readonly state: Readonly<RaftState>;
+  readonly clock: Pick<Clock, 'nowMs' | 'after'>;
   /** Compacts the log behind what a durable snapshot and the durable state cover; `done` once that is on disk, or was of no use. */
   compact(index: Index, done: () => void): void;
   /** See `Raft.chunkTaken`. */
@@ -42,11 +44,13 @@ export interface SnapshotHand {
 /** @param drive carries out a deed of the core and what follows from it; undefined once the node has stopped */
 export function handOf(
   core: Raft,
+  clock: SnapshotHand['clock'],
   drive: <T>(deed: () => T) => T | undefined,
   compact: SnapshotHand['compact'],
 ): SnapshotHand {
   return {
     state: core.state,
+    clock,
     compact,
     chunkTaken: (message, answer) => drive(() => core.chunkTaken(message, answer)),
     install: (snapshot, last) => drive(() => core.install(snapshot, last)) ?? false,

@@ -32,6 +32,8 @@ export interface SnapshotVisitor {
   /** The rows of a block, checked and in order; the next ones come once `done` is called. */
   rows?(rows: readonly StateRow[], done: () => void): void;
   progress?(progress: SnapshotProgress): void;
+  /** Called behind each block, which goes on once `next` is called: whoever reads may leave time to others. */
+  readonly rest?: (next: () => void) => void;
   /** Looked at before each block; true ends it with `cancelled`. */
   cancelled?(): boolean;
 }
@@ -53,6 +55,7 @@ export function readSnapshot(
   visitor: SnapshotVisitor,
   done: Done<ReadSnapshot>,
 ): void {
+  const { rest = (next: () => void): void => next() } = visitor;
   const decoder = snapshotDecoder();
   const order = rowOrder();
   let readTo = 0;
@@ -110,8 +113,8 @@ export function readSnapshot(
       return;
     }
     visitor.progress?.({ rows: order.totals().rows, bytes: decoder.soundBytes, totalBytes: source.bytes });
-    if (visitor.rows === undefined) step();
-    else visitor.rows(rows.value, step);
+    if (visitor.rows === undefined) rest(step);
+    else visitor.rows(rows.value, () => rest(step));
   };
   more();
 }

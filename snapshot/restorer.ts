@@ -22,14 +22,17 @@ export interface RestoreOptions {
   ) => void;
   /** Looked at all the time until the content is switched over; true ends it, with the old content in place. */
   readonly cancelled?: () => boolean;
+  /** As `SnapshotVisitor.rest`; absent: without a rest. */
+  readonly rest?: (next: () => void) => void;
 }
 
 /** On failure the state is as it was. A failure of the state store itself is fatal, as always: then `done` is not called. */
 export function restoreSnapshot(options: RestoreOptions, done: Done<ReadSnapshot>): void {
-  const { source, codec, identity, state, progress, cancelled } = options;
-  const watched = (phase: 'verifying' | 'restoring'): Pick<SnapshotVisitor, 'progress' | 'cancelled'> => ({
+  const { source, codec, identity, state, progress, cancelled, rest } = options;
+  const watched = (phase: 'verifying' | 'restoring'): Omit<SnapshotVisitor, 'rows'> => ({
     progress: (each) => progress?.(phase, each),
     cancelled: () => cancelled?.() === true,
+    ...(rest && { rest }),
   });
   verifySnapshot(
     source,
@@ -49,7 +52,7 @@ function fill(
   restore: StateRestore,
   { source, codec }: RestoreOptions,
   verified: ReadSnapshot,
-  watched: Pick<SnapshotVisitor, 'progress' | 'cancelled'>,
+  watched: Omit<SnapshotVisitor, 'rows'>,
   done: Done<ReadSnapshot>,
 ): void {
   const visitor: SnapshotVisitor = { ...watched, rows: (rows, next) => restore.write(rows, next) };

@@ -17,7 +17,7 @@ export function verifySnapshot(
   codec: Codec,
   identity: SnapshotIdentity | undefined,
   done: Done<ReadSnapshot>,
-  visitor: Pick<SnapshotVisitor, 'progress' | 'cancelled' | 'header'> = {},
+  visitor: Omit<SnapshotVisitor, 'rows'> = {},
 ): void {
   readSnapshot(source, codec, visitor, (outcome) => {
     const fault = outcome.ok && identity !== undefined ? mismatch(outcome.value, identity) : undefined;

@@ -79,13 +79,6 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
     replacement: '',
   },
   {
-    name: 'result-rows-taken-for-absent',
-    file: 'server/applier-reads.js',
-    breaks: 'a number that has a result is looked up before it is taken for a new one',
-    original: 'seq <= decodeSession(session).highest',
-    replacement: 'seq < decodeSession(session).highest',
-  },
-  {
     name: 'lost-forwarding-is-no-refusal',
     file: 'server/rpc/forwarding.js',
     breaks: 'a forwarded write without an answer may be applied: it is not proposed again',
@@ -139,6 +132,13 @@ const ANSWER_MUTANTS: readonly Mutant[] = [
 ];
 
 const SESSION_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'result-rows-taken-for-absent',
+    file: 'kv/apply.js',
+    breaks: 'a number that has a result is looked up before it is taken for a new one',
+    original: 'seq <= session.highest',
+    replacement: 'seq < session.highest',
+  },
   {
     name: 'session-result-not-kept',
     file: 'kv/sessions.js',

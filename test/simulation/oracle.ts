@@ -6,7 +6,7 @@
 import { commandsOf } from '../../kv/shared.js';
 import { invariant } from '../../raft/assert.js';
 import type { MemoryStateDisk } from '../../persistence/memory/state-store.js';
-import type { Entry, Index } from '../../raft/entry.js';
+import type { Entry, Index, Term } from '../../raft/entry.js';
 import type { Message } from '../../raft/messages.js';
 import { holdsLease } from '../../raft/reads.js';
 import type { RaftState } from '../../raft/state.js';
@@ -78,7 +78,8 @@ export class Oracle {
       case 'requestVoteResponse':
         if (!message.granted) return;
         invariant(termIsDurable && hardState.vote === message.to, `${what}: the vote is not on disk`);
-        if (to?.node?.state.term === message.term) checkUpToDate(what, disk, to.node.state);
+        if (to?.node !== undefined && counts(to.node.state, message.term))
+          checkUpToDate(what, disk, to.node.state);
         return;
       case 'appendEntriesResponse': {
         if (!message.success) return;
@@ -164,6 +165,14 @@ function checkBase({ id, disk }: Host): void {
     base.index <= disk.stateFlushed,
     `the log of ${id} begins behind ${base.index}, and a crash may leave its state at ${disk.stateFlushed}`,
   );
+}
+
+/**
+ * Whether the node of this state still stands in the election of `term`, or has won it: its log has lost nothing since it asked. One that began
+ * again meanwhile counts no vote, and its disk may have lost its end.
+ */
+function counts({ term, current }: Readonly<RaftState>, ofTerm: Term): boolean {
+  return term === ofTerm && (current.role === 'candidate' || current.role === 'leader');
 }
 
 /** A vote goes to a log that is at least as up to date as the voter's (§5.4.1). */

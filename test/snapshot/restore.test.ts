@@ -46,6 +46,21 @@ async function contentOf(state: StateStore): Promise<{ rows: unknown; applied: u
   return { rows, applied: view.applied };
 }
 
+test('a restore rests behind each block, in both of its passes', async (t) => {
+  const source = sourceOf(await sample(rowsOf(2000, 100), ZLIB_CODEC));
+  const state = await stateOf([], NOTHING_APPLIED);
+  let rests = 0;
+  const rest = (next: () => void): void => {
+    rests += 1;
+    setImmediate(next);
+  };
+  const outcome = await new Promise<Outcome<ReadSnapshot>>((resolve) =>
+    restoreSnapshot({ state, source, codec: ZLIB_CODEC, identity: undefined, rest }, resolve),
+  );
+  t.true(outcome.ok && rests === 2 * outcome.value.totals.blocks && rests > 4);
+  t.is((await scanOf(state)).entries.length, 2000);
+});
+
 test('a state goes through a file and is the same, on real disks, while writes go on', (t) =>
   inTemporaryDirectory(async (root) => {
     const rows = rowsOf(3000, 120);
