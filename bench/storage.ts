@@ -23,11 +23,17 @@ const DISK_TELL_MS = 60_000;
 
 const agent = new Agent({ keepAlive: true, maxSockets: 64 });
 
-function post(node: ClusterNode, route: string, body: unknown): Promise<number> {
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+function post(node: ClusterNode, route: string, body: unknown): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const outgoing = request(`http://${node.http}${route}`, { method: 'POST', agent }, (incoming) => {
-      incoming.resume();
-      incoming.once('end', () => resolve(incoming.statusCode ?? 0));
+      let text = '';
+      incoming.setEncoding('utf8').on('data', (part: string) => (text += part));
+      incoming.once('end', () => resolve({ status: incoming.statusCode ?? 0, text }));
     });
     outgoing.once('error', reject);
     outgoing.end(JSON.stringify(body));
@@ -45,7 +51,7 @@ async function load(node: ClusterNode, keys: number): Promise<void> {
         key: `key${String(from + at).padStart(9, '0')}`,
         value: VALUE,
       }));
-      while ((await post(node, PATHS.txn, { checks: [], ops })) !== 200);
+      while ((await post(node, PATHS.txn, { checks: [], ops })).status !== 200);
     }
   };
   await Promise.all(Array.from({ length: 8 }, work));
@@ -68,9 +74,12 @@ async function writes(node: ClusterNode, over: Promise<unknown>): Promise<Figure
   const work = async (_: unknown, worker: number): Promise<void> => {
     for (let at = worker; going; at += CONNECTIONS) {
       const sentMs = performance.now();
-      const status = await post(node, PATHS.set, { key: `hot${at % OVERWRITTEN}`, value: VALUE });
+      const { status, text } = await post(node, PATHS.set, { key: `hot${at % OVERWRITTEN}`, value: VALUE });
       if (status === 200) tookMs.push(performance.now() - sentMs);
-      else failed += 1;
+      else {
+        failed += 1;
+        if (failed === 1) process.stdout.write(`the first write that failed, of the next period: ${text}\n`);
+      }
     }
   };
   await Promise.all(Array.from({ length: CONNECTIONS }, work));
