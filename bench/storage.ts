@@ -64,8 +64,9 @@ interface Figures {
   readonly failed: number;
 }
 
-/** Overwrites few keys at 16 connections until `over`. */
-async function writes(node: ClusterNode, over: Promise<unknown>): Promise<Figures> {
+/** Overwrites few keys of the node that leads now, at 16 connections, until `over`. */
+async function writes(cluster: Cluster, over: Promise<unknown>): Promise<Figures> {
+  const node = await cluster.leader();
   const tookMs: number[] = [];
   let failed = 0;
   let going = true;
@@ -128,14 +129,14 @@ function median(numbers: readonly number[]): number {
 async function compared(
   what: string,
   rounds: number,
-  leader: ClusterNode,
-  work: () => Promise<unknown>,
+  cluster: Cluster,
+  work: (leader: ClusterNode) => Promise<unknown>,
 ): Promise<void> {
   const p99s: { quiet: number; busy: number }[] = [];
   for (let round = 1; round <= rounds; round += 1) {
-    const quiet = await writes(leader, pause(QUIET_MS));
+    const quiet = await writes(cluster, pause(QUIET_MS));
     tell(`quiet, round ${round}`, quiet);
-    const busy = await writes(leader, work());
+    const busy = await writes(cluster, work(await cluster.leader()));
     tell(`${what}, round ${round}`, busy);
     p99s.push({ quiet: quiet.p99Ms, busy: busy.p99Ms });
   }
@@ -178,14 +179,15 @@ interface Amounts {
 }
 
 async function measure(cluster: Cluster, { keys, seconds, rounds }: Amounts): Promise<void> {
-  const leader = await cluster.leader();
-  await timed(`load of ${keys} keys of 256 B`, () => load(leader, keys));
+  const first = await cluster.leader();
+  await timed(`load of ${keys} keys of 256 B`, () => load(first, keys));
   sizes(cluster, 'loaded');
-  await timed('one snapshot', () => post(leader, PATHS.snapshot, undefined));
-  await compared('while a snapshot is made', rounds, leader, () => post(leader, PATHS.snapshot, undefined));
-  const follower = cluster.nodes.find(({ id }) => id !== leader.id);
-  if (follower === undefined) return;
-  await compared('while one is sent and restored', rounds, leader, async () => {
+  await timed('one snapshot', () => post(first, PATHS.snapshot, undefined));
+  await compared('while a snapshot is made', rounds, cluster, (leader) =>
+    post(leader, PATHS.snapshot, undefined),
+  );
+  await compared('while one is sent and restored', rounds, cluster, async (leader) => {
+    const follower = followerOf(cluster, leader);
     await cluster.kill(follower);
     rmSync(path.join(cluster.directory, follower.id), { recursive: true, force: true });
     await timed('full transfer to an empty disk', async () => {
@@ -193,18 +195,25 @@ async function measure(cluster: Cluster, { keys, seconds, rounds }: Amounts): Pr
       await transferred(follower);
     });
   });
+  const follower = followerOf(cluster, await cluster.leader());
   await cluster.kill(follower);
   await timed('restart to ready', () => cluster.restart(follower));
   sizes(cluster, 'restarted');
-  if (seconds > 0) await overwrite(cluster, leader, seconds);
+  if (seconds > 0) await overwrite(cluster, seconds);
 }
 
-async function overwrite(cluster: Cluster, leader: ClusterNode, seconds: number): Promise<void> {
+function followerOf(cluster: Cluster, leader: ClusterNode): ClusterNode {
+  const follower = cluster.nodes.find(({ id }) => id !== leader.id);
+  if (follower === undefined) throw new Error('there is no follower');
+  return follower;
+}
+
+async function overwrite(cluster: Cluster, seconds: number): Promise<void> {
+  const directory = path.join(cluster.directory, (await cluster.leader()).id);
   const most = { log: 0, all: 0 };
   const startMs = performance.now();
   let toldMs = 0;
   const look = (): void => {
-    const directory = path.join(cluster.directory, leader.id);
     const [log, all] = [diskBytes(path.join(directory, 'log')), diskBytes(directory)];
     most.log = Math.max(most.log, log);
     most.all = Math.max(most.all, all);
@@ -216,7 +225,7 @@ async function overwrite(cluster: Cluster, leader: ClusterNode, seconds: number)
     );
   };
   const looking = setInterval(look, Math.min(DISK_LOOK_MS, seconds * 100));
-  tell(`${seconds} s of overwrites of ${OVERWRITTEN} keys`, await writes(leader, pause(seconds * 1000)));
+  tell(`${seconds} s of overwrites of ${OVERWRITTEN} keys`, await writes(cluster, pause(seconds * 1000)));
   clearInterval(looking);
   look();
   process.stdout.write(
