@@ -10,7 +10,7 @@ import { keysGot, readBytesMax } from '../kv/txn.js';
 import { WorkingSet } from '../kv/working-set.js';
 import type { StateStore } from '../persistence/state-store.js';
 
-/** Rows that one read of whole records takes: so many values may be in memory for a moment, until only what is needed of them is kept. */
+/** Rows that one read takes: so many values may be in memory for a moment, until only their heads are kept. */
 const READ_ROWS_MAX = 256;
 /** A page of the rows under a prefix: small, since all of it is decoded in one turn of the event loop. */
 const PAGE = { limit: 1000, bytesMax: 1024 * 1024 };
@@ -91,12 +91,6 @@ function readRows(
   wanted: Whole,
   done: (values: readonly (Buffer | undefined)[]) => void,
 ): void {
-  if (wanted.rows.size === 0) {
-    store.getHeads(rows, HEAD_BYTES, (records) => {
-      if (!isStopped()) done(records);
-    });
-    return;
-  }
   const values: (Buffer | undefined)[] = [];
   let wholeBytes = 0;
   const keep = (row: Row, record: Buffer | undefined): Buffer | undefined => {
@@ -107,12 +101,14 @@ function readRows(
   };
   const next = (): void => {
     const chunk = rows.slice(values.length, values.length + READ_ROWS_MAX);
-    store.getMany(chunk, (records) => {
+    const take = (records: readonly (Buffer | undefined)[]): void => {
       if (isStopped()) return;
       chunk.forEach((row, at) => values.push(keep(row, records[at])));
       if (values.length < rows.length) next();
       else done(values);
-    });
+    };
+    if (wanted.rows.size === 0) store.getHeads(chunk, HEAD_BYTES, take);
+    else store.getMany(chunk, take);
   };
   next();
 }
