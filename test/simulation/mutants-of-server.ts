@@ -161,7 +161,7 @@ const SESSION_MUTANTS: readonly Mutant[] = [
     original: 'this.#store.write({ applied, ...set.changes() }, () => {',
     replacement:
       'const { puts, deletes } = set.changes();\n' +
-      '            this.#store.write({ applied, puts: puts.filter(([row]) => row[0] !== 0x72), deletes }, () => {',
+      "            this.#store.write({ applied, puts: puts.filter(([row]) => row[0] !== 'r'), deletes }, () => {",
   },
   {
     name: 'log-time-of-the-node',
