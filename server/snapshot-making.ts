@@ -8,7 +8,7 @@ import type { Making } from '../snapshot/maker.js';
 import { makeSnapshot } from '../snapshot/maker.js';
 import type { Done, Outcome } from '../snapshot/outcome.js';
 import { SnapshotError, failure } from '../snapshot/outcome.js';
-import { compactionIndex, isSnapshotDue, snapshotsToRemove } from '../snapshot/policy.js';
+import { compactionIndex, heldIndexes, isSnapshotDue, snapshotsToRemove } from '../snapshot/policy.js';
 import { sourceOf } from '../snapshot/reading.js';
 import type { SnapshotStore } from '../snapshot/store.js';
 import { verifySnapshot } from '../snapshot/verify.js';
@@ -197,9 +197,24 @@ export class SnapshotMaking {
       snapshotIndex: files.at(-1)?.position.index,
       // A snapshot that was received and not installed may be ahead of what is applied here.
       durableIndex: Math.min(durableIndex, log.applied),
-      pinnedIndexes: files.filter(({ id }) => store.isPinned(id)).map(({ position }) => position.index),
+      pinnedIndexes: [
+        ...files.filter(({ id }) => store.isPinned(id)).map(({ position }) => position.index),
+        ...this.#catchingUp(),
+      ],
       trailingLogBytes: options.trailingLogBytes,
       indexBehind: (end, bytes) => this.#sizes.indexBehind(end, bytes),
     });
+  }
+
+  #catchingUp(): readonly Index[] {
+    const { current, now, log, options } = this.#hand.state;
+    if (current.role !== 'leader') return [];
+    const [, silentTicks] = options.electionTicks;
+    const members = [...current.progress.values()].map(({ match, contactTick }) => ({
+      index: match,
+      bytesBehind: this.#sizes.between(match, log.applied),
+      answers: now - contactTick <= silentTicks,
+    }));
+    return heldIndexes(members, log.base.index, this.#parts.options.trailingLogBytes);
   }
 }

@@ -41,6 +41,34 @@ export function snapshotsToRemove(
     .filter((id) => !isPinned(id));
 }
 
+/** For members that catch up the log may have so many times `raft.trailingLog`: one that is further behind gets a snapshot. */
+export const HELD_LOGS_MAX = 8;
+
+/** A member that the leader sends its log to. */
+export interface Follower {
+  /** Up to where it has the log. */
+  readonly index: Index;
+  /** Of log that it lacks. */
+  readonly bytesBehind: number;
+  /** It was heard of lately. */
+  readonly answers: boolean;
+}
+
+/**
+ * Where followers are that the log can still bring level. To cut it off before them would cost each a whole snapshot, and the next one as much,
+ * where restoring takes longer than until a further one is made.
+ */
+export function heldIndexes(
+  followers: readonly Follower[],
+  baseIndex: Index,
+  trailingLogBytes: number,
+): readonly Index[] {
+  const bytesMax = HELD_LOGS_MAX * trailingLogBytes;
+  return followers
+    .filter(({ index, bytesBehind, answers }) => answers && index >= baseIndex && bytesBehind <= bytesMax)
+    .map(({ index }) => index);
+}
+
 export interface CompactionInput {
   /** The log begins behind it. */
   readonly baseIndex: Index;
@@ -48,7 +76,7 @@ export interface CompactionInput {
   readonly snapshotIndex: Index | undefined;
   /** What `StateStore.persist` has reported. */
   readonly durableIndex: Index;
-  /** Of snapshots that are being sent: who receives one goes on from the log behind it. */
+  /** Of snapshots that are being sent: who receives one goes on from the log behind it. And where members are that catch up from the log. */
   readonly pinnedIndexes: readonly Index[];
   /** `raft.trailingLog`. */
   readonly trailingLogBytes: number;

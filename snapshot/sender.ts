@@ -121,6 +121,8 @@ class Sender implements SnapshotSender {
 
   #takeWanted(offset: number): void {
     if (!Number.isSafeInteger(offset) || offset < 0 || offset > this.#options.file.bytes) return;
+    // All of it is there: it is verified and installed, which takes as long as the state is large. Until then the log behind it must stay.
+    if (offset === this.#options.file.bytes) this.#progressMs = this.#nowMs;
     const before = this.#wanted;
     if (before === undefined || offset > before) {
       this.#wanted = offset;

@@ -1,5 +1,11 @@
 import test from 'ava';
-import { compactionIndex, isSnapshotDue, snapshotsToRemove } from '../../snapshot/policy.js';
+import {
+  HELD_LOGS_MAX,
+  compactionIndex,
+  heldIndexes,
+  isSnapshotDue,
+  snapshotsToRemove,
+} from '../../snapshot/policy.js';
 import { snapshotId } from '../../snapshot/identity.js';
 import type { SnapshotFile } from '../../snapshot/identity.js';
 
@@ -61,4 +67,13 @@ test('it is cut off no further than the state is durable, nor beyond a snapshot 
   t.is(compactionIndex({ ...LOG, durableIndex: 30 }), 30);
   t.is(compactionIndex({ ...LOG, durableIndex: 0 }), undefined);
   t.is(compactionIndex({ ...LOG, pinnedIndexes: [90, 40] }), 40);
+});
+
+test('the log is held for a follower that answers and is in reach of it, and for no other', (t) => {
+  const follower = { index: 50, bytesBehind: 300, answers: true };
+  t.deepEqual(heldIndexes([follower], 20, 100), [50]);
+  t.deepEqual(heldIndexes([{ ...follower, answers: false }], 20, 100), []);
+  t.deepEqual(heldIndexes([follower], 51, 100), []);
+  t.deepEqual(heldIndexes([{ ...follower, bytesBehind: HELD_LOGS_MAX * 100 + 1 }], 20, 100), []);
+  t.is(compactionIndex({ ...LOG, pinnedIndexes: heldIndexes([follower], 20, 100) }), 50);
 });

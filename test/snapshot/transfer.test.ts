@@ -292,6 +292,25 @@ test('the throttle is kept, and what it holds back is no silence', async (t) => 
   t.deepEqual(sender.progress(), { sentBytes: file.bytes, totalBytes: file.bytes });
 });
 
+test('who has all of it, and says so while installing it, is waited for; who falls silent then is not', async (t) => {
+  const installing = await ends();
+  const results: SendResult[] = [];
+  let isSilent = false;
+  const sender: SnapshotSender = senderOf(installing, {
+    send: ({ id }) => {
+      const has = { type: 'wanted', id, offset: installing.file.bytes } as const;
+      if (!isSilent) installing.scene.after(2, () => sender.answered(has, installing.scene.nowMs));
+    },
+    giveUpMs: 500,
+    done: (result) => void results.push(result),
+  });
+  installing.scene.run(installing.scene.nowMs + 20_000);
+  t.deepEqual(results, []);
+  isSilent = true;
+  installing.scene.run(installing.scene.nowMs + 600);
+  t.deepEqual(results, [{ type: 'stalled' }]);
+});
+
 test('a transfer that does not move is given up; one that is refused or cannot be read ends', async (t) => {
   const silent = await ends();
   const results: SendResult[] = [];
