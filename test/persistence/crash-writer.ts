@@ -1,6 +1,6 @@
 /**
  * The process that `crash.test.ts` kills: it goes on where the directory ends, appending to the log, which it compacts, and writing to the
- * state, which it replaces by itself now and then; and it says after each `done` how far it has come.
+ * state, which it replaces by itself now and then, unless it is told to `keep` it; and it says after each `done` how far it has come.
  */
 
 import { writeSync } from 'node:fs';
@@ -15,6 +15,7 @@ import { loadEngine } from '../../persistence/load-engine.js';
 import { unexpected } from './directories.js';
 
 const dataDir = process.argv[2] ?? '';
+const keepsState = process.argv[4] === 'keep';
 const engine = await loadEngine(process.argv[3] as EngineName);
 const log = await openDiskLogStore({
   engine,
@@ -62,7 +63,7 @@ async function writeState(): Promise<void> {
   for (let index = state.recovered.index + 1; ; index += 1) {
     await written(state, batchOf(index, { [`row${index}`]: String(index), last: String(index) }));
     say(`state ${index}`);
-    if (index % 10 === 0) await replaceState();
+    if (index % 10 === 0 && !keepsState) await replaceState();
   }
 }
 

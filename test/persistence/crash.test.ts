@@ -24,8 +24,8 @@ interface Writer {
   kill(): Promise<void>;
 }
 
-function startWriter(dataDir: string, engine: Engine): Writer {
-  const child = spawn(process.execPath, [WRITER, dataDir, engine.name], {
+function startWriter(dataDir: string, engine: Engine, ...options: readonly 'keep'[]): Writer {
+  const child = spawn(process.execPath, [WRITER, dataDir, engine.name, ...options], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const exited = once(child, 'exit');
@@ -115,7 +115,8 @@ onEachEngine(test, (engine) => {
 
   test(`${engine.name}: a directory in use by a running process is refused, and free again once that has died`, (t) =>
     inTemporaryDirectory(async (dataDir) => {
-      const writer = startWriter(dataDir, engine);
+      // For a moment within a replacement, neither the old state nor the new one is open.
+      const writer = startWriter(dataDir, engine, 'keep');
       try {
         await writer.linesUntil((line) => line === 'ready');
         for (const name of ['log', 'state']) {
