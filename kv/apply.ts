@@ -20,7 +20,6 @@ import {
   HISTORY_BYTES_ROW,
   HISTORY_COUNT_ROW,
   HISTORY_LOST_ROW,
-  historyRow,
   keepChanges,
   trimHistory,
 } from './history.js';
@@ -82,7 +81,6 @@ export function rowsRead(commands: readonly Command[]): Row[] {
   const clients = new Set<number>();
   for (const command of commands) {
     for (const key of keysOf(command)) rows.add(keyRow(key));
-    if (command.op === 'trim-history') for (const each of command.revisions) rows.add(historyRow(each));
     if ('session' in command) clients.add(command.session.clientId);
     if (command.op === 'expire-sessions') for (const clientId of command.clientIds) clients.add(clientId);
     if (command.op === 'register' || command.op === 'expire-sessions') rows.add(SESSION_COUNT_ROW);

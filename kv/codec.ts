@@ -7,7 +7,7 @@
  * - `expire-keys`: a check each, the rest;
  * - `txn`: flags (1), [session (24)], number of checks (2), checks, operations (the rest): kind (1), [flags (1), [ttlMs (8)]], key, [length of
  *   the value (4), value], what is in brackets for a `set` only;
- * - `trim-history`: revisions (8 each, the rest);
+ * - `trim-history`: bytes (8), revisions (8 each, the rest);
  * - `delete-prefix`: flags (1), [session (24)], prefix, as a key;
  * - `mark`: nothing; `attest`: index (8), chain (8), the node's id, as a key.
  *
@@ -30,10 +30,11 @@ const OPS = {
   'expire-keys': 5,
   txn: 6,
   'delete-prefix': 7,
-  'trim-history': 8,
   mark: 9,
   attest: 10,
   shared: 11,
+  // 8 was one that did not say how many bytes.
+  'trim-history': 12,
 } as const;
 const TXN_OPS = { set: 1, delete: 2, get: 3 } as const;
 const FLAG_IF_REVISION = 1;
@@ -72,7 +73,10 @@ export function encodeCommand(command: Command): Buffer {
     case 'expire-sessions':
       return Buffer.concat([header(HEADER_BYTES, OPS[command.op]), integers(...command.clientIds)]);
     case 'trim-history':
-      return Buffer.concat([header(HEADER_BYTES, OPS[command.op]), integers(...command.revisions)]);
+      return Buffer.concat([
+        header(HEADER_BYTES, OPS[command.op]),
+        integers(command.bytes, ...command.revisions),
+      ]);
     case 'mark':
       return header(HEADER_BYTES, OPS.mark);
     case 'attest': {
@@ -250,11 +254,12 @@ function decodeBody(input: Buffer, op: number): Command {
       return { op: 'expire-keys', keys };
     }
     case OPS['trim-history']: {
+      const bytes = cursor.integer();
       const revisions: number[] = [];
       while (cursor.left > 0) revisions.push(cursor.integer());
       if (revisions.length > TRIM_REVISIONS_MAX)
         throw new CommandFormatError(`${revisions.length} revisions are trimmed at once`);
-      return { op: 'trim-history', revisions };
+      return { op: 'trim-history', revisions, bytes };
     }
     case OPS.mark:
       cursor.end('a mark');

@@ -99,6 +99,8 @@ export interface ExpireKeysCommand {
 export interface TrimHistoryCommand {
   readonly op: 'trim-history';
   readonly revisions: readonly number[];
+  /** Of their rows together, so that nobody has to read those once more. */
+  readonly bytes: number;
 }
 
 /** Asks every node what its chain (`chain.ts`) is here; it changes nothing. */

@@ -44,22 +44,19 @@ export function keepChanges(set: WorkingSet, revision: number, changes: readonly
   set.count(HISTORY_BYTES_ROW, record.length);
 }
 
-/** Forgets the revisions, which are the oldest ones; how many of them there were. */
-export function trimHistory(set: WorkingSet, { revisions }: TrimHistoryCommand): number {
-  let lost = decodeCount(set.get(HISTORY_LOST_ROW));
-  let trimmed = 0;
-  for (const revision of revisions) {
-    const row = historyRow(revision);
-    const record = set.get(row);
-    if (record === undefined) continue;
-    set.delete(row);
-    set.count(HISTORY_COUNT_ROW, -1);
-    set.count(HISTORY_BYTES_ROW, -record.readUInt32BE(0));
-    lost = Math.max(lost, revision);
-    trimmed += 1;
-  }
-  if (trimmed > 0) set.put(HISTORY_LOST_ROW, encodeCount(lost));
-  return trimmed;
+/**
+ * Forgets the revisions, which are the oldest ones; how many of them there were. They were found by a leader in some state, from the first that the
+ * history then had: where one before it has forgotten that one meanwhile, this was decided by what is no more, and nothing happens.
+ */
+export function trimHistory(set: WorkingSet, { revisions, bytes }: TrimHistoryCommand): number {
+  const [first] = revisions;
+  const last = revisions.at(-1);
+  if (first === undefined || last === undefined || first <= decodeCount(set.get(HISTORY_LOST_ROW))) return 0;
+  for (const revision of revisions) set.delete(historyRow(revision));
+  set.count(HISTORY_COUNT_ROW, -revisions.length);
+  set.count(HISTORY_BYTES_ROW, -bytes);
+  set.put(HISTORY_LOST_ROW, encodeCount(last));
+  return revisions.length;
 }
 
 /** Bytes of the whole record. */

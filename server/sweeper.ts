@@ -45,6 +45,10 @@ const KEYS_MAX = 1024;
 /** Rows and bytes that one read takes. */
 const PAGE_BYTES = 256 * 1024;
 const PAGE = { limit: KEYS_MAX, bytesMax: PAGE_BYTES };
+/** Of the history, that one entry trims at most: all of it is read, by the leader alone. */
+const TRIM_BYTES = 1024 * 1024;
+/** What the history may have is undercut by this share when it is exceeded, or by `TRIM_BYTES`, so that few entries trim it. */
+const TRIM_SHARE = 1 / 16;
 /** The history holds so many revisions at least, unless they have too many bytes. */
 export const HISTORY_REVISIONS = 10_000;
 
@@ -151,17 +155,19 @@ async function sweepHistory({ node, store, propose }: Parts, bytesMax: number): 
       gt: historyRow(lost),
       lt: HISTORY_ROWS.lt,
       limit: TRIM_REVISIONS_MAX,
-      bytesMax: PAGE_BYTES,
+      bytesMax: TRIM_BYTES,
     });
     if (!leads(node)) return;
+    const slackBytes = bytes <= bytesMax ? 0 : Math.min(TRIM_BYTES, bytesMax * TRIM_SHARE);
+    const goalBytes = bytesMax - slackBytes;
     let left = { count, bytes };
     const revisions: number[] = [];
     for (const [row, record] of entries) {
-      if (left.count <= HISTORY_REVISIONS && left.bytes <= bytesMax) break;
+      if (left.count <= HISTORY_REVISIONS && left.bytes <= goalBytes) break;
       left = { count: left.count - 1, bytes: left.bytes - historyBytesOf(record) };
       revisions.push(revisionOfHistoryRow(row));
     }
-    const { status } = await propose({ op: 'trim-history', revisions });
+    const { status } = await propose({ op: 'trim-history', revisions, bytes: bytes - left.bytes });
     if (status !== 'applied' || !leads(node)) return;
   }
 }

@@ -103,7 +103,11 @@ export function allCommands(key: fc.Arbitrary<string>): fc.Arbitrary<Command> {
       index: number,
       chain: fc.uint8Array({ minLength: 8, maxLength: 8 }).map((bytes) => Buffer.from(bytes).toString('hex')),
     }),
-    fc.record({ op: fc.constant('trim-history' as const), revisions: fc.array(number, { maxLength: 4 }) }),
+    fc.record({
+      op: fc.constant('trim-history' as const),
+      revisions: fc.array(number, { maxLength: 4 }),
+      bytes: number,
+    }),
     fc.record({ op: fc.constant('expire-sessions' as const), clientIds: fc.array(number, { maxLength: 4 }) }),
   );
 }
