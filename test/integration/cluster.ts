@@ -55,7 +55,7 @@ export async function startCluster(t: ExecutionContext, options: ClusterOptions 
       return cluster;
     } catch (error) {
       const portTaken = cluster.ids.some((id) =>
-        cluster.logs(id).some((line) => line.includes('EADDRINUSE')),
+        cluster.logs(id).some((line) => line.includes('another process listens there')),
       );
       if (!portTaken || attempt === STARTS_MAX) throw error;
       await cluster.close();
