@@ -167,6 +167,7 @@ async function sweepHistory({ node, store, propose }: Parts, bytesMax: number): 
       left = { count: left.count - 1, bytes: left.bytes - historyBytesOf(record) };
       revisions.push(revisionOfHistoryRow(row));
     }
+    if (revisions.length === 0) return;
     const { status } = await propose({ op: 'trim-history', revisions, bytes: bytes - left.bytes });
     if (status !== 'applied' || !leads(node)) return;
   }
