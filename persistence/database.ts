@@ -54,8 +54,8 @@ export interface Database {
   openCursor(rows: Rows): Cursor;
   /** For what the store finds damaged. */
   fail(error: StorageError): void;
-  /** Waits for what is in flight. */
-  close(): Promise<void>;
+  /** Waits for what is in flight. `removed`: its files are removed next, so nothing more is written beside them; default: they are kept. */
+  close(then?: 'removed'): Promise<void>;
 }
 
 /** The directory is made when it is missing. */
@@ -84,7 +84,7 @@ export async function openDatabase<R>(
   const { directory } = options;
   let onFailure: Fatal = options.fatal;
   const { engine, sums } = await openEngine(options);
-  const database = wrap(closingSums(engine, sums), directory, (error) => onFailure(error));
+  const database = wrap(engine, sums, directory, (error) => onFailure(error));
   sums.start((error) => database.fail(toStorageError(error)));
   try {
     const recovered = await new Promise<R>((resolve, reject) => {
@@ -107,15 +107,11 @@ function toStorageError(error: unknown): StorageError {
   return new StorageError('write', `the table files cannot be checked: ${oneLine(error)}`, error);
 }
 
-function closingSums(engine: EngineDatabase, sums: TableSums): EngineDatabase {
-  return {
-    ...engine,
-    async close() {
-      await engine.close();
-      // They are an addition: what can't be written now is summed up after the next opening.
-      await sums.stop().catch(() => undefined);
-    },
-  };
+async function closeEngine(engine: EngineDatabase, sums: TableSums, areKept: boolean): Promise<void> {
+  await sums.stop();
+  await engine.close();
+  // They are an addition: what can't be written now is summed up after the next opening.
+  if (areKept) await sums.finish().catch(() => undefined);
 }
 
 async function openEngine(
@@ -219,7 +215,7 @@ function life(directory: string, fatal: Fatal): Life {
   };
 }
 
-function wrap(engine: EngineDatabase, directory: string, fatal: Fatal): Database {
+function wrap(engine: EngineDatabase, sums: TableSums, directory: string, fatal: Fatal): Database {
   const { sound, fail, begin, finish, end } = life(directory, fatal);
   let writing = 0;
   /** Iterations that wait for a write to end. Bound: what the callers have in flight. */
@@ -267,10 +263,10 @@ function wrap(engine: EngineDatabase, directory: string, fatal: Fatal): Database
       });
     },
     openCursor: (rows) => cursors.open(() => engine.iterator(toRange(rows))),
-    close() {
+    close(then) {
       closing ??= end()
         .then(() => cursors.endAll())
-        .then(() => engine.close());
+        .then(() => closeEngine(engine, sums, then !== 'removed'));
       return closing;
     },
   };

@@ -47,8 +47,10 @@ const sumsSchema = z.object({
 export interface TableSums {
   /** To be called once the engine has opened the database: sums what has none yet, now and at intervals. */
   start(failed: (error: unknown) => void): void;
-  /** To be called once the engine has closed it: waits for what is under way, and sums what is new. */
+  /** Waits for what is under way; nothing is summed any more. */
   stop(): Promise<void>;
+  /** To be called after `stop`, once the engine has closed the database: sums what is new. */
+  finish(): Promise<void>;
 }
 
 /**
@@ -85,7 +87,7 @@ interface Books {
 function tableSums(directory: string, books: Books): TableSums {
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> = Promise.resolve();
-  let stopping = false;
+  let closed = false;
   let manifests: ReadonlyMap<string, Sum> = new Map();
 
   const follow = async (): Promise<void> => {
@@ -98,7 +100,7 @@ function tableSums(directory: string, books: Books): TableSums {
       books.looks.set(name, look);
       // With another file under its number, a sum that is due is void.
       if (!settled) books.due.delete(name);
-      if (!settled && !stopping) continue;
+      if (!settled && !closed) continue;
       await sumUp(directory, name, books, books.due.get(name));
       books.due.delete(name);
       changed = true;
@@ -116,9 +118,11 @@ function tableSums(directory: string, books: Books): TableSums {
     },
     async stop() {
       clearInterval(timer);
-      stopping = true;
       await running;
-      await follow();
+    },
+    finish() {
+      closed = true;
+      return follow();
     },
   };
 }

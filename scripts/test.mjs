@@ -7,6 +7,11 @@ import path from 'node:path';
 import { ensureBuilt, ensureInstalled, npmCommand, PrepareError, ROOT, run } from './prepare.mjs';
 
 const KILL_AFTER_MS = 5_000;
+/**
+ * More than any test may take. Ava's own bound (`timeout` in its configuration) is gone once a test has set one of its own that is over: its timer
+ * is not set again then, and a test process that does not end holds up the run for ever.
+ */
+const SILENCE_MAX_MS = 360_000;
 
 let passed = 0;
 let failed = 0;
@@ -121,6 +126,12 @@ async function runTests(args) {
     });
     watch(child);
     child.once('error', reject);
+    const overdue = setTimeout(() => {
+      console.log(`No test has ended for ${SILENCE_MAX_MS / 1000} s.`);
+      killGroup(child, 'SIGKILL');
+    }, SILENCE_MAX_MS);
+    child.stdout.on('data', () => overdue.refresh());
+    child.once('exit', () => clearTimeout(overdue));
     child.stdout.pipe(parser);
     // Not 'close': a process left behind by a test may hold the pipe open.
     child.once('exit', (code, signal) => {

@@ -240,7 +240,8 @@ class DiskStateStore implements StateStore {
         this.#run(async () => {
           await this.#orFailed((written) => database.write([putApplied(applied)], false, written));
           await this.#orFailed((synced) => database.sync(synced));
-          await this.#drop(database);
+          await database.close();
+          this.#health.databases.delete(database);
           await putInPlace(this.#root, number);
           await this.#switchTo(number);
           return done;
@@ -249,8 +250,7 @@ class DiskStateStore implements StateStore {
       abandon: (done) => {
         this.#checkOpen();
         this.#run(async () => {
-          await this.#drop(database);
-          await removeAll(this.#root, [path.basename(partDirectory(this.#root, number))]);
+          await this.#remove(database, partDirectory(this.#root, number));
           this.#restoring = false;
           return done;
         });
@@ -273,16 +273,16 @@ class DiskStateStore implements StateStore {
   #removeWhenUnused(generation: Generation): void {
     if (!generation.retired || generation.views > 0 || this.#closing !== undefined) return;
     this.#run(async () => {
-      await this.#drop(generation.database);
-      await removeAll(this.#root, [path.basename(generationDirectory(this.#root, generation.number))]);
+      await this.#remove(generation.database, generationDirectory(this.#root, generation.number));
       return () => undefined;
     });
   }
 
   /** Waits for what is in flight there. */
-  async #drop(database: Database): Promise<void> {
-    await database.close();
+  async #remove(database: Database, directory: string): Promise<void> {
+    await database.close('removed');
     this.#health.databases.delete(database);
+    await removeAll(this.#root, [path.basename(directory)]);
   }
 
   #checkOpen(): void {

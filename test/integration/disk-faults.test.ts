@@ -72,7 +72,7 @@ test.serial(
   async (t) => {
     t.timeout(120_000);
     const cluster = await startCluster(t, { raft: BUSY_SNAPSHOTS });
-    const load = startLoad(cluster, 8);
+    const load = startLoad(t, cluster, 8);
     const faults: readonly ((id: string) => void)[] = [
       () => undefined,
       (id) => rmSync(path.join(cluster.folder, id, 'snapshots'), { recursive: true, force: true }),

@@ -34,7 +34,7 @@ async function shimmedCluster(t: ExecutionContext, nodes = 3): Promise<Shimmed |
   const disks = new Map(ids.map((id) => [id, new ShimmedDisk(path.join(folder, id), library)]));
   const env = (id: string): Readonly<Record<string, string>> => disks.get(id)!.env;
   const cluster = await startCluster(t, { nodes, env, raft: BUSY_SNAPSHOTS });
-  return { cluster, disks, load: startLoad(cluster, 4) };
+  return { cluster, disks, load: startLoad(t, cluster, 4) };
 }
 
 async function more(cluster: Cluster, load: Load, count: number): Promise<void> {

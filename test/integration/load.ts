@@ -1,5 +1,6 @@
 /** Writers that go on through failures and remember what was acknowledged. */
 
+import type { ExecutionContext } from 'ava';
 import { NoAnswer } from './http.js';
 import type { Cluster } from './cluster.js';
 
@@ -20,8 +21,8 @@ export interface Load {
   stop(): Promise<void>;
 }
 
-/** Starts `writers` writers, spread over all nodes. */
-export function startLoad(cluster: Cluster, writers: number): Load {
+/** Starts `writers` writers, spread over all nodes; they end with the test at the latest. */
+export function startLoad(t: ExecutionContext, cluster: Cluster, writers: number): Load {
   const keys = Array.from({ length: writers }, (_, at) => ({
     key: `load/${at}`,
     acknowledged: 0,
@@ -50,14 +51,12 @@ export function startLoad(cluster: Cluster, writers: number): Load {
     }
   };
   const running = Promise.all(keys.map(write));
-  return {
-    keys,
-    acknowledged: () => acknowledged,
-    stop: async () => {
-      stopping = true;
-      await running;
-    },
+  const stop = async (): Promise<void> => {
+    stopping = true;
+    await running;
   };
+  t.teardown(stop);
+  return { keys, acknowledged: () => acknowledged, stop };
 }
 
 /** Undefined when `value` can be there after the load; else what is wrong. */

@@ -5,7 +5,7 @@ import { loadFaults, startLoad } from './load.js';
 test.serial('every acknowledged write survives kill -9 of all nodes under load', async (t) => {
   t.timeout(60_000);
   const cluster = await startCluster(t);
-  const load = startLoad(cluster, 24);
+  const load = startLoad(t, cluster, 24);
   for (let round = 1; round <= 2; round += 1) {
     const before = load.acknowledged();
     await cluster.waitFor('the load is on its way', () => load.acknowledged() > before + 300, 10_000);

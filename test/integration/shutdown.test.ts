@@ -8,7 +8,7 @@ for (const victim of ['the leader', 'a follower'] as const) {
   test.serial(`SIGTERM under load ends ${victim} with exit code 0 in time`, async (t) => {
     t.timeout(60_000);
     const cluster = await startCluster(t);
-    const load = startLoad(cluster, 12);
+    const load = startLoad(t, cluster, 12);
     await cluster.waitFor('the load is on its way', () => load.acknowledged() > 200, 10_000);
     const leader = await cluster.leader();
     const stopped = victim === 'the leader' ? leader : cluster.ids.find((id) => id !== leader)!;
@@ -27,7 +27,7 @@ for (const victim of ['the leader', 'a follower'] as const) {
 test.serial('SIGTERM under load ends all three nodes with exit code 0 in time', async (t) => {
   t.timeout(60_000);
   const cluster = await startCluster(t);
-  const load = startLoad(cluster, 12);
+  const load = startLoad(t, cluster, 12);
   await cluster.waitFor('the load is on its way', () => load.acknowledged() > 200, 10_000);
   t.deepEqual(await Promise.all(cluster.ids.map((id) => cluster.stop(id, STOP_MS))), [0, 0, 0]);
   await load.stop();

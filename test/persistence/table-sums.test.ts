@@ -1,10 +1,14 @@
 import { readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
+import type { Database } from '../../persistence/database.js';
+import { openDatabase } from '../../persistence/database.js';
+import type { Engine } from '../../persistence/engine.js';
 import { StorageError } from '../../persistence/errors.js';
 import type { TableSums } from '../../persistence/table-sums.js';
 import { checkTables } from '../../persistence/table-sums.js';
 import { inTemporaryDirectory } from './directories.js';
+import { onEachEngine } from './engines.js';
 
 const NAMES = ['000004.sst', '000007.ldb', '000012.sst'];
 
@@ -26,12 +30,22 @@ async function live(
   await change();
   sums.start(fail);
   await sums.stop();
+  await sums.finish();
   return sums;
 }
 
 const fillAll = async (directory: string): Promise<void> => {
   for (const name of NAMES) await written(directory, name, `the rows of ${name}`.repeat(1000));
 };
+
+async function opened(engine: Engine, directory: string): Promise<Database> {
+  const sizes = { cacheBytes: 1024, writeBufferBytes: 1024 ** 2 };
+  const { database } = await openDatabase<undefined>(
+    { engine, directory, gap: 'refuse', compression: false, ...sizes, fatal: fail },
+    (_, done) => setImmediate(() => done(undefined)),
+  );
+  return database;
+}
 
 async function damaged(directory: string, name: string): Promise<void> {
   const file = path.join(directory, name);
@@ -82,8 +96,26 @@ test('what is too much for a start is compared afterwards', (t) =>
     const sums = await checkTables(directory, 20_000);
     const error = await new Promise((resolve) => sums.start(resolve));
     t.regex(String(error), /000012\.sst is not what was written/);
-    await t.throwsAsync(sums.stop());
+    await sums.stop();
+    await t.throwsAsync(sums.finish());
   }));
+
+onEachEngine(test, (engine) => {
+  test(`${engine.name}: a close sums what is new, but not where the files are removed next`, async (t) => {
+    for (const then of [undefined, 'removed'] as const) {
+      await inTemporaryDirectory(async (directory) => {
+        const first = await opened(engine, directory);
+        const row = { type: 'put', key: Buffer.from('k'), value: Buffer.from('v') } as const;
+        await new Promise<void>((done) => first.write([row], true, done));
+        await first.close();
+        // What was in the write-ahead log, the engine makes a table file of when it opens.
+        await (await opened(engine, directory)).close(then);
+        const sums = await readFile(path.join(directory, 'tables.sums'), 'utf8');
+        t.is(/\.(sst|ldb)/.test(sums), then === undefined, sums);
+      });
+    }
+  });
+});
 
 test('a manifest may grow and go, but its beginning stays', (t) =>
   inTemporaryDirectory(async (directory) => {
