@@ -20,6 +20,11 @@ export class Leadership {
     this.#options = options;
   }
 
+  /** Undefined while there is none, or once this node has stopped. */
+  get known(): NodeId | undefined {
+    return this.#node.isStopped ? undefined : this.#node.standing.leader;
+  }
+
   /** Rejects with `no-leader` when none appears in time, with `shutting-down` once this node has stopped. */
   async leader(deadline: Deadline): Promise<NodeId> {
     const patienceMs = Math.min(this.#options.leaderWaitMs, deadline.remainingMs());

@@ -35,31 +35,64 @@ interface Attempt {
  * One decision a command, in order. They are proposed together, in one entry of the leader's log each. In order per key: once one has
  * failed, those behind it on its key are not carried out.
  */
-export async function proposeAll(
+export function proposeAll(
   parts: ProposerParts,
   commands: readonly Command[],
   deadline: Deadline,
 ): Promise<readonly Decision[]> {
-  const attempts = commands.map((command): Attempt => ({
-    command,
-    bytes: encodeCommand(command),
-    uncertain: false,
-    decision: undefined,
-  }));
-  for (;;) {
+  return decideAll(parts, commands.map(attemptAt), deadline, 'not-tried');
+}
+
+/**
+ * The same of one command. Nearly all are decided by their first attempt on the leader; that is made without an `await`, each of which would
+ * cost more than proposing does (`docs/decisions/0056`).
+ */
+export function proposeOne(
+  parts: ProposerParts,
+  command: Command,
+  deadline: Deadline,
+): Promise<Decision | undefined> {
+  const { node, leadership, space } = parts;
+  const attempt = attemptAt(command);
+  const inTheEnd = (tried: Tried): Promise<Decision | undefined> =>
+    decideAll(parts, [attempt], deadline, tried).then(([decision]) => decision);
+  if (leadership.known !== node.state.id) return inTheEnd('not-tried');
+  return deadline.race(proposeHere(node, space, attempt)).then((outcome) => {
+    settle(attempt, outcome);
+    return attempt.decision ?? inTheEnd('tried');
+  });
+}
+
+function attemptAt(command: Command): Attempt {
+  return { command, bytes: encodeCommand(command), uncertain: false, decision: undefined };
+}
+
+/** Whether an attempt was made already. */
+type Tried = 'tried' | 'not-tried';
+
+async function decideAll(
+  parts: ProposerParts,
+  attempts: readonly Attempt[],
+  deadline: Deadline,
+  wereTried: Tried,
+): Promise<readonly Decision[]> {
+  for (let tried = wereTried; ; tried = 'tried') {
     const open = attempts.filter(({ decision }) => decision === undefined);
     if (open.length === 0) return attempts.flatMap(({ decision }) => decision ?? []);
     try {
+      if (tried === 'tried') await beforeNextAttempt(parts, deadline);
       await propose(parts, open, deadline);
       if (attempts.length > 1) holdBack(attempts);
-      if (attempts.every(({ decision }) => decision !== undefined)) continue;
-      await parts.leadership.settle(deadline);
-      if (deadline.remainingMs() === 0) throw noLeader('no leader took the write in time');
     } catch (error) {
       if (!(error instanceof ServiceError)) throw error;
       for (const attempt of attempts) if (attempt.decision === undefined) fail(attempt, error);
     }
   }
+}
+
+async function beforeNextAttempt({ leadership }: ProposerParts, deadline: Deadline): Promise<void> {
+  await leadership.settle(deadline);
+  if (deadline.remainingMs() === 0) throw noLeader('no leader took the write in time');
 }
 
 async function propose(
@@ -88,12 +121,23 @@ export function proposeInOrder(
   commands: readonly { readonly command: Command; readonly bytes: Buffer }[],
 ): Promise<ProposalOutcome>[] {
   const held = new Set<string>();
-  return commands.map(({ command, bytes }) => {
+  return commands.map((one) => {
+    const { command } = one;
     const isHeld = held.size > 0 && keysOf(command).some((key) => held.has(key));
-    if (!isHeld && space?.refuses(command) !== true) return node.propose(bytes);
+    if (!isHeld && space?.refuses(command) !== true) return node.propose(one.bytes);
     for (const key of keysOf(command)) held.add(key);
-    return Promise.resolve({ status: 'refused', why: 'disk-full' });
+    return Promise.resolve(NO_SPACE);
   });
+}
+
+const NO_SPACE: ProposalOutcome = { status: 'refused', why: 'disk-full' };
+
+function proposeHere(
+  node: Pick<Node, 'propose'>,
+  space: Pick<SpaceGuard, 'refuses'> | undefined,
+  { command, bytes }: { readonly command: Command; readonly bytes: Buffer },
+): Promise<ProposalOutcome> {
+  return space?.refuses(command) === true ? Promise.resolve(NO_SPACE) : node.propose(bytes);
 }
 
 /** What comes behind a failure on its key would be out of order. */

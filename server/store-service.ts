@@ -37,7 +37,7 @@ import type { ClusterAnswer, ClusterRequest } from './members/request.js';
 import { runPipeline } from './pipeline.js';
 import type { Clock } from './ports.js';
 import type { Decision, ProposerParts } from './proposer.js';
-import { proposeAll, resultOf, unexpected, writeResultOf } from './proposer.js';
+import { proposeAll, proposeOne, resultOf, unexpected, writeResultOf } from './proposer.js';
 import type { ReadIndexes } from './read-indexes.js';
 import type { Reader } from './reader.js';
 import { ServiceError } from './service.js';
@@ -111,8 +111,8 @@ export class StoreService implements Service {
     this.#watches.close();
   }
 
-  async write(write: Write): Promise<WriteResult> {
-    return writeResultOf(await this.#decide(write));
+  write(write: Write): Promise<WriteResult> {
+    return this.#decide(write).then(writeResultOf);
   }
 
   async transact(txn: TxnCommand): Promise<Exclude<TxnResult, { status: 'too-large' }>> {
@@ -146,10 +146,9 @@ export class StoreService implements Service {
     });
   }
 
-  async #decide(command: Command): Promise<Decision | undefined> {
-    const { clock, requestTimeoutMs } = this.#parts;
-    const [decision] = await proposeAll(this.#parts, [command], this.#begin(clock, requestTimeoutMs));
-    return decision;
+  #decide(command: Command): Promise<Decision | undefined> {
+    if (this.#state === 'stopped') return Promise.reject(shuttingDown());
+    return proposeOne(this.#parts, command, deadlineAfter(this.#parts.clock, this.#parts.requestTimeoutMs));
   }
 
   async pipeline(ops: readonly PipelineOp[], consistency: Consistency): Promise<PipelineResult> {

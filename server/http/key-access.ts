@@ -59,12 +59,12 @@ export function isRedirected(
 }
 
 /** The body as a JSON object; long enough for the longest value, however it is escaped. */
-export async function readJson(
+export function readJson(
   ctx: Exchange,
   { valueBytesMax, bodies }: KeyRouteOptions,
   bytesMax = bodyBytesMax(valueBytesMax),
 ): Promise<JsonObject> {
-  return parseJsonObject(await readBody(ctx.req, bytesMax, bodies));
+  return readBody(ctx.req, bytesMax, bodies).then(parseJsonObject);
 }
 
 /** For the routes that take JSON alone. */
@@ -75,9 +75,8 @@ export function refuseOctetStream(ctx: Exchange): void {
 }
 
 /** Has the command decided, and answers what became of it. */
-export async function propose(ctx: Exchange, { service }: KeyRouteOptions, write: Write): Promise<void> {
-  const result = await service.write(write);
-  answerWrite(ctx, write.key, result, service.revision());
+export function propose(ctx: Exchange, { service }: KeyRouteOptions, write: Write): Promise<void> {
+  return service.write(write).then((result) => answerWrite(ctx, write.key, result, service.revision()));
 }
 
 /** A condition in a body that nobody reads would be a write without its condition. */
