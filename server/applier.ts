@@ -3,11 +3,11 @@
 import type { Configuration } from '../membership/configuration.js';
 import { decodeConfiguration } from '../membership/configuration.js';
 import type { Proposed } from '../kv/apply.js';
-import { applyAll, standsAlone } from '../kv/apply.js';
+import { applyAll, rowsRead, standsAlone } from '../kv/apply.js';
 import { readStamp } from '../kv/codec.js';
 import { commandsOf } from '../kv/shared.js';
-import type { CommandResult } from '../kv/command.js';
-import { CLOCK_ROW, KEY_COUNT_ROW, decodeCount, decodeTime } from '../kv/rows.js';
+import type { Command, CommandResult } from '../kv/command.js';
+import { CLOCK_ROW, HEAD_BYTES, KEY_COUNT_ROW, decodeCount, decodeTime } from '../kv/rows.js';
 import type { Applied, StateStore } from '../persistence/state-store.js';
 import type { Entry, Index } from '../raft/entry.js';
 import { entryBytes } from '../raft/entry.js';
@@ -20,9 +20,25 @@ export interface AppliedEntry {
   readonly results: readonly CommandResult[];
 }
 
+/** Of entries whose rows are read ahead: a few writes. */
+const READ_AHEAD_BYTES_MAX = 4096;
+
 /** Bytes that the entries take in the log. */
 export function bytesOf(applied: readonly AppliedEntry[]): number {
   return applied.reduce((sum, { entry }) => sum + entryBytes(entry), 0);
+}
+
+function bytesIn(entries: readonly Entry[]): number {
+  return entries.reduce((sum, entry) => sum + entryBytes(entry), 0);
+}
+
+function commandsIn(entries: readonly Entry[]): readonly Command[] {
+  try {
+    return entries.flatMap((entry) => (entry.type === 'command' ? commandsOf(entry.data) : []));
+  } catch {
+    // They may never be committed. If they are, applying them tells what is wrong.
+    return [];
+  }
 }
 
 export class Applier {
@@ -86,6 +102,16 @@ export class Applier {
   /** Begins no further operation of the store, so that it can be closed. What was being read for is applied after the restart. */
   stop(): void {
     this.#stopped = true;
+  }
+
+  /**
+   * Has the store read what applying these will read, so that it is in its memory by then; they are on their way to the disk and to the other
+   * nodes meanwhile. Of many at once, decoding twice costs more than waiting does: for them nothing is done.
+   */
+  readAhead(entries: readonly Entry[]): void {
+    if (this.#stopped || bytesIn(entries) > READ_AHEAD_BYTES_MAX) return;
+    const commands = commandsIn(entries);
+    if (commands.length > 0) this.#store.getHeads(rowsRead(commands), HEAD_BYTES, () => undefined);
   }
 
   /** Applies consecutive entries that follow `applied`. Not to be called again before `done`. */

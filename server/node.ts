@@ -328,6 +328,7 @@ export class Node implements Inbox {
       if (append.messages.length > 0) this.#ports.transport.send(append.messages);
       this.#wake();
     });
+    this.#applier.readAhead(append.entries);
   }
 
   /** The state machine is another one from now on; what waits for an entry that it has skipped can't be told what became of that. */
