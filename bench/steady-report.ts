@@ -10,6 +10,8 @@ export interface Minute {
   readonly perSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  /** Requests that failed. */
+  readonly errors: number;
   /** Of each node, in the order of their ids. */
   readonly residentBytes: readonly number[];
   readonly diskBytes: readonly number[];
@@ -18,16 +20,16 @@ export interface Minute {
 }
 
 export const HEAD: readonly string[] = [
-  '| line | per second | p50 ms | p99 ms | resident MiB | disk MiB | others on the CPU |',
-  `|${' --- |'.repeat(7)}`,
+  '| line | per second | p50 ms | p99 ms | errors | resident MiB | disk MiB | others on the CPU |',
+  `|${' --- |'.repeat(8)}`,
 ];
 
 const mebibytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(0);
 
 export function minuteRow(minute: Minute): string {
-  const { line, perSecond, p50Ms, p99Ms, residentBytes, diskBytes, others } = minute;
+  const { line, perSecond, p50Ms, p99Ms, errors, residentBytes, diskBytes, others } = minute;
   const cells = [
-    ...[`${line}`, whole(perSecond), p50Ms.toFixed(2), p99Ms.toFixed(2)],
+    ...[`${line}`, whole(perSecond), p50Ms.toFixed(2), p99Ms.toFixed(2), whole(errors)],
     ...[residentBytes, diskBytes].map((bytes) => bytes.map(mebibytes).join(', ')),
     others === undefined ? '?' : `${(100 * others).toFixed(0)} %`,
   ];

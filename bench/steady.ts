@@ -70,6 +70,9 @@ export function steadyOptions(args: readonly string[]): SteadyOptions {
     .opts<SteadyOptions>();
 }
 
+/** In one line: each fails the writes that are under way, one a connection. More of them is no steady load. */
+const LEADER_CHANGES_MAX = 2;
+
 /** `tell` hears of each line as it ends, and so what was measured before an error is not lost. */
 export async function measureSteadily(
   options: SteadyOptions,
@@ -92,6 +95,7 @@ export async function measureSteadily(
       const load: Load = {
         ...{ system, workload: name, data, connections, seconds: every },
         targets: target === 'leader' ? [leader] : cluster.nodes,
+        errorsMax: LEADER_CHANGES_MAX * connections,
         ...(rate !== undefined && { rate }),
       };
       const endCpu = watchCpu(pidsOf(one));
@@ -110,6 +114,7 @@ function look(line: number, one: Running, measured: Measured, others: number | u
     perSecond: measured.requests / measured.seconds,
     p50Ms: measured.p50Ms,
     p99Ms: measured.p99Ms,
+    errors: measured.errors,
     residentBytes: pidsOf(one).map((pid) => processUse(pid).residentBytes),
     diskBytes: disksOf(cluster),
     others,
@@ -157,7 +162,7 @@ function conclude(
     `${described}.`,
     '',
     `${system}, ${nodes} nodes with their defaults, fsync on; ${TITLES[name]}, ${sent}, ${connections} connections to ${target === 'leader' ? 'the leader' : 'all nodes'};`,
-    `${whole(keys)} keys of ${size} B; a line is ${every} s. Memory and disk are in MiB, of each node.`,
+    `${whole(keys)} keys of ${size} B; a line is ${every} s. Memory and disk are in MiB, of each node. Errors are those of a change of leaders, which fails what is under way.`,
     '',
     ...HEAD,
     ...minutes.map(minuteRow),

@@ -149,14 +149,14 @@ test.serial('a steady load, at the pace of its answers and at its own', async (t
 test('the drift is that of the last third from the first', (t) => {
   const minutes = Array.from({ length: 7 }, (_, at): Minute => {
     const bytes = [(at + 1) * 2 ** 20];
-    const figures = { perSecond: 1000 - 100 * at, p50Ms: 1, p99Ms: 2, others: 0 };
+    const figures = { perSecond: 1000 - 100 * at, p50Ms: 1, p99Ms: 2, errors: 0, others: 0 };
     return { line: at + 1, ...figures, residentBytes: bytes, diskBytes: bytes };
   });
   const text = driftTable(minutes).join('\n');
   t.regex(text, /\| per second \| 950 \| 450 \| 0\.47 \|/);
   t.regex(text, /\| resident MiB of node1 \| 2 \| 7 \| 4\.33 \|/);
   t.regex(driftTable(minutes.slice(0, 2)).join('\n'), /too few/);
-  t.is(minutes.slice(0, 1).map(minuteRow).join(''), '| 1 | 1,000 | 1.00 | 2.00 | 1 | 1 | 0 % |');
+  t.is(minutes.slice(0, 1).map(minuteRow).join(''), '| 1 | 1,000 | 1.00 | 2.00 | 0 | 1 | 1 | 0 % |');
 });
 
 test('a busy loop beside the servers is told of, and one that is a server is not', async (t) => {

@@ -39,12 +39,16 @@ test('a short run: every workload, counted and checked', async (t) => {
   }
 });
 
-/** Answers everything with 200 and what `answer` says. */
-async function liar(answer: (url: string) => string): Promise<{ server: Server; target: ClusterNode }> {
+/** Answers everything with 200 and what `answer` says; where it says nothing, with 503. */
+async function liar(
+  answer: (url: string) => string | undefined,
+): Promise<{ server: Server; target: ClusterNode }> {
   const server = createServer((request, response) => {
     request.resume();
+    const text = answer(request.url ?? '');
+    response.statusCode = text === undefined ? 503 : 200;
     response.setHeader('Content-Type', 'application/json');
-    response.end(answer(request.url ?? ''));
+    response.end(text);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -81,6 +85,26 @@ test('a write that is answered and not applied is an error', async (t) => {
     ...{ targets: [target], connections: 1, seconds: 1 },
   };
   await t.throwsAsync(runLoad(loadTool(), load, never), { message: /only 0 writes were applied/ });
+});
+
+test('requests may fail as far as the load allows, and no further', async (t) => {
+  for (const errorsMax of [undefined, 1, 2]) {
+    let asked = 0;
+    const { server, target } = await liar((url) => {
+      if (url.startsWith('/metrics')) return metrics;
+      asked += 1;
+      // Behind those who look first.
+      return asked === 33 || asked === 34 ? undefined : JSON.stringify({ value });
+    });
+    t.teardown(() => server.close());
+    const load = {
+      ...{ system: systemNamed('quorumkv'), workload: 'get' as const, data: { keys: 9, value } },
+      ...{ targets: [target], connections: 1, seconds: 1, ...(errorsMax !== undefined && { errorsMax }) },
+    };
+    const running = runLoad(loadTool(), load, never);
+    if (errorsMax === 2) t.is((await running).errors, 2);
+    else await t.throwsAsync(running, { message: /^quorumkv, get: 2 of \d+ requests had no answer/ });
+  }
 });
 
 function run(system: SystemName, round: number, requests: number): Run {
