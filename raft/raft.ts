@@ -368,7 +368,7 @@ export class Raft {
   /** Sends a piece of the snapshot at `position` for one of `Ready.transfers`, in the term that this came in. */
   sendChunk(to: NodeId, position: Position, chunk: SnapshotChunk): void {
     const { current } = this.#state;
-    if (current.role === 'leader') sendChunk(this.#state, to, position, chunk);
+    if (current.role === 'leader') sendChunk(this.#state, current, to, position, chunk);
   }
 
   /** One of `Ready.transfers` is over, however it ended; to be told in the term that it came in. */

@@ -11,7 +11,7 @@ import type { InstallSnapshot, InstallSnapshotResponse, SnapshotChunk } from './
 import { advanceCommit, heardOfLeader, maybeHandOver } from './replication.js';
 import type { Leadership, RaftState } from './state.js';
 import { adoptConfiguration, refuse } from './state.js';
-import { traceSent, traceSnapshotReceived } from './trace.js';
+import { traceChunkSent, traceSnapshotReceived } from './trace.js';
 
 /** A member that needs a snapshot; the transfer ends with `Raft.transferEnded()`. */
 export interface Transfer {
@@ -38,6 +38,7 @@ export function nextTransfers(state: RaftState, lead: Leadership): readonly Tran
 /** Sends a piece of the snapshot that a transfer is of; only the leader whose transfer it is may. */
 export function sendChunk(
   state: RaftState,
+  lead: Leadership,
   to: NodeId,
   { index, term }: Position,
   chunk: SnapshotChunk,
@@ -51,7 +52,7 @@ export function sendChunk(
     chunk,
   };
   state.outbox.push(request);
-  traceSent(state, request);
+  traceChunkSent(state, request, lead.progress.get(to)?.match ?? 0);
 }
 
 export function onInstallSnapshotResponse(
@@ -66,6 +67,8 @@ export function onInstallSnapshotResponse(
     return;
   }
   progress.contactTick = state.now;
+  // It leads again by now: the chunk was of the transfer before.
+  if (message.stale) return;
   state.chunkAnswers.push(message);
   if (message.index === 0) return;
   progress.wantsSnapshot = 0;
@@ -97,21 +100,25 @@ function isNeeded({ log }: RaftState, snapshot: Position): boolean {
 /** What becomes of a chunk. */
 export type ChunkAnswer = Pick<InstallSnapshotResponse, 'offset' | 'refusal'>;
 
-/** Goes behind the append, since the index it names must be durable. */
+/**
+ * Goes behind the append, since the index it names must be durable. Where the term has changed meanwhile, a former leader is told of the
+ * later one, and of nothing else.
+ */
 export function answerChunk(
   state: RaftState,
   message: InstallSnapshot,
   answer: ChunkAnswer,
   index: Index,
 ): void {
+  const isStale = message.term < state.term;
+  if (isStale) traceSnapshotReceived(state, message);
   state.afterAppend.push({
     type: 'installSnapshotResponse',
     from: state.id,
     to: message.from,
     term: state.term,
     snapshotId: message.chunk.snapshotId,
-    ...answer,
-    index,
+    ...(isStale ? { offset: 0, stale: true, index: 0 } : { ...answer, index }),
     ...echo(message),
   });
 }

@@ -7,7 +7,13 @@
 import type { Configuration, Electorate, NodeId } from '../membership/configuration.js';
 import { electorate, memberOf } from '../membership/configuration.js';
 import type { HardState, Index, Term } from './entry.js';
-import type { AppendEntriesResponse, InstallSnapshot, Message, RequestVoteResponse } from './messages.js';
+import type {
+  AppendEntriesResponse,
+  Heartbeat,
+  InstallSnapshot,
+  Message,
+  RequestVoteResponse,
+} from './messages.js';
 import { NO_ROUND, isResponse } from './messages.js';
 import type { RaftState, Role } from './state.js';
 
@@ -107,13 +113,29 @@ export function traceAnswers(state: RaftState, messages: readonly Message[]): vo
  */
 export function traceReceived(state: RaftState, message: Message): void {
   if (state.options.trace === undefined || kindOf(message) === undefined) return;
-  // A piece of a snapshot does nothing yet; the whole is what counts (see `traceSnapshotReceived`).
-  if (message.type === 'installSnapshot') return;
+  if (message.type === 'installSnapshot') {
+    if (message.term > state.term || state.current.role === 'candidate')
+      state.options.trace({ ...eventOf(state, 'Receive'), message: announcing(message) });
+    return;
+  }
   if (message.type === 'requestVoteResponse' && !message.granted && message.term <= state.term) return;
   state.options.trace({ ...eventOf(state, 'Receive'), message });
 }
 
-/** In the specification a snapshot is one message: the chunk that decides about it stands for all. */
+/**
+ * In the specification a snapshot is one message, which is received when all of it is there (see `traceSnapshotReceived`). Until
+ * then a piece can tell of a leader and its term: that is a heartbeat, of use to somebody who has acknowledged nothing yet.
+ */
+export function traceChunkSent(state: RaftState, chunk: InstallSnapshot, match: Index): void {
+  if (match === 0) traceSent(state, announcing(chunk));
+  traceSent(state, chunk);
+}
+
+function announcing({ from, to, term }: InstallSnapshot): Heartbeat {
+  return { type: 'heartbeat', from, to, term, commit: 0, round: NO_ROUND };
+}
+
+/** The chunk that decides about the snapshot stands for all. */
 export function traceSnapshotReceived(state: RaftState, message: InstallSnapshot): void {
   state.options.trace?.({ ...eventOf(state, 'Receive'), message });
 }
@@ -159,7 +181,7 @@ function kindOf(message: Message): string | undefined {
     case 'heartbeatResponse':
       return 'AppendEntriesResponse';
     case 'installSnapshotResponse':
-      return message.index === 0 ? undefined : 'AppendEntriesResponse';
+      return message.index > 0 || message.stale ? 'AppendEntriesResponse' : undefined;
     case 'preVote':
     case 'preVoteResponse':
     case 'timeoutNow':
@@ -265,7 +287,7 @@ function fieldsOf(message: Message): { readonly type: string } {
     case 'installSnapshot':
       return { type: 'MsgSnap', ...{ entries: message.snapshot.index } };
     case 'installSnapshotResponse':
-      return { type: 'MsgAppResp', ...{ index: message.index } };
+      return { type: 'MsgAppResp', ...{ index: message.index, reject: message.stale ?? false } };
     case 'preVote':
     case 'preVoteResponse':
     case 'timeoutNow':

@@ -192,8 +192,8 @@ export function encodeResponse(message: Response): object {
         ...(message.lostEnd && { lostEnd: message.lostEnd }),
       };
     case 'installSnapshotResponse': {
-      const { snapshotId, offset, refusal, index } = message;
-      return { term, snapshotId, offset, ...(refusal && { refusal }), index };
+      const { snapshotId, offset, refusal, stale, index } = message;
+      return { term, snapshotId, offset, ...(refusal && { refusal }), ...(stale && { stale }), index };
     }
   }
 }
@@ -218,6 +218,7 @@ const chunkResult = z.strictObject({
   snapshotId: z.string().max(SNAPSHOT_ID_CHARS_MAX),
   offset: counter,
   refusal: z.enum(['unknown', 'older', 'damaged', 'failed', 'malformed']).exactOptional(),
+  stale: z.literal(true).exactOptional(),
   index: counter,
 });
 

@@ -11,6 +11,8 @@ const IDS = ['a', 'b', 'c'];
 
 const parsed = (lines: readonly string[]): Line[] => lines.map((line) => JSON.parse(line) as Line);
 
+const receivesSnapshot = (line: string): boolean => line.includes('Receive') && line.includes('MsgSnap');
+
 /** A cluster that begins as the specification does: in term 1, with one committed entry. */
 function traced(seed = 1): { readonly cluster: Cluster; readonly lines: string[] } {
   const lines: string[] = [];
@@ -66,7 +68,8 @@ test('a run is one of the specification’s: election, writes, partition, a lead
     t.true((names.get(name) ?? 0) > 1, name);
 });
 
-test('chance finds no run outside of the specification: disks that are slow, messages lost and out of order', (t) => {
+test('chance finds no run outside of the specification: slow disks, lost and late messages, snapshots', (t) => {
+  let snapshots = 0;
   for (let seed = 1; seed <= 20; seed += 1) {
     const { cluster, lines } = traced(seed);
     const random = prng(seed);
@@ -79,7 +82,10 @@ test('chance finds no run outside of the specification: disks that are slow, mes
       else if (roll < 0.84) cluster.network.shift();
       else if (roll < 0.9) cluster.propose(id, `${step}`);
       else if (roll < 0.93) cluster.holdDisk(id);
-      else if (roll < 0.99) cluster.holdDisk(id, false);
+      else if (roll < 0.97) cluster.holdDisk(id, false);
+      else if (roll < 0.98) cluster.sendAgain(id);
+      else if (roll < 0.99 && cluster.node(id).applied.length > 1)
+        cluster.snapshot(id, cluster.node(id).raft.state.log.applied);
       else {
         cluster.crash(id);
         cluster.restart(id);
@@ -87,7 +93,9 @@ test('chance finds no run outside of the specification: disks that are slow, mes
     }
     const { names } = checkTrace(parsed(lines));
     t.true((names.get('BecomeLeader') ?? 0) > 0);
+    snapshots += lines.filter(receivesSnapshot).length;
   }
+  t.true(snapshots > 0);
 });
 
 test('the simulator’s runs are the specification’s', async (t) => {
@@ -98,7 +106,7 @@ test('the simulator’s runs are the specification’s', async (t) => {
     const lines: string[] = [];
     await simulate({ seed, traceTo: (line) => void lines.push(line) });
     checked += checkTrace(parsed(lines)).lines;
-    snapshots += lines.filter((line) => line.includes('Receive') && line.includes('MsgSnap')).length;
+    snapshots += lines.filter(receivesSnapshot).length;
   }
   t.true(checked > 1000);
   t.true(snapshots > 0);

@@ -134,6 +134,10 @@ test('every response comes out as it went in', (t) => {
       { ...head, type: 'installSnapshotResponse', snapshotId: 's', offset: 0, refusal: 'older', index: 0 },
     ],
     ['installSnapshot', { ...head, type: 'installSnapshotResponse', snapshotId: 's', offset: 3, index: 0 }],
+    [
+      'installSnapshot',
+      { ...head, type: 'installSnapshotResponse', snapshotId: 's', offset: 0, stale: true, index: 0 },
+    ],
   ];
   for (const [type, response] of responses) {
     const result: unknown = JSON.parse(JSON.stringify(encodeResponse({ ...response, call: 3 })));
