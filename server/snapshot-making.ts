@@ -13,10 +13,14 @@ import { sourceOf } from '../snapshot/reading.js';
 import type { SnapshotStore } from '../snapshot/store.js';
 import { verifySnapshot } from '../snapshot/verify.js';
 import { LogSizes } from './log-sizes.js';
+import { resting } from './resting.js';
 import type { SnapshotHand } from './snapshotting.js';
 
+/** By so much of it, from the shortest to the longest, the time between two looks differs. */
+const INTERVAL_SPREAD = 0.5;
+
 export interface MakingOptions {
-  /** Between two looks at whether a snapshot is due. */
+  /** Between two looks at whether a snapshot is due, on average. */
   readonly intervalMs: number;
   /** Bytes of log that make one due, at least. */
   readonly thresholdBytes: number;
@@ -76,8 +80,14 @@ export class SnapshotMaking {
   tick(nowMs: number): void {
     if (nowMs < this.#nextLookMs) return;
     const isFirst = this.#nextLookMs === -Infinity;
-    this.#nextLookMs = nowMs + this.#parts.options.intervalMs;
+    this.#nextLookMs = nowMs + this.#parts.options.intervalMs * this.#share();
     if (!isFirst && this.#isDue()) this.take(() => undefined);
+  }
+
+  /** Nodes that began together must not make their snapshots together, time after time (thesis §5.1.2). */
+  #share(): number {
+    const { random } = this.#hand.state.options;
+    return 1 - INTERVAL_SPREAD / 2 + random() * INTERVAL_SPREAD;
   }
 
   stop(): void {
@@ -110,6 +120,7 @@ export class SnapshotMaking {
         clusterId: configuration.clusterId,
         nodeId,
         createdAtMs,
+        rest: resting(this.#hand.clock),
         progress: (progress) => (this.progress = progress),
       },
       (outcome) => this.#made(outcome, wallMs() - createdAtMs),

@@ -17,6 +17,8 @@ export interface MakeOptions {
   readonly nodeId: string;
   /** By the wall clock, for people. */
   readonly createdAtMs: number;
+  /** Called behind each block, goes on with the next one; absent: without a rest. */
+  readonly rest?: Rest;
   /** After each block. */
   readonly progress?: (progress: { readonly rows: number; readonly fileBytes: number }) => void;
 }
@@ -29,6 +31,7 @@ export interface Making {
 /** What is in memory at a time is one block, or one row that is longer. A failure leaves nothing behind and harms nothing. */
 export function makeSnapshot(options: MakeOptions, done: Done<SnapshotFile>): Making {
   let cancelled = false;
+  const { rest, goOn } = interruptible(options.rest ?? ((next) => next()));
   options.state.openView((view) => {
     const writer = options.store.create();
     const end: Done<SnapshotFile> = (outcome) => {
@@ -40,15 +43,42 @@ export function makeSnapshot(options: MakeOptions, done: Done<SnapshotFile>): Ma
       if (cancelled) closed();
       else view.close(closed);
     };
-    write({ options, view, writer, cancelled: () => cancelled }, end);
+    write({ options, view, writer, rest, cancelled: () => cancelled }, end);
   });
-  return { cancel: () => (cancelled = true) };
+  return {
+    cancel() {
+      cancelled = true;
+      goOn();
+    },
+  };
+}
+
+type Rest = (next: () => void) => void;
+
+/** `goOn` ends a rest before its time: what is cancelled must not come back to a store that has been closed. */
+function interruptible(rest: Rest): { readonly rest: Rest; readonly goOn: () => void } {
+  let waiting: (() => void) | undefined;
+  const goOn = (): void => {
+    const next = waiting;
+    waiting = undefined;
+    next?.();
+  };
+  return {
+    goOn,
+    rest(next) {
+      waiting = next;
+      rest(() => {
+        if (waiting === next) goOn();
+      });
+    },
+  };
 }
 
 interface Work {
   readonly options: MakeOptions;
   readonly view: StateView;
   readonly writer: SnapshotWriter;
+  readonly rest: Rest;
   readonly cancelled: () => boolean;
 }
 
@@ -75,13 +105,15 @@ function write(work: Work, end: Done<SnapshotFile>): void {
 }
 
 function writeBlock(
-  { options, writer }: Work,
+  { options, writer, rest }: Work,
   encoder: SnapshotEncoder,
   rows: readonly StateRow[],
   done: Done<undefined>,
 ): void {
   const { raw, ...totals } = encodeRows(rows);
-  options.codec.compress(raw, (compressed) => writer.append(encoder.block(raw, totals, compressed), done));
+  options.codec.compress(raw, (compressed) =>
+    writer.append(encoder.block(raw, totals, compressed), (written) => rest(() => done(written))),
+  );
 }
 
 function finish({ view, writer }: Work, encoder: SnapshotEncoder, end: Done<SnapshotFile>): void {

@@ -219,6 +219,35 @@ test('making and restoring can be cancelled, and leave nothing behind', async (t
   t.is((await scanOf(other)).entries.length, 1);
 });
 
+test('making rests behind each block, and a cancel ends the rest', async (t) => {
+  const disk = memorySnapshotDisk();
+  const store = await storeInMemory(disk);
+  const state = await stateOf(rowsOf(3000, 100));
+  let cancel = (): void => undefined;
+  let rested = 0;
+  const make = (rest: (next: () => void) => void): Promise<Outcome<SnapshotFile>> =>
+    new Promise((resolve) => {
+      const made = { state, store, codec: PLAIN, clusterId: 'c', nodeId: 'n', createdAtMs: 0, rest };
+      const making = makeSnapshot(made, resolve);
+      cancel = () => making.cancel();
+    });
+  const whole = await make((next) => {
+    rested += 1;
+    setImmediate(next);
+  });
+  t.true(whole.ok && rested > 4);
+  let late: (() => void) | undefined;
+  const cancelled = await make((next) => {
+    late = next;
+    setImmediate(() => cancel());
+  });
+  t.true(!cancelled.ok && cancelled.error.fault === 'cancelled');
+  t.is(disk.files.size, 1);
+  // The rest's own end comes too late, and does nothing.
+  late?.();
+  t.is((await scanOf(state)).entries.length, 3000);
+});
+
 test('a state that is closed while a snapshot of it is made is asked nothing more', async (t) => {
   for (let blocks = 1; blocks <= 6; blocks += 1) {
     const disk = memorySnapshotDisk();
