@@ -42,6 +42,8 @@ interface Member {
   readonly url: string;
   readonly configFile: string;
   process: ServerProcess | undefined;
+  /** Of its last start. */
+  flags: readonly string[];
 }
 
 /** Starts a cluster and waits until every node is ready; it ends with the test. */
@@ -54,9 +56,7 @@ export async function startCluster(t: ExecutionContext, options: ClusterOptions 
       await cluster.ready();
       return cluster;
     } catch (error) {
-      const portTaken = cluster.ids.some((id) =>
-        cluster.logs(id).some((line) => line.includes('another process listens there')),
-      );
+      const portTaken = cluster.ids.some((id) => cluster.foundPortTaken(id));
       if (!portTaken || attempt === STARTS_MAX) throw error;
       await cluster.close();
     }
@@ -114,7 +114,14 @@ export class Cluster {
       const cluster = { name: 'test', peers };
       const config = { rpcAddr: rpc, httpAddr: http, raft: raftSettings, cluster, ...options.settings };
       writeFileSync(configFile, stringify(config));
-      return { id, url: `http://${http}`, configFile, addresses: { raft, rpc, http }, process: undefined };
+      return {
+        id,
+        url: `http://${http}`,
+        configFile,
+        addresses: { raft, rpc, http },
+        process: undefined,
+        flags: [],
+      };
     });
     return new Cluster(folder, members, options);
   }
@@ -167,7 +174,14 @@ export class Cluster {
       configFile,
       stringify({ rpcAddr: rpc, httpAddr: http, raft: raftSettings, cluster, ...this.#settings }),
     );
-    this.#members.set(id, { id, url: `http://${http}`, configFile, addresses, process: undefined });
+    this.#members.set(id, {
+      id,
+      url: `http://${http}`,
+      configFile,
+      addresses,
+      process: undefined,
+      flags: [],
+    });
   }
 
   dataDir(id: string): string {
@@ -195,6 +209,11 @@ export class Cluster {
     return this.#member(id).process?.lines ?? [];
   }
 
+  /** Whether the node's present, or last, process found another one on one of its ports. */
+  foundPortTaken(id: string): boolean {
+    return this.logs(id).some((line) => line.includes('another process listens there'));
+  }
+
   isRunning(id: string): boolean {
     return this.#member(id).process?.running === true;
   }
@@ -209,6 +228,7 @@ export class Cluster {
     if (member.process?.running === true) throw new Error(`${id} runs already`);
     const started = new ServerProcess(member.configFile, flags, this.#env(id));
     member.process = started;
+    member.flags = flags;
     this.#tellGuard(`pid ${started.pid ?? 0}`);
     void started.ended().then(() => this.#tellGuard(`gone ${started.pid ?? 0}`));
   }
@@ -253,8 +273,13 @@ export class Cluster {
   /** Waits until these nodes (default: those that run) answer /readyz with 200. */
   async ready(ids: readonly string[] = this.#running(), deadlineMs = READY_MS): Promise<void> {
     const probe = async (id: string): Promise<boolean> => {
-      const { process: node, url } = this.#member(id);
-      if (node?.running !== true) return true;
+      const { process: node, url, flags } = this.#member(id);
+      if (node?.running !== true) {
+        if (!this.foundPortTaken(id)) return true;
+        // While a node is down, a test beside this one may be handed its port for a while.
+        this.start(id, flags);
+        return false;
+      }
       const { status, body } = await this.http.call(url, 'GET', '/readyz', undefined, 2_000);
       if (status !== 200) throw new Error(`/readyz answers ${status} ${JSON.stringify(body)}`);
       return true;
