@@ -120,7 +120,7 @@ export interface InstallSnapshotResponse extends Envelope {
   /** How many bytes of the file the follower has, from its begin on: the next chunk starts there. */
   readonly offset: number;
   readonly refusal?: SnapshotRefusal;
-  /** The chunk is of an earlier term than the answer, and nothing was done with it. */
+  /** The chunk is of an earlier term than the answer, which tells of the later one and of nothing else: `offset` and `index` are 0. */
   readonly stale?: true;
   /** The log and the state match the leader's up to here, durably; 0 as long as the snapshot is not installed. */
   readonly index: Index;

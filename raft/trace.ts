@@ -114,6 +114,7 @@ export function traceAnswers(state: RaftState, messages: readonly Message[]): vo
 export function traceReceived(state: RaftState, message: Message): void {
   if (state.options.trace === undefined || kindOf(message) === undefined) return;
   if (message.type === 'installSnapshot') {
+    // See `traceChunkSent`: what a piece does at once is what a heartbeat does.
     if (message.term > state.term || state.current.role === 'candidate')
       state.options.trace({ ...eventOf(state, 'Receive'), message: announcing(message) });
     return;

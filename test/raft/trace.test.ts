@@ -1,4 +1,5 @@
 import test from 'ava';
+import type { Message } from '../../raft/messages.js';
 import type { Trace } from '../../raft/trace.js';
 import { traceLine } from '../../raft/trace.js';
 import { simulate } from '../simulation/run.js';
@@ -96,6 +97,45 @@ test('chance finds no run outside of the specification: slow disks, lost and lat
     snapshots += lines.filter(receivesSnapshot).length;
   }
   t.true(snapshots > 0);
+});
+
+test('a piece of a snapshot that is the first to tell of a term, and one that comes too late, are part of the specification', (t) => {
+  const { cluster, lines } = traced();
+  const withC = ({ from, to }: Message): boolean => from === 'c' || to === 'c';
+  cluster.hold = withC;
+  cluster.elect('a');
+  cluster.propose('a', 'x', 'y');
+  cluster.settle();
+  cluster.snapshot('a', cluster.node('a').raft.state.log.applied);
+  cluster.tick('a', 10);
+  cluster.settle();
+  const chunk = cluster.network.find(({ type }) => type === 'installSnapshot');
+  t.truthy(chunk);
+  cluster.hold = (message) => withC(message) && message !== chunk;
+  cluster.settle();
+  t.is(cluster.node('c').raft.state.term, cluster.node('a').raft.state.term);
+  checkTrace(parsed(lines));
+
+  cluster.hold = () => true;
+  cluster.sendAgain('a');
+  const late = cluster.network.find(({ type }) => type === 'installSnapshot');
+  t.truthy(late);
+  cluster.network.length = 0;
+  cluster.hold = ({ from, to }) => from === 'a' || to === 'a';
+  cluster.tick('b', 20);
+  cluster.tick('c', 20);
+  cluster.elect('b');
+  cluster.hold = () => true;
+  cluster.network.length = 0;
+  cluster.step(late!);
+  const [stale] = cluster.network;
+  t.like(stale, { type: 'installSnapshotResponse', stale: true });
+  cluster.step(stale!);
+  t.like(cluster.node('a').raft.state, {
+    term: cluster.node('b').raft.state.term,
+    current: { role: 'follower' },
+  });
+  checkTrace(parsed(lines));
 });
 
 test('the simulator’s runs are the specification’s', async (t) => {
